@@ -1,0 +1,1 @@
+"""Folders of images → audited manifest → leak-safe splits → batches."""

@@ -1,0 +1,1 @@
+"""The model folder: its contract, its SavedModel, its predictor."""

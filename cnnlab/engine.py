@@ -1,0 +1,46 @@
+"""TensorFlow and Keras, imported in one place and quietly.
+
+TensorFlow's C++ side writes start-up notes to file descriptor 2 before any logging setting is
+read. In a notebook they stand as red text above the first figure. Every other module says
+``from cnnlab.engine import keras, tf``; nothing else in the package imports either.
+"""
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["keras", "tf"]
+
+# Informational lines, and the note that a machine has no GPU: anything else is printed afterwards.
+NOISE = re.compile(
+    rb"^(I\d{4} |WARNING: All log messages before absl|To enable the following|E\d{4} .*cuInit)"
+)
+
+
+@contextmanager
+def _noise_filtered() -> Iterator[None]:
+    """Hold back what is written to file descriptor 2, then print all of it but the noise."""
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            held.seek(0)
+            for line in held:
+                if not NOISE.match(line):
+                    sys.stderr.write(line.decode(errors="replace"))
+
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors still show, start-up notes do not
+with _noise_filtered():
+    import tensorflow as tf
+
+    import keras
+
+    tf.config.list_physical_devices()  # looks for a GPU now, while the note is held back

@@ -1,0 +1,1 @@
+"""What the network looks at: class activation maps, filters, activations."""
