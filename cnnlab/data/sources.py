@@ -1,0 +1,140 @@
+"""Where images come from: the generated shapes, or a folder with one folder per class."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from cnnlab.config import InputError, Settings, home
+from cnnlab.data import shapes
+
+SHAPES = "shapes"
+LAYOUTS = (("train", "test"), ("train", "validation", "test"), ("train", "validation"))
+EXPECTED = "expected FOLDER/<class>/* or FOLDER/{train,test}/<class>/*, optionally validation"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A folder of labelled images.
+
+    ``splits`` is ``("",)`` for ``root/<class>/*``; for ``root/<split>/<class>/*`` it names the
+    splits, training first. ``truth`` is the folder of known boxes, masks and faults, if any.
+    """
+
+    name: str
+    root: Path
+    splits: tuple[str, ...]
+    truth: Path | None
+
+    def folder(self, split: str, label: str) -> Path:
+        """Return where the images of one class of one split lie."""
+        return self.root / split / label
+
+
+def resolve(settings: Settings, *, progress: bool = False) -> Source:
+    """Return the source that ``settings.data`` means; generate the shapes on their first use.
+
+    Args:
+        settings: ``data`` is ``"shapes"`` or the path of a folder; ``shapes_train``,
+            ``shapes_test`` and ``seed`` say which shapes.
+        progress: Show a bar while generating.
+
+    Raises:
+        InputError: There is no such folder, or it does not hold one folder per class, the same
+            in every split.
+
+    Example:
+        >>> resolve(make_settings("quick", data="photos/flowers")).splits
+        ('train', 'test')
+    """
+    if settings.data == SHAPES:
+        return _shapes(settings, progress)
+    root = Path(settings.data).expanduser()
+    if not root.exists():
+        raise InputError(f"There is no folder {root}: expected {SHAPES!r} or the path of a folder.")
+    if not root.is_dir():
+        raise InputError(f"{root} is a file: {EXPECTED}.")
+    root = root.resolve()
+    source = Source(root.name, root, _splits(root), None)
+    class_names(source)
+    return source
+
+
+def class_names(source: Source) -> list[str]:
+    """Return the labels in the order that every later result uses: sorted.
+
+    Raises:
+        InputError: Fewer than two classes, classes that differ between splits, or a class
+            folder without files.
+    """
+    labels = {split: _folders(source.root / split) for split in source.splits}
+    first = labels[source.splits[0]]
+    for split, found in labels.items():
+        if found != first:
+            raise InputError(_difference(source, split, first, found))
+    if len(first) < 2:
+        raise InputError(
+            f"{source.root / source.splits[0]} has {len(first)} class folder(s)"
+            f"{': ' + first[0] if first else ''}; a classifier needs at least two. {EXPECTED}."
+        )
+    for split in source.splits:
+        for label in first:
+            folder = source.folder(split, label)
+            if not any(entry.is_file() and not _hidden(entry) for entry in folder.iterdir()):
+                raise InputError(
+                    f"The class folder {folder} holds no file: add images or delete it."
+                )
+    return first
+
+
+def _shapes(settings: Settings, progress: bool) -> Source:
+    """Return the generated dataset; its folder is named by everything that decides its files."""
+    parameters = {
+        "train_per_class": settings.shapes_train,
+        "test_per_class": settings.shapes_test,
+        "seed": settings.seed,
+    }
+    text = json.dumps({"version": shapes.VERSION, **parameters}, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    folder = home() / "data" / "raw" / f"shapes-{digest}"
+    if not folder.exists():
+        shapes.generate(folder, progress=progress, **parameters)
+    root, truth = folder / "images", folder / "truth"
+    if not (root.is_dir() and truth.is_dir()):
+        raise InputError(f"{folder} is incomplete: delete it, and it will be generated anew.")
+    return Source(SHAPES, root, LAYOUTS[0], truth)
+
+
+def _splits(root: Path) -> tuple[str, ...]:
+    """Return the split folders below ``root``, or ``("",)`` if its folders are the classes."""
+    found = _folders(root)
+    if not found:
+        raise InputError(f"{root} holds no class folders: {EXPECTED}.")
+    for layout in LAYOUTS:
+        if set(found) == set(layout):
+            return layout
+    return ("",)
+
+
+def _folders(folder: Path) -> list[str]:
+    """Return the names of the visible real folders in ``folder``, sorted."""
+    return sorted(
+        entry.name
+        for entry in folder.iterdir()
+        if entry.is_dir() and not entry.is_symlink() and not _hidden(entry)
+    )
+
+
+def _hidden(entry: Path) -> bool:
+    return entry.name.startswith(".")
+
+
+def _difference(source: Source, split: str, first: list[str], found: list[str]) -> str:
+    """Return the message that names the classes which only one of two splits has."""
+    reference = source.splits[0]
+    parts = [
+        f"only in {name}: {', '.join(sorted(extra))}"
+        for name, extra in ((reference, set(first) - set(found)), (split, set(found) - set(first)))
+        if extra
+    ]
+    return f"The classes of {source.root} differ between splits ({'; '.join(parts)})."
