@@ -1,0 +1,218 @@
+"""Executing the notebooks of a run, in order, by papermill, and checking that they did execute.
+
+Papermill ends well where a cell called ``sys.exit(0)`` and left the rest unrun, so every code
+cell must carry an execution count afterwards. Red text is reported, not fatal: a warning after
+an hour of training must not cost the hour.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient.exceptions import DeadKernelError
+from papermill.engines import NBClientEngine, papermill_engines
+from papermill.exceptions import PapermillExecutionError
+from papermill.execute import execute_notebook
+
+from cnnlab.config import InputError
+from cnnlab.runs import provenance
+from cnnlab.runs.folder import Run
+from cnnlab.runs.progress import Progress
+
+NOTEBOOKS = provenance.CHECKOUT / "notebooks"
+# Tags of the cells that papermill adds; cell numbers are those of the notebook as it was written.
+ADDED = {"injected-parameters", "papermill-error-cell-tag"}
+
+
+class NotebookFailed(RuntimeError):  # noqa: N818
+    """A cell raised, was never run, or its kernel died.
+
+    Attributes:
+        notebook: The notebook's name.
+        cell: The cell's number in the notebook, from 1; its name is ``title``.
+        title: The first line of the cell.
+        error: Error name and value.
+        path: The partly executed notebook.
+    """
+
+    def __init__(self, notebook: str, cell: int, title: str, error: str, path: Path) -> None:
+        super().__init__(
+            f"notebook {notebook}, cell {cell} ({title}): {error.rstrip('.')}. "
+            f"The partly executed notebook is {path}."
+        )
+        self.notebook = notebook
+        self.cell = cell
+        self.title = title
+        self.error = error
+        self.path = path
+
+
+@dataclass(frozen=True)
+class Executed:
+    """What one execution left: seconds, code cells, and the lines written to stderr."""
+
+    notebook: str
+    seconds: float
+    cells: int
+    red_lines: tuple[str, ...]
+
+
+class _ReportingEngine(NBClientEngine):
+    """Papermill's engine, calling ``report`` after every cell."""
+
+    @classmethod
+    def execute_managed_notebook(  # type: ignore[override, unused-ignore]
+        cls, nb_man: Any, kernel_name: str, report: Callable[[], None], **kwargs: Any
+    ) -> Any:
+        complete = nb_man.cell_complete
+
+        def cell_complete(*args: Any, **kwargs: Any) -> None:
+            complete(*args, **kwargs)
+            report()
+
+        nb_man.cell_complete = cell_complete
+        return super().execute_managed_notebook(nb_man, kernel_name, **kwargs)
+
+
+def available(folder: Path = NOTEBOOKS) -> list[str]:
+    """Return the notebooks' names in their order: ``["01_explore_data", …]``.
+
+    Raises:
+        InputError: There are none, as in an installation without the checkout.
+    """
+    names = sorted(path.stem for path in folder.glob("[0-9][0-9]_*.ipynb"))
+    if not names:
+        raise InputError(f"There are no notebooks in {folder}: run this from a checkout of cnnlab.")
+    return names
+
+
+def selected(names: list[str], only: str) -> list[str]:
+    """Return the names whose numbers stand in ``only`` (``"03,05"`` or ``"3,5"``); "" means all.
+
+    Raises:
+        InputError: A number that no notebook has.
+    """
+    if not only:
+        return names
+    numbers = [part.strip().zfill(2) for part in only.split(",")]
+    known = {name[:2] for name in names}
+    odd = [number for number in numbers if number not in known]
+    if odd:
+        raise InputError(
+            f"There is no notebook {', '.join(odd)}: expected some of {', '.join(sorted(known))}."
+        )
+    return [name for name in names if name[:2] in numbers]
+
+
+def execute(
+    run: Run,
+    names: list[str],
+    folder: Path = NOTEBOOKS,
+    begin: Callable[[str, int], Progress] = Progress,
+) -> list[Executed]:
+    """Execute notebooks into ``<run>/notebooks/`` and record their times in ``run.json``.
+
+    Args:
+        run: The run to fill.
+        names: Names from ``available``, in order.
+        folder: Where the notebooks are; they are executed with it as working directory.
+        begin: Makes the progress display of one notebook from its name and number of cells.
+
+    Raises:
+        NotebookFailed: At the first notebook that does not execute to its end.
+    """
+    return [_execute_one(run, name, folder, begin) for name in names]
+
+
+def _execute_one(
+    run: Run, name: str, folder: Path, begin: Callable[[str, int], Progress]
+) -> Executed:
+    source = folder / f"{name}.ipynb"
+    target = run.path("notebooks", f"{name}.ipynb")
+    cells = len(nbformat.read(source, as_version=4).cells) + 1  # papermill adds the parameters
+    run.update(lambda state: state["notebooks"].__setitem__(name, {"started": provenance.now()}))
+    started = time.perf_counter()
+    try:
+        with begin(name, cells) as progress:
+            _call_papermill(run, source, target, progress.advance)
+        _check_all_ran(name, target)
+    except NotebookFailed as failure:
+        error = f"cell {failure.cell}: {failure.error}"
+        run.update(lambda state: state["notebooks"][name].__setitem__("failed", error))
+        raise
+    done = Executed(name, time.perf_counter() - started, cells, tuple(_red_lines(target)))
+    finished = {"finished": provenance.now(), "seconds": round(done.seconds, 1), "cells": cells}
+    run.update(lambda state: state["notebooks"][name].update(finished))
+    return done
+
+
+def _call_papermill(run: Run, source: Path, target: Path, report: Callable[[], None]) -> None:
+    papermill_engines.register("cnnlab", _ReportingEngine)
+    try:
+        execute_notebook(
+            source,
+            target,
+            # The settings are in run.json already: the name says everything.
+            parameters={"run": run.name},
+            engine_name="cnnlab",
+            kernel_name="python3",
+            language="python",
+            progress_bar=False,
+            cwd=source.parent,
+            start_timeout=300,  # a cold disk under load
+            report=report,
+        )
+    except PapermillExecutionError as error:
+        message = f"{error.ename}: {' '.join(error.evalue.split()) or '(no message)'}"
+        number, title = _first(target, _has_error)
+        raise NotebookFailed(target.stem, number, title, message, target) from None
+    except DeadKernelError:
+        number, title = _first(target, _never_ran)
+        message = "the kernel died, which most often means that the memory was full."
+        raise NotebookFailed(target.stem, number, title, message, target) from None
+
+
+def _check_all_ran(name: str, path: Path) -> None:
+    number, title = _first(path, _never_ran)
+    if number:
+        raise NotebookFailed(name, number, title, "the cell was never executed.", path)
+
+
+def _first(path: Path, test: Callable[[nbformat.NotebookNode], bool]) -> tuple[int, str]:
+    """Return number and title of the first code cell that passes ``test``; 0 if none does."""
+    written = [
+        cell
+        for cell in nbformat.read(path, as_version=4).cells
+        if not ADDED & set(cell.metadata.get("tags", []))
+    ]
+    for number, cell in enumerate(written, start=1):
+        if cell.cell_type == "code" and test(cell):
+            return number, _title(cell.source)
+    return 0, ""
+
+
+def _never_ran(cell: nbformat.NotebookNode) -> bool:
+    return bool(cell.source.strip()) and cell.execution_count is None
+
+
+def _has_error(cell: nbformat.NotebookNode) -> bool:
+    return any(output.output_type == "error" for output in cell.outputs)
+
+
+def _title(source: str) -> str:
+    return source.strip().partition("\n")[0].strip()
+
+
+def _red_lines(path: Path) -> list[str]:
+    return [
+        line
+        for cell in nbformat.read(path, as_version=4).cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+        if output.output_type == "stream" and output.name == "stderr"
+        for line in output.text.splitlines()
+        if line.strip()
+    ]

@@ -1,0 +1,183 @@
+"""The run folder ``reports/<run>/``: what a notebook reads from earlier ones and leaves for later.
+
+``run.json`` holds the settings and the provenance. Every file is written beside its place and
+then moved onto it, so a reader never meets half a file and a killed notebook leaves the old one.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from cnnlab.config import InputError, Settings, home
+from cnnlab.runs import provenance, storage
+
+if TYPE_CHECKING:  # these import TensorFlow, which the runner and `cnnlab --help` can do without
+    from matplotlib.figure import Figure
+
+    from cnnlab.data.batches import Dataset
+    from cnnlab.data.sources import Source
+
+FIGURE_DPI = 144
+
+# Which notebook writes what, the first match counts: a missing file names the one to run.
+WRITERS = (
+    ("metrics/kfold.json", "04_kfold_evaluation"),
+    ("metrics/test.json", "04_kfold_evaluation"),
+    ("predictions/kfold.csv", "04_kfold_evaluation"),
+    ("predictions/test.csv", "04_kfold_evaluation"),
+    ("metrics/training.json", "03_training"),
+    ("metrics/validation.json", "03_training"),
+    ("predictions/", "03_training"),
+    ("training/", "03_training"),
+    ("model", "03_training"),
+    ("", "01_explore_data"),
+)
+# Columns that stay text, whatever they look like: a class may be called "001" or "None".
+TEXT_COLUMNS = ("path", "label", "predicted", "split", "group", "reason", "class", "other", "kind")
+
+
+class Run:
+    """One run folder and the settings that decide its results.
+
+    Attributes:
+        folder: ``reports/<name>``.
+        settings: What ``run.json`` says; never changed after the run is created.
+    """
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self.folder = folder
+        self.settings = settings
+
+    def __repr__(self) -> str:
+        return f"Run({self.name!r}, profile={self.settings.profile!r}, data={self.settings.data!r})"
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    @property
+    def id(self) -> str:
+        """Name and hour of creation: tells two runs of one name apart."""
+        created = re.sub(r"[-:]|\..*", "", self.state()["created"])
+        return f"{self.name}-{created}Z"
+
+    def path(self, *parts: str) -> Path:
+        """Return a path inside the run folder; the folders above it are made."""
+        path = self.folder.joinpath(*parts)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def require(self, relative: str, notebook: str = "") -> Path:
+        """Return the path of something that an earlier notebook wrote.
+
+        Args:
+            relative: POSIX path inside the run folder, such as ``"splits.csv"``.
+            notebook: Who writes it; "" looks it up in ``WRITERS``.
+
+        Raises:
+            InputError: It is missing; the message names the notebook to run first.
+        """
+        path = self.folder / relative
+        if not path.exists():
+            writer = notebook or next(n for start, n in WRITERS if relative.startswith(start))
+            raise InputError(
+                f"Run {self.name!r} has no {relative} yet: run notebook {writer} first."
+            )
+        return path
+
+    def save_figure(self, figure: "Figure", name: str, caption: str = "") -> "Figure":
+        """Write ``figures/<name>.png`` and return the figure, so that the notebook shows it.
+
+        A caption of one sentence puts the figure on the run's front page, in the order saved.
+        """
+        with storage.replacing(self.path("figures", f"{name}.png")) as temporary:
+            figure.savefig(
+                temporary,
+                format="png",
+                dpi=FIGURE_DPI,
+                bbox_inches="tight",
+                metadata={"Software": None},  # equal figures are equal bytes
+            )
+        self.update(lambda state: state["figures"].__setitem__(name, caption))
+        return figure
+
+    def save_json(self, relative: str, data: Any) -> Path:
+        """Write JSON; NumPy values become plain ones, NaN and infinities become null."""
+        path = self.path(relative)
+        storage.write_json(path, data)
+        return path
+
+    def load_json(self, relative: str, notebook: str = "") -> Any:
+        """Return what ``save_json`` wrote; raises as ``require`` does."""
+        return json.loads(self.require(relative, notebook).read_text(encoding="utf-8"))
+
+    def save_table(self, relative: str, table: pd.DataFrame) -> Path:
+        """Write a CSV file without the index; numbers read back exactly."""
+        path = self.path(relative)
+        with storage.replacing(path) as temporary:
+            table.to_csv(temporary, index=False, lineterminator="\n")
+        return path
+
+    def load_table(self, relative: str, notebook: str = "") -> pd.DataFrame:
+        """Return what ``save_table`` wrote; raises as ``require`` does."""
+        return pd.read_csv(
+            self.require(relative, notebook),
+            dtype=dict.fromkeys(TEXT_COLUMNS, str),
+            keep_default_na=False,
+            na_values=[""],
+            float_precision="round_trip",
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Return ``run.json`` as it is now."""
+        return storage.read_state(self.folder)
+
+    def record(self, key: str, value: Any) -> None:
+        """Set one key of ``run.json``, safely beside other processes."""
+        if key == "settings":
+            raise InputError("The settings of a run are fixed: start another run instead.")
+        self.update(lambda state: state.__setitem__(key, value))
+
+    def update(self, change: Callable[[dict[str, Any]], None]) -> None:
+        """Let ``change`` edit ``run.json`` in place while no other process does."""
+        with storage.locked(self.folder):
+            state = storage.read_state(self.folder)
+            change(state)
+            storage.write_json(self.folder / "run.json", state)
+
+    def source(self) -> "Source":
+        """Return where this run's images come from; generated data is made on first use."""
+        from cnnlab.data import sources
+
+        return sources.resolve(self.settings)
+
+    def dataset(self) -> "Dataset":
+        """Return the prepared pixels and splits, the test set sealed."""
+        from cnnlab.data import batches, manifest, splits
+
+        files = manifest.read(self.require("manifest.csv"))
+        return batches.open_dataset(
+            splits.read(self.require("splits.csv")),
+            self.source(),
+            self.settings,
+            dataset_digest=manifest.digest(files),
+            cache=home() / "data" / "prepared",
+        )
+
+    def open_test_set(self, by: str) -> "Dataset":
+        """Return the dataset with the test set open; ``run.json`` records that, when and for what.
+
+        Args:
+            by: The notebook that opens it.
+        """
+        contract = self.load_json("model/contract.json")
+        opened = replace(self.dataset(), test_open=True)
+        entry = {"at": provenance.now(), "by": by, "model_id": contract["model_id"]}
+        self.update(lambda state: state["test_set_opened"].append(entry))
+        return opened

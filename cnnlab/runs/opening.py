@@ -1,0 +1,136 @@
+"""Opening a run: the first line of every notebook. It creates the run or checks what is asked."""
+
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cnnlab.config import InputError, Settings, from_dict, home, make_settings, to_dict
+from cnnlab.runs import provenance, storage
+from cnnlab.runs.folder import Run
+
+DEFAULT_RUN = "lab"
+RESERVED = ("gallery",)  # reports/gallery holds the README's pictures
+
+
+def open_run(
+    run: str = "", profile: str = "", data: str = "", overrides: str = "", notebook: str = ""
+) -> Run:
+    """Return the named run; it is created where it does not exist.
+
+    Args:
+        run: A name of letters, digits, dots, hyphens and underscores; "" means ``lab``.
+        profile: ``quick``, ``full`` or ``smoke``; "" means what the run says, ``quick`` if new.
+        data: ``shapes`` or a folder; "" means what the run says, ``shapes`` if new.
+        overrides: Space-separated ``key=value`` settings; "" means what the run says.
+        notebook: Who asks, such as ``"03_training"``; recorded with the devices it computes on.
+
+    Raises:
+        InputError: A bad name or setting, a missing data folder, or a run that exists with
+            settings other than those asked for.
+
+    Example:
+        >>> lab = open_run("demo", profile="smoke", overrides="seed=7")  # doctest: +SKIP
+    """
+    folder = home() / "reports" / checked_name(run or DEFAULT_RUN)
+    asked = overrides.split()
+    if (folder / "run.json").exists():
+        opened = _existing(folder, profile, data, asked)
+    else:
+        opened = _created(folder, _wanted(profile or "quick", data, asked))
+    if notebook:
+        _register(opened, notebook)
+    return opened
+
+
+def checked_name(name: str) -> str:
+    """Return a run's name, or raise ``InputError`` where it cannot name a folder."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", name) or name in RESERVED:
+        raise InputError(
+            f"A run cannot be called {name!r}: expected letters, digits, dots, hyphens and "
+            f"underscores, beginning with a letter or digit, and not {', '.join(RESERVED)}."
+        )
+    return name
+
+
+def _wanted(profile: str, data: str, overrides: list[str]) -> Settings:
+    settings = make_settings(profile, overrides, **({"data": data} if data else {}))
+    if settings.data == "shapes":
+        return settings
+    folder = Path(settings.data).expanduser().resolve()  # a notebook runs in another folder
+    if not folder.is_dir():
+        raise InputError(
+            f"There is no data folder {settings.data!r}: "
+            "expected 'shapes' or a folder with one folder of images per class."
+        )
+    return replace(settings, data=str(folder))
+
+
+def _existing(folder: Path, profile: str, data: str, overrides: list[str]) -> Run:
+    stored = from_dict(storage.read_state(folder)["settings"])
+    wanted = _wanted(profile or stored.profile, data, overrides)
+    asked = [text.partition("=")[0] for text in overrides]
+    asked += [key for key, given in (("profile", profile), ("data", data)) if given]
+    odd = [key for key in asked if getattr(stored, key) != getattr(wanted, key)]
+    if odd:
+        listed = "; ".join(
+            f"{key} is {getattr(stored, key)!r} there, {getattr(wanted, key)!r} asked"
+            for key in odd
+        )
+        raise InputError(
+            f"Run {folder.name!r} exists with other settings ({listed}): "
+            f"choose another run name, or remove {folder}."
+        )
+    return Run(folder, stored)
+
+
+def _created(folder: Path, settings: Settings) -> Run:
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {
+        "name": folder.name,
+        "created": provenance.now(),
+        "settings": to_dict(settings),
+        **provenance.collect(),
+        "dataset": None,
+        "notebooks": {},
+        "test_set_opened": [],
+        "figures": {},
+    }
+    with storage.locked(folder):
+        if not (folder / "run.json").exists():  # another process may have been quicker
+            storage.write_json(folder / "run.json", state)
+    return Run(folder, from_dict(storage.read_state(folder)["settings"]))
+
+
+def _register(run: Run, notebook: str) -> None:
+    """Note in ``run.json`` that a notebook works on the run, and which devices TensorFlow sees."""
+    from cnnlab.engine import tf
+
+    devices = [_device_name(tf, device) for device in tf.config.list_physical_devices()]
+    origin = provenance.collect()  # code and packages may have changed since the run was created
+
+    def note(state: dict[str, Any]) -> None:
+        state.update(origin)
+        entry = state["notebooks"].setdefault(notebook, {})
+        entry.update(opened=provenance.now(), devices=devices, commit=origin["commit"])
+
+    run.update(note)
+    _show_figures()
+
+
+def _device_name(tf: Any, device: Any) -> str:
+    details = tf.config.experimental.get_device_details(device)
+    return details.get("device_name", device.device_type)
+
+
+def _show_figures() -> None:
+    """Let a notebook display ``Figure`` objects made without pyplot, as PNG."""
+    if "IPython" not in sys.modules:
+        return
+    from IPython import get_ipython
+    from IPython.core.pylabtools import select_figure_formats
+
+    shell = get_ipython()
+    if shell is not None:
+        select_figure_formats(shell, {"png"})

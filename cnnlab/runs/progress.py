@@ -1,0 +1,67 @@
+"""The progress of a notebook: a bar on a terminal, a few plain lines in a log."""
+
+import sys
+import threading
+import time
+from typing import TextIO
+
+from tqdm import tqdm
+
+BAR = "{desc} |{bar:24}| cell {n_fmt}/{total_fmt}  {elapsed}"
+SECONDS_PER_LINE = 60.0  # in a log: a sign of life a minute
+
+
+class Progress:
+    """A notebook's name, the cells done and the time gone, as a context manager.
+
+    The time moves on while a long cell runs, because a thread redraws the bar every second.
+
+    Example:
+        >>> with Progress("03_training", cells=12) as progress:  # doctest: +SKIP
+        ...     progress.advance()
+    """
+
+    def __init__(self, name: str, cells: int, stream: TextIO | None = None) -> None:
+        self.name = name
+        self.cells = cells
+        self.done = 0
+        self._stream = stream or sys.stderr
+        self._on_terminal = self._stream.isatty()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._keep_showing, daemon=True)
+
+    def __enter__(self) -> "Progress":
+        self._started = time.monotonic()
+        self._bar = tqdm(
+            total=self.cells,
+            desc=f"{self.name:24}",
+            bar_format=BAR,
+            file=self._stream,
+            disable=not self._on_terminal,
+        )
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._bar.close()
+        if not self._on_terminal:
+            self._print_line()
+
+    def advance(self) -> None:
+        """Count one more cell as done."""
+        self.done += 1
+        self._bar.update()
+
+    def _keep_showing(self) -> None:
+        while not self._stop.wait(1.0 if self._on_terminal else SECONDS_PER_LINE):
+            if self._on_terminal:
+                self._bar.refresh()
+            else:
+                self._print_line()
+
+    def _print_line(self) -> None:
+        minutes, seconds = divmod(round(time.monotonic() - self._started), 60)
+        line = f"{self.name:24}  cell {self.done}/{self.cells}  {minutes:02d}:{seconds:02d}"
+        print(line, file=self._stream, flush=True)
