@@ -1,0 +1,41 @@
+"""Images: the gatekeeper that looks at bytes first, and the one decoder that turns them to pixels.
+
+``inspect`` reads the header only and refuses what is not to be decoded; ``admit`` also turns the
+rarer formats into PNG bytes; ``prepare`` makes pixels of JPEG or PNG bytes in TensorFlow ops, so
+that training, evaluation and serving see the same ones; ``decode`` is all of it for one image.
+
+Example:
+    >>> pixels = decode(read_file("photo.jpg"), 224)  # uint8 (224, 224, 3), RGB, upright
+"""
+
+from cnnlab.images.gatekeeper import admit, inspect, read_file
+from cnnlab.images.limits import (
+    MAX_BYTES,
+    MAX_PIXELS,
+    MAX_RATIO,
+    MAX_SCANS,
+    MAX_SIDE,
+    MIN_SIDE,
+    Header,
+    ImageRejected,
+)
+from cnnlab.images.orientation import orientation
+from cnnlab.images.pixels import PREPROCESSING_VERSION, decode, prepare
+
+__all__ = [
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "MAX_RATIO",
+    "MAX_SCANS",
+    "MAX_SIDE",
+    "MIN_SIDE",
+    "PREPROCESSING_VERSION",
+    "Header",
+    "ImageRejected",
+    "admit",
+    "decode",
+    "inspect",
+    "orientation",
+    "prepare",
+    "read_file",
+]

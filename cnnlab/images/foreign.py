@@ -1,0 +1,87 @@
+"""Formats that TensorFlow does not decode here: Pillow reads them once, at the door.
+
+Only the plugin of the format that the first bytes name is ever tried, so bytes cannot pick a
+reader that starts other programs (EPS). Refusals are made from the header, before any pixel.
+"""
+
+import io
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from PIL import ExifTags, Image, ImageOps
+
+from cnnlab.images.limits import Header, ImageRejected, check_header
+
+FORMATS = ("gif", "bmp", "webp", "tiff", "avif")
+
+# Python's warning filters belong to the process: two threads must not change them at once.
+_LOCK = threading.Lock()
+_DEEP_GREY = ("I;16", "I;16L", "I;16B", "I;16N")
+_NO_RANGE = ("I", "F")  # 32-bit numbers: nothing says which one is white
+
+
+def header(image_bytes: bytes, image_format: str) -> Header:
+    """Return the header of an image in one of ``FORMATS``.
+
+    Raises:
+        ImageRejected: ``corrupt``, ``too_many_pixels``, ``unsupported``.
+    """
+    with _opened(image_bytes, image_format) as image:
+        return _header(image, image_format)
+
+
+def to_png(image_bytes: bytes, image_format: str) -> bytes:
+    """Return the one image of a file as PNG bytes: upright, transparency and 16-bit grey kept.
+
+    Raises:
+        ImageRejected: As ``header``; ``unsupported`` also for pixels without a known range.
+    """
+    with _opened(image_bytes, image_format) as image:
+        check_header(_header(image, image_format))
+        if image.mode in _NO_RANGE:
+            raise ImageRejected(
+                "unsupported", f"The {image_format.upper()} file has 32-bit pixels: expected 8."
+            )
+        upright = ImageOps.exif_transpose(image)
+        png = io.BytesIO()
+        _plain(upright).save(png, "PNG", compress_level=1)  # read once: speed over size
+        return png.getvalue()
+
+
+def _header(image: Image.Image, image_format: str) -> Header:
+    """Return the header of an opened image; more than one frame counts as two, uncounted."""
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    if image_format == "tiff" or orientation not in range(1, 9):
+        orientation = 1  # Pillow turns TIFF itself, and gives the size after turning
+    frames = 2 if getattr(image, "is_animated", False) else 1
+    return Header(image_format, image.width, image.height, orientation, frames)
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """Return the image in a mode that PNG stores and that needs no palette: L, RGB, RGBA, I;16."""
+    if image.mode in _DEEP_GREY:
+        return image if image.mode == "I;16" else image.convert("I;16")
+    if image.mode in ("1", "L") and not image.has_transparency_data:
+        return image.convert("L")
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+
+
+@contextmanager
+def _opened(image_bytes: bytes, image_format: str) -> Iterator[Image.Image]:
+    """Open bytes with the one plugin; whatever Pillow raises on bad bytes becomes a refusal."""
+    name = image_format.upper()
+    with _LOCK, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # notes on odd metadata
+        try:
+            with Image.open(io.BytesIO(image_bytes), formats=[name]) as image:
+                yield image
+        except ImageRejected:
+            raise
+        except Image.DecompressionBombError:
+            raise ImageRejected(
+                "too_many_pixels", f"The {name} file has too many pixels."
+            ) from None
+        except Exception as error:  # the plugins raise nearly every kind on damaged bytes
+            raise ImageRejected("corrupt", f"The {name} file cannot be read: {error}.") from None

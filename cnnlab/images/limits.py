@@ -1,0 +1,95 @@
+"""What an image may be: the limits, the header they are checked on, and the refusal."""
+
+from dataclasses import dataclass
+
+from cnnlab.config import InputError
+
+MAX_BYTES = 10 * 2**20
+MAX_PIXELS = 25_000_000  # a decoder needs up to eight bytes for each
+MIN_SIDE = 8
+MAX_SIDE = 10_000
+MAX_RATIO = 50  # long side / short side
+MAX_SCANS = 100  # of a progressive JPEG: each one is a pass over all pixels; encoders write ~10
+
+
+class ImageRejected(InputError):  # noqa: N818 - a verdict on the image, not a fault of the program
+    """The bytes are not an image that is accepted here.
+
+    Attributes:
+        code: Short and stable, for tables and answers to programs: ``empty``,
+            ``too_many_bytes``, ``unknown_format``, ``corrupt``, ``unsupported``,
+            ``side_too_small``, ``side_too_large``, ``too_many_pixels``, ``aspect_ratio``,
+            ``animated``, ``too_many_scans``; of ``read_file`` also ``not_found``,
+            ``not_a_regular_file``, ``unreadable``.
+        message: One sentence for a person.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(code, message)  # both, so that it survives pickling between processes
+        self.code = code
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@dataclass(frozen=True)
+class Header:
+    """What an image's first bytes say of it.
+
+    Attributes:
+        format: ``jpeg``, ``png``, ``gif``, ``bmp``, ``webp``, ``tiff`` or ``avif``.
+        width: Pixels across, as stored: before the orientation is applied.
+        height: Pixels down, as stored.
+        orientation: EXIF orientation 1…8 that is still to be applied.
+        frames: Images in the file.
+    """
+
+    format: str
+    width: int
+    height: int
+    orientation: int
+    frames: int
+
+
+def check_bytes(image_bytes: bytes) -> None:
+    """Refuse nothing at all and too much.
+
+    Raises:
+        ImageRejected: ``empty`` or ``too_many_bytes``.
+    """
+    if not image_bytes:
+        raise ImageRejected("empty", "The file is empty: expected an image.")
+    if len(image_bytes) > MAX_BYTES:
+        raise ImageRejected(
+            "too_many_bytes",
+            f"The image has {len(image_bytes):,} bytes: at most {MAX_BYTES:,} are accepted.",
+        )
+
+
+def check_header(header: Header) -> None:
+    """Refuse an image whose decoding would be pointless or dangerous.
+
+    The checks are made in the order of this text, so that every program that makes them gives
+    the same code.
+
+    Raises:
+        ImageRejected: ``side_too_small``, ``side_too_large``, ``too_many_pixels``,
+            ``aspect_ratio`` or ``animated``.
+    """
+    short, long = sorted((header.width, header.height))
+    size = f"The image is {header.width}×{header.height} pixels"
+    if short < MIN_SIDE:
+        raise ImageRejected("side_too_small", f"{size}: each side must have at least {MIN_SIDE}.")
+    if long > MAX_SIDE:
+        raise ImageRejected("side_too_large", f"{size}: each side may have at most {MAX_SIDE:,}.")
+    if short * long > MAX_PIXELS:
+        raise ImageRejected("too_many_pixels", f"{size}: at most {MAX_PIXELS:,} are accepted.")
+    if long > MAX_RATIO * short:
+        raise ImageRejected(
+            "aspect_ratio", f"{size}: one side may be at most {MAX_RATIO} times the other."
+        )
+    if header.frames > 1:
+        raise ImageRejected(
+            "animated", f"The {header.format.upper()} file holds several images: expected one."
+        )

@@ -1,0 +1,90 @@
+"""Pixels: the one decoder and resizer, in TensorFlow ops."""
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+
+from cnnlab.engine import tf
+from cnnlab.images.gatekeeper import admit
+from cnnlab.images.headers import JPEG_SIGNATURE, PNG_SIGNATURE
+from cnnlab.images.limits import ImageRejected
+from cnnlab.images.orientation import orientation, upright
+
+# Part of every cache key and of the model's contract: raise it when any pixel may change.
+PREPROCESSING_VERSION = 1
+
+
+def prepare(image_bytes: tf.Tensor, size: int) -> tf.Tensor:
+    """Return the pixels of a JPEG or PNG file: the same ones in training and in serving.
+
+    - JPEG is decoded with the accurate DCT, which is what Pillow uses; PNG with an alpha channel
+      that is laid over white. Of 16-bit samples the upper eight bits count. CMYK is read as
+      Adobe's inverted inks where the Adobe marker stands, else as plain ones.
+    - The image is stretched to a square: bilinear, antialiased, rounded.
+    - Then it is turned upright. On a square this gives what turning first would give, for a
+      fraction of the work.
+
+    Nothing is checked here that costs memory: pass bytes that ``inspect`` has accepted.
+
+    Args:
+        image_bytes: string (), a whole file.
+        size: Side S of the result.
+
+    Returns:
+        uint8 (S, S, 3), RGB, 0…255, upright.
+
+    Raises:
+        tf.errors.InvalidArgumentError: When run, for bytes that are not a readable JPEG or PNG.
+    """
+    is_png = tf.strings.substr(image_bytes, 0, len(PNG_SIGNATURE)) == PNG_SIGNATURE
+    stored = tf.cond(is_png, lambda: _decode_png(image_bytes), lambda: _decode_jpeg(image_bytes))
+    resized = tf.image.resize(stored, (size, size), method="bilinear", antialias=True)
+    turned = upright(tf.ensure_shape(resized, (size, size, 3)), orientation(image_bytes))
+    return tf.cast(tf.round(turned), tf.uint8)
+
+
+def _decode_jpeg(image_bytes: tf.Tensor) -> tf.Tensor:
+    """Return uint8 (H, W, 3). Anything but JPEG is an error: the op itself would take more."""
+    is_jpeg = tf.strings.substr(image_bytes, 0, len(JPEG_SIGNATURE)) == JPEG_SIGNATURE
+    check = tf.debugging.Assert(is_jpeg, ["image_bytes: expected a JPEG or PNG file."])
+    with tf.control_dependencies([] if check is None else [check]):  # None when run eagerly
+        return tf.io.decode_jpeg(image_bytes, channels=3, dct_method="INTEGER_ACCURATE")
+
+
+def _decode_png(image_bytes: tf.Tensor) -> tf.Tensor:
+    """Return uint8 (H, W, 3): the image laid over white, so that hidden colours stay hidden."""
+    rgba = tf.io.decode_png(image_bytes, channels=4)
+    colour, alpha = tf.split(tf.cast(rgba, tf.uint16), [3, 1], axis=2)
+    # The sum is at most 255² and rounded half up: no step leaves 16 bits.
+    white = tf.constant(255, tf.uint16)
+    blended = (colour * alpha + white * (white - alpha) + white // 2) // white
+    return tf.cast(blended, tf.uint8)
+
+
+@functools.lru_cache(maxsize=16)
+def _compiled(size: int) -> Callable[[bytes], tf.Tensor]:
+    """Return ``prepare`` for one size as a graph, traced once."""
+    specification = [tf.TensorSpec((), tf.string)]
+    return tf.function(lambda image_bytes: prepare(image_bytes, size), specification)
+
+
+def decode(image_bytes: bytes, size: int) -> np.ndarray:
+    """Return the pixels of an image file of any accepted format.
+
+    Args:
+        image_bytes: A whole file.
+        size: Side S of the result.
+
+    Returns:
+        uint8 (S, S, 3), RGB, 0…255, upright.
+
+    Raises:
+        ImageRejected: By ``inspect``, or ``corrupt`` where the pixels cannot be decoded.
+    """
+    admitted = admit(image_bytes)
+    try:
+        return _compiled(size)(admitted).numpy()
+    except tf.errors.OpError as error:
+        reason = error.message.split("\n")[0]
+        raise ImageRejected("corrupt", f"The image cannot be decoded: {reason}") from None
