@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+
+from cnnlab.config import InputError
+from cnnlab.evaluation import crossval, metrics
+
+LABELS = np.repeat([0, 1, 2], [30, 20, 10])
+GROUPS = np.array([f"g{i // 2}" for i in range(60)])  # pairs of copies
+
+
+@pytest.mark.parametrize("k", [2, 5])
+def test_every_row_is_held_out_once_and_no_group_is_on_two_sides(k):
+    pairs = crossval.folds(LABELS, GROUPS, k, seed=0)
+    assert len(pairs) == k
+    held_out = np.concatenate([pair[1] for pair in pairs])
+    assert sorted(held_out) == list(range(60))
+    for training, test in pairs:
+        assert sorted([*training, *test]) == list(range(60))
+        assert not set(GROUPS[training]) & set(GROUPS[test])
+
+
+def test_classes_keep_their_shares():
+    for _, test in crossval.folds(LABELS, GROUPS, 5, seed=1):
+        assert np.bincount(LABELS[test]).tolist() == [6, 4, 2]
+
+
+def test_the_seed_decides_the_folds():
+    def held_out(seed):
+        return [test.tolist() for _, test in crossval.folds(LABELS, GROUPS, 5, seed)]
+
+    assert held_out(0) == held_out(0)
+    assert held_out(0) != held_out(1)
+
+
+def test_a_class_with_fewer_groups_than_folds_is_named():
+    groups = GROUPS.copy()
+    groups[LABELS == 2] = "one"  # ten copies of one image
+    with pytest.raises(InputError, match=r"Class 2 has 1 independent .* k=5"):
+        crossval.folds(LABELS, groups, 5, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("labels", "groups", "k"), [(LABELS, GROUPS[:-1], 5), (LABELS, GROUPS, 1), ([], [], 2)]
+)
+def test_folds_that_cannot_be_made_are_refused(labels, groups, k):
+    with pytest.raises(InputError, match="expected"):
+        crossval.folds(labels, groups, k, seed=0)
+
+
+def test_pooled_predictions_stand_at_their_rows():
+    called = []
+
+    def run_fold(fold, training, held_out):
+        called.append(fold)
+        assert not set(training) & set(held_out)
+        wrong = np.eye(3)[(LABELS[held_out] + 1) % 3]
+        return wrong if fold == 2 else np.eye(3)[LABELS[held_out]]
+
+    table, pooled = crossval.cross_validate(LABELS, GROUPS, 5, 0, run_fold, 3)
+    assert called == [1, 2, 3, 4, 5]
+    assert pooled.shape == (60, 3)
+    assert pooled.dtype == np.float32
+    assert list(table.columns) == ["fold", "n", "accuracy", "macro_f1", "seconds"]
+    assert table["accuracy"].tolist() == [1, 0, 1, 1, 1]
+    assert table["macro_f1"].tolist() == [1, 0, 1, 1, 1]
+    assert (table["seconds"] >= 0).all()
+    second = crossval.folds(LABELS, GROUPS, 5, 0)[1][1]
+    hits = pooled.argmax(axis=1) == LABELS
+    assert np.flatnonzero(~hits).tolist() == second.tolist()
+    assert metrics.accuracy(LABELS, pooled) == 1 - len(second) / 60
+
+
+def test_probabilities_of_another_shape_are_refused():
+    with pytest.raises(InputError, match=r"Fold 1 gave probabilities \(3, 3\)"):
+        crossval.cross_validate(LABELS, GROUPS, 5, 0, lambda *_: np.ones((3, 3)), 3)

@@ -1,0 +1,99 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cnnlab.config import InputError
+from cnnlab.evaluation import metrics, report
+
+NAMES = ["cup", "hat", "shoe"]
+LABELS = np.array([0, 0, 1, 1, 1, 0])
+PROBABILITIES = np.array(
+    [
+        [0.7, 0.2, 0.1],
+        [0.3, 0.6, 0.1],
+        [0.1, 0.8, 0.1],
+        [0.2, 0.5, 0.3],
+        [0.5, 0.3, 0.2],
+        [0.6, 0.3, 0.1],
+    ],
+    np.float32,
+)
+
+
+@pytest.fixture(scope="module")
+def found():
+    return report.evaluate(LABELS, PROBABILITIES, NAMES, samples=200, seed=3)
+
+
+def test_evaluation_survives_strict_json(found):
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_evaluation_holds_the_metrics(found):
+    assert found["n"] == 6
+    assert found["class_names"] == NAMES
+    assert found["interval"] == {"method": "bca", "level": 0.95, "samples": 200, "seed": 3}
+    for name in ("accuracy", "macro_precision", "macro_recall", "macro_f1", "macro_auc"):
+        expected = getattr(metrics, name)(LABELS, PROBABILITIES)
+        assert found[name]["estimate"] == pytest.approx(expected)
+        assert found[name]["low"] <= expected <= found[name]["high"]
+    assert found["micro_auc"] == metrics.micro_auc(LABELS, PROBABILITIES)
+    assert found["confusion"] == [[2, 1, 0], [1, 2, 0], [0, 0, 0]]
+    assert [row["class"] for row in found["per_class"]] == NAMES
+    assert [row["support"] for row in found["per_class"]] == [3, 3, 0]
+    assert found["per_class"][0]["recall"] == pytest.approx(2 / 3)
+    assert found["per_class"][0]["f1_low"] <= 2 / 3 <= found["per_class"][0]["f1_high"]
+
+
+def test_what_is_undefined_is_null(found):
+    assert found["per_class"][2] == {
+        "class": "shoe",
+        "support": 0,
+        "precision": 0.0,
+        "recall": 0.0,
+        "f1": 0.0,
+        "auc": None,
+        "f1_low": 0.0,
+        "f1_high": 0.0,
+    }
+
+
+def test_predictions_have_a_row_per_image():
+    rows = pd.DataFrame({"path": [f"{i}.jpg" for i in range(6)]}, index=range(10, 16))
+    table = report.predictions(rows, LABELS, PROBABILITIES, NAMES)
+    assert list(table.columns) == [
+        *("path", "label", "predicted", "probability", "correct"),
+        *("p_cup", "p_hat", "p_shoe"),
+    ]
+    assert table.loc[1].to_dict() == {
+        "path": "1.jpg",
+        "label": "cup",
+        "predicted": "hat",
+        "probability": np.float32(0.6),
+        "correct": False,
+        "p_cup": np.float32(0.3),
+        "p_hat": np.float32(0.6),
+        "p_shoe": np.float32(0.1),
+    }
+    assert table["correct"].tolist() == [True, False, True, True, False, True]
+
+
+def test_curves_of_the_classes_that_have_one():
+    curves = report.roc_curves(LABELS, PROBABILITIES, NAMES)
+    assert list(curves) == ["cup", "hat"]
+    for c, (false, true, area) in enumerate(curves.values()):
+        assert np.trapezoid(true, false) == pytest.approx(area)
+        assert area == metrics.auc_per_class(LABELS, PROBABILITIES)[c]
+
+
+@pytest.mark.parametrize("names", [["cup", "hat"], ["cup", "cup", "hat"]])
+def test_names_that_do_not_fit_are_refused(names):
+    with pytest.raises(InputError, match="one distinct name per column"):
+        report.evaluate(LABELS, PROBABILITIES, names, samples=10, seed=0)
+
+
+def test_table_rows_that_do_not_fit_are_refused():
+    with pytest.raises(InputError, match="1 table rows for 6 labels"):
+        report.predictions(pd.DataFrame({"path": ["a.jpg"]}), LABELS, PROBABILITIES, NAMES)
