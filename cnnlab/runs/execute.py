@@ -5,17 +5,21 @@ cell must carry an execution count afterwards. Red text is reported, not fatal: 
 an hour of training must not cost the hour.
 """
 
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import nbformat
+import zmq
 from nbclient.exceptions import DeadKernelError
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 from papermill.execute import execute_notebook
+from traitlets.config import Config
 
 from cnnlab.config import InputError
 from cnnlab.runs import provenance
@@ -152,46 +156,48 @@ def _execute_one(
 def _call_papermill(run: Run, source: Path, target: Path, report: Callable[[], None]) -> None:
     papermill_engines.register("cnnlab", _ReportingEngine)
     try:
-        execute_notebook(
-            source,
-            target,
-            # The settings are in run.json already: the name says everything.
-            parameters={"run": run.name},
-            engine_name="cnnlab",
-            kernel_name="python3",
-            language="python",
-            progress_bar=False,
-            cwd=source.parent,
-            start_timeout=300,  # a cold disk under load
-            report=report,
-        )
+        with _silent("papermill"):  # what went wrong is said once, by NotebookFailed
+            execute_notebook(
+                source,
+                target,
+                # The settings are in run.json already: the name says everything.
+                parameters={"run": run.name},
+                engine_name="cnnlab",
+                kernel_name="python3",
+                language="python",
+                progress_bar=False,
+                cwd=source.parent,
+                start_timeout=300,  # a cold disk under load
+                report=report,
+                config=_kernel_config(),
+            )
     except PapermillExecutionError as error:
         message = f"{error.ename}: {' '.join(error.evalue.split()) or '(no message)'}"
-        number, title = _first(target, _has_error)
+        number, title = _cells(target, _has_error)[0]
         raise NotebookFailed(target.stem, number, title, message, target) from None
     except DeadKernelError:
-        number, title = _first(target, _never_ran)
+        number, title = _cells(target, _was_started)[-1]
         message = "the kernel died, which most often means that the memory was full."
         raise NotebookFailed(target.stem, number, title, message, target) from None
 
 
 def _check_all_ran(name: str, path: Path) -> None:
-    number, title = _first(path, _never_ran)
-    if number:
+    for number, title in _cells(path, _never_ran):
         raise NotebookFailed(name, number, title, "the cell was never executed.", path)
 
 
-def _first(path: Path, test: Callable[[nbformat.NotebookNode], bool]) -> tuple[int, str]:
-    """Return number and title of the first code cell that passes ``test``; 0 if none does."""
+def _cells(path: Path, test: Callable[[nbformat.NotebookNode], bool]) -> list[tuple[int, str]]:
+    """Return number and first line of the code cells that pass ``test``."""
     written = [
         cell
         for cell in nbformat.read(path, as_version=4).cells
         if not ADDED & set(cell.metadata.get("tags", []))
     ]
-    for number, cell in enumerate(written, start=1):
-        if cell.cell_type == "code" and test(cell):
-            return number, _title(cell.source)
-    return 0, ""
+    return [
+        (number, cell.source.strip().partition("\n")[0].strip())
+        for number, cell in enumerate(written, start=1)
+        if cell.cell_type == "code" and test(cell)
+    ]
 
 
 def _never_ran(cell: nbformat.NotebookNode) -> bool:
@@ -202,8 +208,26 @@ def _has_error(cell: nbformat.NotebookNode) -> bool:
     return any(output.output_type == "error" for output in cell.outputs)
 
 
-def _title(source: str) -> str:
-    return source.strip().partition("\n")[0].strip()
+def _was_started(cell: nbformat.NotebookNode) -> bool:
+    return cell.metadata.get("papermill", {}).get("start_time") is not None
+
+
+def _kernel_config() -> Config:
+    """Encrypt the loopback connection to the kernel where ZeroMQ can; ipykernel warns otherwise."""
+    encryption = "auto" if zmq.has("curve") else "disabled"
+    return Config({"KernelManager": {"transport_encryption": encryption}})
+
+
+@contextmanager
+def _silent(name: str) -> Iterator[None]:
+    """Keep one logger quiet for the length of a block."""
+    logger = logging.getLogger(name)
+    before = logger.disabled
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def _red_lines(path: Path) -> list[str]:
