@@ -1,0 +1,35 @@
+"""Every figure of the laboratory: arrays and tables in, a matplotlib ``Figure`` out.
+
+``style`` is the shared look; ``data``, ``images``, ``training``, ``evaluation`` and ``explain``
+hold the pictures of one subject each. Nothing here computes a result or imports another room.
+"""
+
+from cnnlab.plots.data import class_balance, draw_histograms, size_scatter
+from cnnlab.plots.evaluation import (
+    confusion_matrix,
+    per_class_scores,
+    probability_bars,
+    roc_curves,
+)
+from cnnlab.plots.explain import activation_grid, cam_grid, filter_grid, heatmap_overlay
+from cnnlab.plots.images import augmentation_grid, image_grid, image_pairs
+from cnnlab.plots.training import fold_scores, training_history
+
+__all__ = [
+    "activation_grid",
+    "augmentation_grid",
+    "cam_grid",
+    "class_balance",
+    "confusion_matrix",
+    "draw_histograms",
+    "filter_grid",
+    "fold_scores",
+    "heatmap_overlay",
+    "image_grid",
+    "image_pairs",
+    "per_class_scores",
+    "probability_bars",
+    "roc_curves",
+    "size_scatter",
+    "training_history",
+]

@@ -1,0 +1,207 @@
+"""Pictures of how well it works: confusion, ROC curves, scores per class, one prediction."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import seaborn
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from cnnlab.plots.style import (
+    FAINT,
+    INK,
+    PALETTE,
+    RULE,
+    SEQUENTIAL,
+    WIDTH,
+    fitted,
+    need_equal,
+    need_some,
+    new_figure,
+    series_style,
+    styled,
+)
+
+_MOST_ANNOTATED = 20  # classes; beyond, counts would be smaller than 6 points
+
+
+@styled
+def confusion_matrix(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
+    """Draw a confusion matrix: counts as numbers, the share of the true class as colour.
+
+    Args:
+        counts: int (C, C), rows = true class, columns = predicted class.
+        class_names: C names in label order.
+    """
+    array = np.asarray(counts)
+    size = len(class_names)
+    if array.shape != (size, size):
+        raise ValueError(f"counts have shape {array.shape}: expected ({size}, {size}).")
+    shares = 100 * array / np.maximum(array.sum(axis=1, keepdims=True), 1)
+    side = min(6.2, max(2.6, 0.48 * size))
+    points = min(9.0, 72 * side / size * 0.27)
+    figure = new_figure(side + 1.1, side + 2.0)
+    axes = figure.subplots()
+    seaborn.heatmap(
+        shares,
+        vmin=0,
+        vmax=100,
+        cmap=SEQUENTIAL,
+        annot=array if size <= _MOST_ANNOTATED else None,
+        fmt="d",
+        annot_kws={"fontsize": points},
+        square=True,
+        linewidths=0.6,
+        linecolor="white",
+        xticklabels=False,
+        yticklabels=False,
+        cbar_kws={"label": "share of the true class", "format": "%d %%", "shrink": 0.7},
+        ax=axes,
+    )
+    for text in axes.texts:  # empty cells recede, so that the errors stand out
+        if text.get_text() == "0":
+            text.set_color("#c4c4c4")
+    names = [fitted(name, 18, lines=1) for name in class_names]
+    centres = np.arange(size) + 0.5
+    points = min(8.5, 72 * side / size * 0.8)
+    turn: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    axes.set_xticks(centres, names, fontsize=points, **(turn if _too_wide(names, side) else {}))
+    axes.set_yticks(centres, names, fontsize=points, rotation=0)
+    axes.tick_params(length=0)
+    axes.set(xlabel="predicted class", ylabel="true class")
+    return figure
+
+
+def _too_wide(names: Sequence[str], side: float) -> bool:
+    """Return whether the longest name would touch its neighbour when written horizontally."""
+    return max(map(len, names)) * 0.085 > side / len(names) - 0.08
+
+
+@styled
+def roc_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray, float]]) -> Figure:
+    """Draw ROC curves with their AUC in the legend and the diagonal of guessing.
+
+    If any AUC reaches 0.9, a second panel enlarges the upper left corner.
+
+    Args:
+        curves: Name → (false positive rate, true positive rate, AUC). Names that begin with
+            "macro" or "micro" are averages and drawn in black.
+    """
+    need_some("curves", curves)
+    close = max(float(auc) for _, _, auc in curves.values()) >= 0.9
+    figure = new_figure(3.5, WIDTH if close else 5.4)
+    panels = figure.subplots(1, 2 if close else 1, squeeze=False)[0]
+    averages = 0
+    for position, (name, (false_rate, true_rate, auc)) in enumerate(curves.items()):
+        average = name.startswith(("macro", "micro"))
+        style: dict[str, Any] = series_style(position - averages) | {"linewidth": 1.5}
+        if average:
+            dash = "solid" if name.startswith("macro") else (0, (1, 1.2))
+            style = {"color": INK, "linestyle": dash, "linewidth": 2.2}
+            averages += 1
+        label = f"{fitted(name, 18, lines=1)}  {auc:.3f}"
+        for axes in panels:
+            axes.plot(false_rate, true_rate, label=label, zorder=3 if average else 2, **style)
+    for axes in panels:
+        axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+        axes.set(xlabel="false positive rate", aspect="equal")
+        axes.grid()
+    panels[0].set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), title="ROC, one class against the rest")
+    panels[0].set_ylabel("true positive rate")
+    if close:
+        _show_corner(panels[1])
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", title="AUC", alignment="left")
+    return figure
+
+
+def _show_corner(axes: Axes) -> None:
+    """Limit a ROC panel to the corner where good classifiers differ."""
+    ticks = np.array([0, 0.05, 0.1, 0.15, 0.2])
+    axes.set(xlim=(-0.002, 0.2), ylim=(0.8, 1.002), title="its upper left corner")
+    axes.set(xticks=ticks, yticks=1 - ticks[::-1])
+
+
+@styled
+def per_class_scores(per_class: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw each class's F1 with its interval, precision and recall beside it, and its support.
+
+    Args:
+        per_class: One dict a class with class, support, precision, recall, f1, and where known
+            f1_low and f1_high (the whiskers).
+    """
+    need_some("classes", per_class)
+    figure = new_figure(1.15 + 0.3 * len(per_class))
+    axes = figure.subplots()
+    rows = np.arange(len(per_class))
+    f1 = _column(per_class, "f1")
+    low, high = _column(per_class, "f1_low"), _column(per_class, "f1_high")
+    for name, marker, colour in (("precision", "^", PALETTE[4]), ("recall", "v", PALETTE[2])):
+        values = _column(per_class, name)
+        axes.plot(values, rows, linestyle="", marker=marker, color=colour, ms=6.5, label=name)
+    axes.hlines(rows, low, high, color=PALETTE[0], linewidth=1.6, label="95 % interval of F1")
+    axes.plot(f1, rows, "o", color=PALETTE[0], markersize=6, label="F1")
+    names = [fitted(item["class"], 22, lines=1) for item in per_class]
+    axes.set_yticks(rows, names)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    lowest = np.nanmin([_column(per_class, name) for name in ("f1", "precision", "recall")])
+    lowest = np.nanmin([lowest, *low])
+    axes.set_xlim(max(-0.01, np.floor(lowest * 10 - 0.2) / 10), 1.01)
+    axes.set_xlabel("score")
+    axes.grid()
+    axes.tick_params(axis="y", length=0)
+    _write_support(axes, [int(item["support"]) for item in per_class])
+    figure.legend(loc="outside upper center", ncols=4)
+    return figure
+
+
+def _column(per_class: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
+    """Return one score of every class, NaN where it is not known."""
+    values = [item.get(name) for item in per_class]
+    return np.array([np.nan if value is None else value for value in values], dtype=float)
+
+
+def _write_support(axes: Axes, support: Sequence[int]) -> None:
+    """Write the number of images of each class at the right-hand end of its row."""
+    across = axes.get_yaxis_transform()  # x in axes shares, y in rows
+    for row, count in enumerate(support):
+        axes.text(1.07, row, f"{count:,}", transform=across, ha="right", va="center", fontsize=8.5)
+    axes.text(
+        1.07, -0.75, "images", transform=across, ha="right", va="bottom", fontsize=8.5, color=FAINT
+    )
+
+
+@styled
+def probability_bars(
+    labels: Sequence[str], probabilities: Sequence[float] | np.ndarray, title: str = ""
+) -> Figure:
+    """Draw the most probable classes of one image as horizontal bars, the highest on top.
+
+    Args:
+        labels: K names.
+        probabilities: K numbers in 0–1, in any order.
+        title: Above the bars, such as the file's name.
+    """
+    need_some("probabilities", labels)
+    need_equal("labels", len(labels), "probabilities", len(probabilities))
+    values = np.asarray(probabilities, dtype=float)
+    order = np.argsort(-values, kind="stable")
+    figure = new_figure(0.75 + 0.3 * len(order), WIDTH * 0.6)
+    axes = figure.subplots()
+    rows = np.arange(len(order))
+    axes.barh(rows, np.ones(len(order)), 0.66, color=RULE)
+    colours = [PALETTE[0]] + [PALETTE[5]] * (len(order) - 1)
+    bars = axes.barh(rows, values[order], 0.66, color=colours)
+    for bar, value in zip(bars, values[order], strict=True):
+        height = bar.get_y() + bar.get_height() / 2
+        axes.text(1.15, height, f"{100 * value:.1f} %", ha="right", va="center", fontsize=8.5)
+    axes.set_yticks(rows, [fitted(labels[index], 22, lines=1) for index in order])
+    axes.set(xlim=(0, 1), ylim=(len(order) - 0.5, -0.5))
+    axes.set_title(fitted(title, 44))
+    axes.tick_params(axis="y", length=0)
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+    axes.set_xlabel("probability")
+    axes.spines["left"].set_visible(False)
+    return figure
