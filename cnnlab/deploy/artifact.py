@@ -1,0 +1,250 @@
+"""The model folder: ``model.h5``, ``saved_model/``, ``card.md`` and the contract over them."""
+
+import hashlib
+import json
+import math
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cnnlab.config import InputError
+from cnnlab.deploy import h5, seal
+from cnnlab.deploy.export import export
+from cnnlab.deploy.seal import ArtifactDamaged, damaged
+from cnnlab.engine import keras
+from cnnlab.images import PREPROCESSING_VERSION
+
+__all__ = ["Artifact", "ArtifactDamaged", "load", "load_keras", "save", "write_card"]
+
+FORMAT = 1
+CONTRACT = "contract.json"
+CARD = "card.md"
+H5 = "model.h5"
+SAVED_MODEL = "saved_model"
+MAX_CONTRACT_BYTES = 16 * 2**20
+# These change with the card, so the H5 file, which is sealed with the weights, leaves them out.
+OUTSIDE_H5 = ("files", "bytes")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A model folder whose every file was found to be what the contract says.
+
+    Attributes:
+        folder: Where it is, absolute.
+        contract: The content of ``contract.json``.
+    """
+
+    folder: Path
+    contract: dict[str, Any]
+
+    @property
+    def class_names(self) -> list[str]:
+        """The labels, in the order of the probabilities."""
+        return list(self.contract["class_names"])
+
+    @property
+    def image_size(self) -> int:
+        """S, pixels a side."""
+        return int(self.contract["image_size"])
+
+    @property
+    def temperature(self) -> float:
+        """T of softmax(log p / T), which the SavedModel applies and ``model.h5`` does not."""
+        return float(self.contract["temperature"])
+
+    @property
+    def model_id(self) -> str:
+        """The model's identity, hexadecimal; see ``save``."""
+        return str(self.contract["model_id"])
+
+    @property
+    def run_id(self) -> str:
+        """The run that trained it."""
+        return str(self.contract["run_id"])
+
+
+def save(
+    model: keras.Model,
+    folder: Path | str,
+    *,
+    class_names: Sequence[str],
+    run_id: str,
+    card: str,
+    temperature: float = 1.0,
+) -> dict[str, Any]:
+    """Write a model folder and return its contract.
+
+    The folder is written beside its place under another name and then renamed, so a reader sees
+    the old one or the new one, complete. ``model_id`` is a SHA-256 over the architecture's
+    configuration, the weights' bytes in order, the class names, the image size, the
+    preprocessing version and the temperature. It is taken over these, not over the files, since
+    TensorFlow does not write the same graph byte for byte twice: equal models have equal ids.
+
+    Args:
+        model: A trained classifier, (B, S, S, 3) in 0…255 → softmax (B, C); mixed precision is
+            rebuilt in float32. It is not changed.
+        folder: Where to write. An earlier model folder there is replaced; any other is refused.
+        class_names: C different labels, in the order of the model's outputs.
+        run_id: The name of the run that trained it.
+        card: The model card, Markdown.
+        temperature: T > 0 of softmax(log p / T), applied inside the SavedModel.
+
+    Raises:
+        InputError: The labels, the shapes or the temperature do not fit, the model cannot be
+            rebuilt in float32, or the folder holds something else.
+    """
+    folder = Path(os.path.abspath(folder))
+    image_size = _checked_image_size(model, class_names, temperature)
+    _refuse_foreign(folder)
+    copy = h5.float32_copy(model)
+    contract: dict[str, Any] = {
+        "format": FORMAT,
+        "class_names": list(class_names),
+        "image_size": image_size,
+        "preprocessing_version": PREPROCESSING_VERSION,
+        "temperature": float(temperature),
+        "run_id": run_id,
+        "parameters": int(copy.count_params()),
+    }
+    contract["model_id"] = _model_id(copy, contract)
+    with seal.replacing(folder) as new:
+        h5.write(copy, new / H5, _json(contract))
+        export(copy, new / SAVED_MODEL, image_size, float(temperature))
+        (new / CARD).write_text(card, "utf-8")
+        return _seal(new, contract)
+
+
+def load(folder: Path | str) -> Artifact:
+    """Return a model folder after checking the SHA-256 of every file in it.
+
+    Nothing is unpickled, no link inside the folder is followed, and TensorFlow opens nothing
+    before the check is done.
+
+    Raises:
+        InputError: There is no such folder, or a later version of cnnlab wrote it.
+        ArtifactDamaged: A file is missing, changed, extra or not a regular file.
+    """
+    folder = Path(folder).resolve()
+    if not folder.is_dir():
+        raise InputError(f"No model folder at {folder}: expected one with a {CONTRACT}.")
+    contract = _read_contract(folder)
+    seal.check(folder, contract["files"], CONTRACT)
+    # The contract cannot list its own hash. Its copy inside model.h5 is sealed, and what that
+    # copy lacks is checked here: so no byte of contract.json can change unseen either.
+    inner = {name: value for name, value in contract.items() if name not in OUTSIDE_H5}
+    total = seal.total_bytes(folder, contract["files"])
+    if h5.read_contract(folder / H5) != _json(inner) or contract["bytes"] != total:
+        raise damaged(folder, CONTRACT, f"does not agree with {H5}")
+    return Artifact(folder, contract)
+
+
+def load_keras(folder: Path | str) -> keras.Model:
+    """Return the network of a model folder, uncompiled, after checking every hash.
+
+    Its probabilities are the network's own: the temperature is applied by the SavedModel only.
+
+    Raises:
+        ArtifactDamaged: As ``load``.
+    """
+    return h5.read(load(folder).folder / H5)
+
+
+def write_card(folder: Path | str, text: str) -> dict[str, Any]:
+    """Replace ``card.md`` and its hash together, and return the new contract.
+
+    The model and its id stay as they are. A damaged folder is refused, never sealed anew.
+
+    Args:
+        folder: A model folder.
+        text: The new card, Markdown.
+
+    Raises:
+        ArtifactDamaged: As ``load``.
+    """
+    artifact = load(folder)
+    with seal.replacing(artifact.folder) as new:
+        shutil.copytree(artifact.folder, new, dirs_exist_ok=True, symlinks=True)
+        (new / CARD).write_text(text, "utf-8")
+        return _seal(new, artifact.contract)
+
+
+def _checked_image_size(model: keras.Model, class_names: Sequence[str], temperature: float) -> int:
+    """Return S after checking that model, labels and temperature fit together."""
+    shapes = (getattr(model, "input_shape", None), getattr(model, "output_shape", None))
+    match shapes:
+        case ((_, int(height), int(width), 3), (_, int(num_classes))) if height == width:
+            pass
+        case _:
+            raise InputError(
+                f"The model maps {shapes[0]} to {shapes[1]}: expected (None, S, S, 3) to (None, C)."
+            )
+    if isinstance(class_names, str) or len(set(class_names)) != len(class_names):
+        raise InputError(f"The labels {class_names!r} are not all different.")
+    if len(class_names) != num_classes:
+        raise InputError(
+            f"Got {len(class_names)} labels for a model with {num_classes} outputs: expected one "
+            "label for each output, in their order."
+        )
+    if not (math.isfinite(temperature) and temperature > 0):
+        raise InputError(f"temperature={temperature} is out of range: expected above 0.")
+    return height
+
+
+def _model_id(model: keras.Model, contract: dict[str, Any]) -> str:
+    """Return the SHA-256 that names a float32 model; ``save`` says what goes in."""
+    names = ("class_names", "image_size", "preprocessing_version", "temperature")
+    facts = {name: contract[name] for name in names}
+    digest = hashlib.sha256(_json(facts | {"architecture": model.get_config()}).encode())
+    for weight in model.get_weights():
+        digest.update(f"{weight.dtype.str}{weight.shape}".encode())
+        digest.update(weight.tobytes())
+    return digest.hexdigest()
+
+
+def _seal(folder: Path, contract: dict[str, Any]) -> dict[str, Any]:
+    """Write the contract over all files of a new folder, and return it."""
+    files = seal.hashes(folder, CONTRACT)
+    sealed = contract | {"files": files, "bytes": seal.total_bytes(folder, files)}
+    (folder / CONTRACT).write_text(_json(sealed, indent=2) + "\n", "utf-8")
+    return sealed
+
+
+def _read_contract(folder: Path) -> dict[str, Any]:
+    """Return the contract, which must be written exactly as ``_seal`` writes it."""
+    with seal.open_regular(folder, CONTRACT) as file:
+        content = file.read(MAX_CONTRACT_BYTES)
+    try:
+        contract = json.loads(content)
+        number = contract["format"]
+        # Catches what JSON itself would let pass: another spacing, a key given twice.
+        same = (_json(contract, indent=2) + "\n").encode() == content
+    except (KeyError, TypeError, ValueError, RecursionError):
+        raise damaged(folder, CONTRACT, "was changed") from None
+    if number != FORMAT:
+        raise InputError(
+            f"The model in {folder} has format {number!r}: expected {FORMAT}. "
+            "Use the version of cnnlab that wrote it, or save the model again."
+        )
+    if not same or not isinstance(contract.get("files"), dict):
+        raise damaged(folder, CONTRACT, "was changed")
+    return contract
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    """Return JSON that is the same text for equal values."""
+    return json.dumps(value, sort_keys=True, indent=indent, allow_nan=False)
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Refuse to replace what is not a model folder."""
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise InputError(f"{folder} is not a folder: expected a new name or a model folder.")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / CONTRACT).is_file():
+        raise InputError(
+            f"{folder} holds something else than a model: expected a new name, an empty folder "
+            "or an earlier model."
+        )

@@ -1,0 +1,218 @@
+"""From the bytes of an image to a label: the one predictor of notebook, command line and app."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cnnlab import images
+from cnnlab.config import InputError
+from cnnlab.deploy import artifact
+from cnnlab.deploy.cache import Cache, key
+from cnnlab.engine import tf
+from cnnlab.images import ImageRejected
+
+BATCH_SIZE = 32  # images a step of predict_many: bounds its memory
+CACHE_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """An answer about one image; ``to_json`` is what a server sends, field for field.
+
+    Attributes:
+        label: The most probable class.
+        probability: Its probability, 0…1, temperature applied.
+        top: The most probable classes with their probabilities, best first; equal ones in
+            label order.
+        cached: Whether the answer came from the cache.
+        sha256: SHA-256 of the image's bytes, hexadecimal.
+        model_id: Which model answered; see ``artifact.save``.
+    """
+
+    label: str
+    probability: float
+    top: tuple[tuple[str, float], ...]
+    cached: bool
+    sha256: str
+    model_id: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-ready dict of the fields; ``top`` becomes a list of objects."""
+        return {
+            "label": self.label,
+            "probability": self.probability,
+            "top": [{"label": label, "probability": value} for label, value in self.top],
+            "cached": self.cached,
+            "sha256": self.sha256,
+            "model_id": self.model_id,
+        }
+
+
+class Predictor:
+    """Answers for images from the SavedModel of an artifact.
+
+    The artifact's hashes are checked first and one prediction is made, so the first request is as
+    fast as the next. Any number of threads may share a predictor.
+
+    An answer from ``predict_many`` may differ from ``predict``'s in the last bits (below 1e-6),
+    as sums are ordered by batch size; the cache keeps whichever came first.
+
+    Args:
+        folder: An artifact, as ``artifact.save`` writes it.
+        cache_bytes: Bound of the answer cache; 0 turns it off.
+
+    Raises:
+        ArtifactDamaged: A file is missing, changed or was added, or the graph does not answer.
+
+    Example:
+        >>> predictor = Predictor("reports/lab/model")                       # doctest: +SKIP
+        >>> predictor.predict(images.read_file("photo.jpg")).label           # doctest: +SKIP
+        'circle'
+    """
+
+    def __init__(self, folder: Path | str, *, cache_bytes: int = CACHE_BYTES) -> None:
+        self.artifact = artifact.load(folder)
+        self.cache = Cache(cache_bytes)
+        self._graph = tf.saved_model.load(str(self.artifact.folder / "saved_model"))
+        self._prepare = self._graph.signatures["prepare"]
+        self._predict = self._graph.signatures["predict"]
+        self._check_golden()
+
+    @property
+    def class_names(self) -> list[str]:
+        """The labels, in the order of the probabilities."""
+        return self.artifact.class_names
+
+    @property
+    def image_size(self) -> int:
+        """S, pixels a side of what the network sees."""
+        return self.artifact.image_size
+
+    @property
+    def model_id(self) -> str:
+        """The model's identity, hexadecimal."""
+        return self.artifact.model_id
+
+    def pixels(self, image_bytes: bytes) -> np.ndarray:
+        """Return what the network sees of an image: uint8 (S, S, 3), RGB, upright.
+
+        Args:
+            image_bytes: The content of an image file, in any format that ``images.admit`` takes.
+
+        Raises:
+            InputError: It is not bytes.
+            ImageRejected: The image is refused; ``.code`` says why.
+        """
+        _require_bytes(image_bytes)
+        admitted = images.admit(image_bytes)
+        try:
+            prepared = self._prepare(image_bytes=tf.constant(admitted))["pixels"]
+        except tf.errors.InvalidArgumentError as error:
+            raise ImageRejected("corrupt", "The image data cannot be decoded.") from error
+        return prepared.numpy()
+
+    def predict(self, image_bytes: bytes, top: int = 5) -> Prediction:
+        """Return the answer for one image.
+
+        Args:
+            image_bytes: The content of an image file.
+            top: How many classes to list, at least 1; at most all of them are.
+
+        Raises:
+            InputError: It is not bytes, or ``top`` is below 1.
+            ImageRejected: The image is refused; ``.code`` says why.
+        """
+        answer = self.predict_many([image_bytes], top)[0]
+        if isinstance(answer, ImageRejected):
+            raise answer
+        return answer
+
+    def predict_many(
+        self, images_bytes: Iterable[bytes], top: int = 5
+    ) -> list[Prediction | ImageRejected]:
+        """Return an answer for each image, in order; a bad image spoils only its own.
+
+        Every image is decoded alone, then the pixels run in batches. The same bytes given twice
+        are run once.
+
+        Args:
+            images_bytes: The contents of image files.
+            top: How many classes to list, at least 1.
+
+        Returns:
+            A ``Prediction`` for each image, or the ``ImageRejected`` that says what is wrong.
+
+        Raises:
+            InputError: One of them is not bytes, or ``top`` is below 1.
+        """
+        if top < 1:
+            raise InputError(f"top={top} lists no class: expected 1 or more.")
+        contents = list(images_bytes)
+        for content in contents:
+            _require_bytes(content)
+        answers: list[Prediction | ImageRejected] = []
+        for start in range(0, len(contents), BATCH_SIZE):
+            answers += self._answers(contents[start : start + BATCH_SIZE], top)
+        return answers
+
+    def _answers(self, contents: list[bytes], top: int) -> list[Prediction | ImageRejected]:
+        """Answer for one batch of images."""
+        names = [key(content, self.model_id) for content in contents]
+        found: dict[str, np.ndarray | ImageRejected] = {}
+        fresh: dict[str, np.ndarray] = {}  # pixels that the network has not seen
+        for name, content in zip(names, contents, strict=True):
+            if name in found or name in fresh:
+                continue
+            stored = self.cache.get(name)
+            if stored is not None:
+                found[name] = stored
+                continue
+            try:
+                fresh[name] = self.pixels(content)
+            except ImageRejected as rejected:
+                found[name] = rejected
+        if fresh:
+            rows = self._probabilities(np.stack(list(fresh.values())))
+            for name, row in zip(fresh, rows, strict=True):
+                self.cache.put(name, row)
+                found[name] = row
+        return [self._answer(name, found[name], name not in fresh, top) for name in names]
+
+    def _answer(
+        self, name: str, found: np.ndarray | ImageRejected, cached: bool, top: int
+    ) -> Prediction | ImageRejected:
+        """Return the answer that a row of probabilities means."""
+        if isinstance(found, ImageRejected):
+            return found
+        order = np.argsort(-found, kind="stable")[:top]
+        listed = tuple((self.class_names[index], float(found[index])) for index in order)
+        sha256 = name.partition("-")[0]
+        return Prediction(*listed[0], listed, cached, sha256, self.model_id)
+
+    def _probabilities(self, pixels: np.ndarray) -> np.ndarray:
+        """Run the graph: uint8 (B, S, S, 3) → float32 (B, C)."""
+        return self._predict(pixels=tf.constant(pixels))["probabilities"].numpy()
+
+    def _check_golden(self) -> None:
+        """Answer for one grey image: warms the graph, and proves that it fits the contract."""
+        grey = np.full((1, self.image_size, self.image_size, 3), 128, "uint8")
+        prepared = self._prepare(image_bytes=tf.io.encode_png(grey[0]))["pixels"].numpy()
+        row = self._probabilities(prepared[None])
+        fits = np.array_equal(prepared, grey[0]) and row.shape == (1, len(self.class_names))
+        if not (fits and abs(row.sum() - 1) <= 1e-4):  # written so that NaN does not pass
+            raise artifact.ArtifactDamaged(
+                f"The model in {self.artifact.folder} does not answer as its contract says: "
+                "expected probabilities that sum to one. Save it again."
+            )
+
+
+def _require_bytes(image_bytes: bytes) -> None:
+    """Refuse anything but bytes."""
+    if not isinstance(image_bytes, bytes):
+        raise InputError(
+            f"Got {type(image_bytes).__name__}: expected the bytes of an image file. "
+            "Read a file with cnnlab.images.read_file(path)."
+        )

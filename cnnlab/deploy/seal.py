@@ -1,0 +1,125 @@
+"""A sealed folder: the SHA-256 of every file, and a change of content all at once."""
+
+import hashlib
+import io
+import os
+import shutil
+import stat
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cnnlab.config import InputError
+
+
+class ArtifactDamaged(InputError):  # noqa: N818
+    """A model folder is not what its contract says; the message names the file."""
+
+
+def damaged(folder: Path, name: str, what: str) -> ArtifactDamaged:
+    """Return the error that names a damaged file."""
+    return ArtifactDamaged(f"{name} in {folder} {what}: copy or save the model again.")
+
+
+def hashes(folder: Path, leave_out: str) -> dict[str, str]:
+    """Return the SHA-256, hexadecimal, of every file below a folder by its POSIX path, sorted.
+
+    Args:
+        folder: Where to look; empty folders in it do not count.
+        leave_out: The one path that is not listed, as a list cannot hold its own hash.
+
+    Raises:
+        ArtifactDamaged: There is a link, a FIFO or a device.
+    """
+    return {
+        name: digest(folder, name) for name in sorted(_names(folder, folder)) if name != leave_out
+    }
+
+
+def check(folder: Path, expected: dict[str, str], leave_out: str) -> None:
+    """Compare every file below a folder with the hashes it should have.
+
+    Raises:
+        ArtifactDamaged: A file is missing, changed, extra or not a regular file.
+    """
+    found = set(_names(folder, folder)) - {leave_out}
+    for name in sorted(found | expected.keys()):
+        if name not in found:
+            raise damaged(folder, name, "is missing")
+        if name not in expected:
+            raise damaged(folder, name, "is not listed in the contract")
+        if digest(folder, name) != expected[name]:
+            raise damaged(folder, name, "was changed")
+
+
+def digest(folder: Path, name: str) -> str:
+    """Return the SHA-256 of one file, hexadecimal."""
+    with open_regular(folder, name) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def total_bytes(folder: Path, names: Iterable[str]) -> int:
+    """Return the size of the named files together."""
+    return sum((folder / name).stat().st_size for name in names)
+
+
+def open_regular(folder: Path, name: str) -> io.BufferedReader:
+    """Open a file for reading; never through a link, and without waiting for a FIFO.
+
+    Raises:
+        ArtifactDamaged: It is missing, unreadable, or not a regular file.
+    """
+    try:
+        number = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise damaged(folder, name, "is missing") from None
+    except OSError as error:
+        raise damaged(folder, name, f"cannot be read ({error.strerror})") from error
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise damaged(folder, name, "is not a regular file")
+    return os.fdopen(number, "rb")
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """Give an empty folder to fill; when all went well, it takes the place of ``folder``.
+
+    It is a sibling, so that renaming it is one step on one file system. After an error the
+    earlier folder is as it was and the new one is gone.
+    """
+    mark = uuid.uuid4().hex[:8]
+    new, old = (folder.with_name(f".{folder.name}.{mark}.{kind}") for kind in ("new", "old"))
+    new.mkdir(parents=True)
+    try:
+        yield new
+        _swap(new, folder, old)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _swap(new: Path, folder: Path, old: Path) -> None:
+    """Put ``new`` in the place of ``folder``, which moves to ``old``, or leave all as it is."""
+    if not folder.exists():
+        os.replace(new, folder)
+        return
+    os.replace(folder, old)  # a folder that is not empty cannot be replaced in one step
+    try:
+        os.replace(new, folder)
+    except BaseException:
+        os.replace(old, folder)
+        raise
+
+
+def _names(folder: Path, root: Path) -> Iterator[str]:
+    """Yield the POSIX path, from ``root``, of every regular file below a folder."""
+    for entry in list(os.scandir(folder)):  # a list, so that an error leaves nothing open
+        path = Path(entry.path)
+        if entry.is_dir(follow_symlinks=False):
+            yield from _names(path, root)
+        elif entry.is_file(follow_symlinks=False):
+            yield path.relative_to(root).as_posix()
+        else:
+            raise damaged(root, path.relative_to(root).as_posix(), "is not a regular file")

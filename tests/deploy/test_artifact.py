@@ -1,0 +1,316 @@
+import hashlib
+import json
+import os
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+
+from cnnlab import models
+from cnnlab.config import InputError
+from cnnlab.deploy import artifact
+from cnnlab.deploy.artifact import ArtifactDamaged
+from cnnlab.engine import keras, tf
+
+NAMES = ["zebra", "ant", "mole"]
+PIXELS = np.random.default_rng(1).integers(0, 256, (4, 16, 16, 3), dtype=np.uint8)
+FILES = {
+    "card.md",
+    "model.h5",
+    "saved_model/fingerprint.pb",
+    "saved_model/saved_model.pb",
+    "saved_model/variables/variables.data-00000-of-00001",
+    "saved_model/variables/variables.index",
+}
+
+
+def save(model, folder, **changed):
+    values = {"class_names": NAMES, "run_id": "lab", "card": "card", **changed}
+    return artifact.save(model, folder, **values)
+
+
+def contract_of(folder):
+    return json.loads((folder / "contract.json").read_text())
+
+
+def flip_byte(path, position):
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1
+    path.write_bytes(content)
+
+
+def test_the_contract_describes_the_folder(saved, model):
+    contract = contract_of(saved)
+    assert {name: contract[name] for name in contract if name not in ("files", "model_id")} == {
+        "format": 1,
+        "class_names": NAMES,
+        "image_size": 16,
+        "preprocessing_version": 1,
+        "temperature": 1.0,
+        "run_id": "lab",
+        "parameters": model.count_params(),
+        "bytes": sum((saved / name).stat().st_size for name in FILES),
+    }
+    assert set(contract["files"]) == FILES
+    for name, digest in contract["files"].items():
+        assert hashlib.sha256((saved / name).read_bytes()).hexdigest() == digest
+
+
+def test_load_gives_the_contract_in_the_order_of_the_labels(saved):
+    loaded = artifact.load(saved)
+    assert loaded.contract == contract_of(saved)
+    assert loaded.class_names == NAMES
+    assert (loaded.image_size, loaded.temperature, loaded.run_id) == (16, 1.0, "lab")
+    assert len(loaded.model_id) == 64
+
+
+def test_the_h5_file_carries_labels_size_version_run_and_model(saved):
+    with h5py.File(saved / "model.h5") as file:
+        inner = json.loads(file.attrs["cnnlab_contract"])
+        assert "optimizer_weights" not in file
+    outer = contract_of(saved)
+    assert inner == {name: outer[name] for name in outer if name not in ("files", "bytes")}
+
+
+def test_the_h5_file_reloads_with_plain_keras(saved, model):
+    loaded = keras.models.load_model(saved / "model.h5", compile=False, safe_mode=True)
+    for found, expected in zip(loaded.get_weights(), model.get_weights(), strict=True):
+        assert np.array_equal(found, expected)
+    images = PIXELS.astype("float32")
+    assert np.array_equal(loaded(images).numpy(), model(images).numpy())
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_a_flipped_byte_is_refused_in_every_file(copied, name):
+    flip_byte(copied / name, (copied / name).stat().st_size // 2)
+    with pytest.raises(ArtifactDamaged, match=name.replace(".", r"\.")):
+        artifact.load(copied)
+    with pytest.raises(ArtifactDamaged):
+        artifact.load_keras(copied)
+
+
+def test_no_byte_of_the_contract_can_change(saved, copied):
+    path = copied / "contract.json"
+    content = (saved / "contract.json").read_bytes()
+    for position in range(0, len(content), 23):
+        path.write_bytes(content)
+        flip_byte(path, position)
+        with pytest.raises(InputError):
+            artifact.load(copied)
+
+
+def test_a_contract_edited_by_hand_is_refused(copied):
+    contract = contract_of(copied)
+    contract["class_names"] = NAMES[::-1]
+    (copied / "contract.json").write_text(json.dumps(contract, indent=2, sort_keys=True) + "\n")
+    with pytest.raises(ArtifactDamaged, match=r"contract\.json .*agree with model\.h5"):
+        artifact.load(copied)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1}', "[" * 100_000, "\xff"])
+def test_a_contract_that_is_none_is_refused(copied, text):
+    (copied / "contract.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(ArtifactDamaged, match=r"contract\.json"):
+        artifact.load(copied)
+
+
+def test_another_format_is_named(copied):
+    (copied / "contract.json").write_text('{"format": 2}')
+    with pytest.raises(InputError, match="format 2: expected 1"):
+        artifact.load(copied)
+
+
+@pytest.mark.parametrize("name", ["contract.json", "card.md", "saved_model/saved_model.pb"])
+def test_a_missing_file_is_named(copied, name):
+    (copied / name).unlink()
+    with pytest.raises(ArtifactDamaged, match=rf"{name} .*missing"):
+        artifact.load(copied)
+
+
+def test_an_extra_file_is_named(copied):
+    (copied / "saved_model" / "assets").mkdir(exist_ok=True)
+    (copied / "saved_model" / "assets" / "more.txt").touch()
+    with pytest.raises(ArtifactDamaged, match=r"saved_model/assets/more\.txt"):
+        artifact.load(copied)
+
+
+@pytest.mark.parametrize("name", ["card.md", "contract.json", "saved_model/variables"])
+def test_a_link_is_refused_though_its_content_is_right(copied, tmp_path, name):
+    shutil.move(copied / name, tmp_path / "elsewhere")
+    (copied / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ArtifactDamaged, match=name):
+        artifact.load(copied)
+
+
+def test_a_fifo_is_refused_without_waiting(copied):
+    (copied / "card.md").unlink()
+    os.mkfifo(copied / "card.md")
+    with pytest.raises(ArtifactDamaged, match=r"card\.md"):
+        artifact.load(copied)
+
+
+def test_no_folder_is_a_clear_error(tmp_path):
+    with pytest.raises(InputError, match="No model folder at"):
+        artifact.load(tmp_path / "none")
+
+
+def test_write_card_replaces_the_card_and_its_hash_only(copied):
+    before = contract_of(copied)
+    after = artifact.write_card(copied, "# Zebras é\n")
+    assert (copied / "card.md").read_text("utf-8") == "# Zebras é\n"
+    assert artifact.load(copied).contract == after == contract_of(copied)
+    digest = hashlib.sha256("# Zebras é\n".encode()).hexdigest()
+    assert after["files"].pop("card.md") == digest != before["files"].pop("card.md")
+    assert after.pop("bytes") - before.pop("bytes") == len("# Zebras é\n".encode()) - len(
+        "# Card\n"
+    )
+    assert after == before
+    assert [path.name for path in copied.parent.iterdir()] == ["model"]
+
+
+def test_write_card_does_not_seal_a_damaged_model(copied):
+    flip_byte(copied / "model.h5", 3000)
+    with pytest.raises(ArtifactDamaged, match=r"model\.h5"):
+        artifact.write_card(copied, "all is well")
+    assert (copied / "card.md").read_text() == "# Card\n"
+
+
+def test_equal_models_have_equal_ids_and_any_difference_another(tiny, tmp_path, saved):
+    same = save(tiny(), tmp_path / "same", run_id="other", card="other")["model_id"]
+    assert same == contract_of(saved)["model_id"]
+    reloaded = artifact.load_keras(saved)
+    assert save(reloaded, tmp_path / "reloaded")["model_id"] == same
+    changed = tiny()
+    changed.get_layer("answer").bias.assign([0, 0, 1e-6])
+    others = [
+        save(changed, tmp_path / "weights")["model_id"],
+        save(tiny(), tmp_path / "labels", class_names=NAMES[::-1])["model_id"],
+        save(tiny(), tmp_path / "temperature", temperature=2.0)["model_id"],
+    ]
+    assert len({same, *others}) == 4
+
+
+def test_saving_replaces_an_earlier_model_completely(copied, tiny):
+    (copied / "left over.txt").touch()
+    contract = save(tiny(seed=9), copied, run_id="second")
+    assert artifact.load(copied).contract == contract
+    assert [path.name for path in copied.parent.iterdir()] == ["model"]
+
+
+def test_a_failed_save_leaves_the_earlier_model(copied, tiny, monkeypatch):
+    def full(*_):
+        raise OSError("no space left")
+
+    before = contract_of(copied)
+    monkeypatch.setattr(artifact, "export", full)
+    with pytest.raises(OSError, match="no space"):
+        save(tiny(seed=9), copied)
+    assert artifact.load(copied).contract == before
+    assert [path.name for path in copied.parent.iterdir()] == ["model"]
+
+
+def test_a_failed_rename_puts_the_earlier_model_back(copied, tiny, monkeypatch):
+    real, calls = os.replace, []
+
+    def second_fails(source, target):
+        calls.append(target)
+        if len(calls) == 2:
+            raise OSError("interrupted")
+        real(source, target)
+
+    before = contract_of(copied)
+    monkeypatch.setattr("cnnlab.deploy.seal.os.replace", second_fails)
+    with pytest.raises(OSError, match="interrupted"):
+        save(tiny(seed=9), copied)
+    assert artifact.load(copied).contract == before
+    assert [path.name for path in copied.parent.iterdir()] == ["model"]
+
+
+def test_a_folder_of_something_else_is_not_replaced(tmp_path, model):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(InputError, match="holds something else"):
+        save(model, tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_link_in_the_place_of_the_folder_is_not_replaced(tmp_path, model, copied):
+    (tmp_path / "link").symlink_to(copied)
+    with pytest.raises(InputError, match="is not a folder"):
+        save(model, tmp_path / "link")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"class_names": ["a", "b"]}, "2 labels for a model with 3 outputs"),
+        ({"class_names": ["a", "b", "a"]}, "not all different"),
+        ({"class_names": "abc"}, "not all different"),
+        ({"temperature": 0.0}, "temperature=0.0"),
+        ({"temperature": float("nan")}, "temperature=nan"),
+    ],
+)
+def test_what_does_not_fit_is_refused(tmp_path, model, changed, message):
+    with pytest.raises(InputError, match=message):
+        save(model, tmp_path / "model", **changed)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_model_of_another_shape_is_refused(tmp_path):
+    flat = keras.Sequential([keras.Input((5,)), keras.layers.Dense(3, activation="softmax")])
+    with pytest.raises(InputError, match=r"\(None, 5\) to \(None, 3\)"):
+        save(flat, tmp_path / "model")
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path, tiny):
+    diverged = tiny()
+    diverged.get_layer("answer").bias.assign([0, np.nan, 0])
+    with pytest.raises(InputError, match="answer/bias has values that are not finite"):
+        save(diverged, tmp_path / "model")
+
+
+def test_a_lambda_layer_is_refused(tmp_path, tiny):
+    base = tiny()
+    outputs = keras.layers.Lambda(lambda x: x)(base.output)
+    with pytest.raises(InputError, match="without Lambda"):
+        save(keras.Model(base.input, outputs), tmp_path / "model")
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "bfloat16"])
+def test_a_half_precision_model_is_saved_in_float32(tmp_path, tiny, policy):
+    half = tiny(dtype=policy)
+    before = [np.array(weight) for weight in half.get_weights()]
+    save(half, tmp_path / "model")
+    loaded = artifact.load_keras(tmp_path / "model")
+    assert {weight.dtype for weight in loaded.weights} == {"float32"}
+    assert {layer.compute_dtype for layer in loaded.layers} == {"float32"}
+    for found, expected in zip(loaded.get_weights(), before, strict=True):
+        assert np.array_equal(found, expected.astype("float32"))
+    assert half.get_layer("conv").compute_dtype == policy.removeprefix("mixed_")
+    graph = tf.saved_model.load(str(tmp_path / "model" / "saved_model"))
+    answers = graph.signatures["predict"](pixels=tf.constant(PIXELS))["probabilities"]
+    assert np.abs(answers - loaded(PIXELS.astype("float32"))).max() <= 1e-6
+
+
+def test_a_compiled_model_is_saved_without_its_optimizer(tmp_path, tiny, recwarn):
+    compiled = tiny()
+    compiled.compile("adam", loss="categorical_crossentropy")
+    compiled.train_on_batch(PIXELS.astype("float32"), np.eye(3, dtype="float32")[[0, 1, 2, 0]])
+    save(compiled, tmp_path / "model")
+    with h5py.File(tmp_path / "model" / "model.h5") as file:
+        assert not {"training_config", "optimizer_weights"} & {*file, *file.attrs}
+    assert not recwarn.list
+
+
+def test_saving_is_silent(tmp_path, model, capfd, caplog):
+    save(model, tmp_path / "model")
+    artifact.load_keras(tmp_path / "model")
+    assert capfd.readouterr() == ("", "")
+    assert not caplog.records
+
+
+def test_the_reference_network_keeps_its_answers(tmp_path):
+    network = models.build("baseline", image_size=16, num_classes=3, seed=0, l2=1e-4, dropout=0.5)
+    save(network, tmp_path / "model")
+    images = PIXELS.astype("float32")
+    assert np.array_equal(artifact.load_keras(tmp_path / "model")(images), network(images))

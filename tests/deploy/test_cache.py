@@ -1,0 +1,101 @@
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from cnnlab.config import InputError
+from cnnlab.deploy.cache import ENTRY_OVERHEAD, Cache, key
+from cnnlab.images import PREPROCESSING_VERSION
+
+ROW = np.array([0.25, 0.75], "float32")
+ENTRY = ROW.nbytes + ENTRY_OVERHEAD
+
+
+def test_key_names_the_bytes_the_model_and_the_decoder():
+    name = key(b"abc", "m1")
+    assert name.split("-") == [hashlib.sha256(b"abc").hexdigest(), "m1", str(PREPROCESSING_VERSION)]
+    assert len({name, key(b"abd", "m1"), key(b"abc", "m2")}) == 3
+
+
+def test_hits_and_misses_are_counted():
+    cache = Cache(10 * ENTRY)
+    assert cache.get("a") is None
+    cache.put("a", ROW)
+    assert np.array_equal(cache.get("a"), ROW)
+    assert (cache.hits, cache.misses, cache.evictions, cache.bytes) == (1, 1, 0, ENTRY)
+
+
+def test_the_entry_used_longest_ago_goes_first():
+    cache = Cache(2 * ENTRY)
+    cache.put("a", ROW)
+    cache.put("b", ROW)
+    cache.get("a")
+    cache.put("c", ROW)
+    assert [cache.get(name) is not None for name in "abc"] == [True, False, True]
+    assert (len(cache), cache.evictions, cache.bytes) == (2, 1, 2 * ENTRY)
+
+
+def test_bytes_stay_within_the_bound():
+    cache = Cache(3 * ENTRY + 1)
+    for number in range(50):
+        cache.put(str(number), ROW)
+        assert cache.bytes <= 3 * ENTRY + 1
+    assert (len(cache), cache.evictions) == (3, 47)
+
+
+def test_replacing_an_entry_is_not_counted_twice():
+    cache = Cache(10 * ENTRY)
+    cache.put("a", ROW)
+    cache.put("a", ROW * 0)
+    assert (cache.bytes, cache.evictions) == (ENTRY, 0)
+    assert not cache.get("a").any()
+
+
+@pytest.mark.parametrize("bound", [0, ENTRY - 1])
+def test_what_is_larger_than_the_bound_is_not_stored(bound):
+    cache = Cache(bound)
+    cache.put("a", ROW)
+    assert cache.get("a") is None
+    assert cache.bytes == 0
+
+
+def test_a_negative_bound_is_refused():
+    with pytest.raises(InputError, match="-1 bytes"):
+        Cache(-1)
+
+
+def test_an_entry_cannot_be_changed_from_outside():
+    cache = Cache(10 * ENTRY)
+    row = ROW.copy()
+    cache.put("a", row)
+    row[:] = 0
+    with pytest.raises(ValueError, match="read-only"):
+        cache.get("a")[0] = 1
+    assert np.array_equal(cache.get("a"), ROW)
+
+
+def test_clear_forgets_entries_and_keeps_counters():
+    cache = Cache(10 * ENTRY)
+    cache.put("a", ROW)
+    cache.get("a")
+    cache.clear()
+    assert (len(cache), cache.bytes, cache.hits, cache.evictions) == (0, 0, 1, 0)
+
+
+def test_threads_never_read_another_key_and_lose_no_count():
+    cache = Cache(20 * ENTRY)
+
+    def work(worker: int) -> int:
+        wrong = 0
+        for step in range(1000):
+            number = (worker * 7 + step) % 40
+            cache.put(str(number), np.full(2, number, "float32"))
+            value = cache.get(str((number + step) % 40))
+            wrong += value is not None and not np.all(value == (number + step) % 40)
+        return wrong
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(work, range(8))) == 0
+    assert cache.hits + cache.misses == 8000
+    assert cache.bytes == len(cache) * ENTRY <= 20 * ENTRY

@@ -1,0 +1,192 @@
+import dataclasses
+import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from cnnlab import images
+from cnnlab.config import InputError
+from cnnlab.deploy import artifact
+from cnnlab.deploy.artifact import ArtifactDamaged
+from cnnlab.deploy.predict import BATCH_SIZE, Prediction, Predictor
+from cnnlab.engine import keras
+from cnnlab.images import ImageRejected
+
+NAMES = ["zebra", "ant", "mole"]
+
+
+@pytest.fixture(scope="module")
+def shared(saved):
+    """Return a predictor without cache, for tests that look at answers only."""
+    return Predictor(saved, cache_bytes=0)
+
+
+def fields(prediction, *, without="cached"):
+    return {name: v for name, v in dataclasses.asdict(prediction).items() if name != without}
+
+
+def test_the_answer_is_the_models(shared, saved, model, photos):
+    for photo in photos:
+        expected = model(images.decode(photo, 16)[None].astype("float32"))[0].numpy()
+        found = shared.predict(photo)
+        assert dict(found.top) == pytest.approx(dict(zip(NAMES, expected, strict=True)), abs=1e-6)
+        assert found.label == NAMES[expected.argmax()] == found.top[0][0]
+        assert found.probability == found.top[0][1]
+        assert [p for _, p in found.top] == sorted((p for _, p in found.top), reverse=True)
+        assert found.sha256 == hashlib.sha256(photo).hexdigest()
+        assert found.model_id == artifact.load(saved).model_id == shared.model_id
+
+
+def test_it_knows_its_contract(shared):
+    assert (shared.class_names, shared.image_size) == (NAMES, 16)
+
+
+def test_labels_keep_their_order(tmp_path, tiny, photos):
+    certain = tiny()
+    certain.get_layer("answer").kernel.assign(np.zeros((784, 3)))
+    certain.get_layer("answer").bias.assign(np.log([0.1, 0.6, 0.3]))
+    artifact.save(certain, tmp_path / "m", class_names=NAMES, run_id="lab", card="")
+    found = Predictor(tmp_path / "m").predict(photos[0])
+    assert [label for label, _ in found.top] == ["ant", "mole", "zebra"]
+    assert [p for _, p in found.top] == pytest.approx([0.6, 0.3, 0.1])
+
+
+def test_equal_probabilities_are_listed_in_label_order(tmp_path, tiny, photos):
+    undecided = tiny()
+    undecided.get_layer("answer").kernel.assign(np.zeros((784, 3)))
+    artifact.save(undecided, tmp_path / "m", class_names=NAMES, run_id="lab", card="")
+    assert [label for label, _ in Predictor(tmp_path / "m").predict(photos[0]).top] == NAMES
+
+
+@pytest.mark.parametrize(("top", "listed"), [(1, 1), (2, 2), (3, 3), (99, 3)])
+def test_top_says_how_many_are_listed(shared, photos, top, listed):
+    assert len(shared.predict(photos[0], top=top).top) == listed
+
+
+def test_to_json_is_the_answer_of_a_server():
+    prediction = Prediction("ant", 0.75, (("ant", 0.75), ("mole", 0.25)), True, "ab", "cd")
+    assert json.loads(json.dumps(prediction.to_json())) == {
+        "label": "ant",
+        "probability": 0.75,
+        "top": [{"label": "ant", "probability": 0.75}, {"label": "mole", "probability": 0.25}],
+        "cached": True,
+        "sha256": "ab",
+        "model_id": "cd",
+    }
+
+
+def test_an_answer_is_ready_for_json(shared, photos):
+    assert json.loads(json.dumps(shared.predict(photos[0]).to_json()))["cached"] is False
+
+
+def test_a_cached_answer_is_the_fresh_one(saved, photos):
+    predictor = Predictor(saved)
+    fresh = [predictor.predict(photo) for photo in photos]
+    again = [predictor.predict(photo) for photo in photos]
+    assert not any(one.cached for one in fresh)
+    assert all(one.cached for one in again)
+    assert [fields(one) for one in again] == [fields(one) for one in fresh]
+    assert (predictor.cache.hits, predictor.cache.misses) == (5, 5)
+    assert len(predictor.predict(photos[0], top=1).top) == 1  # the cache holds all classes
+
+
+def test_a_cached_answer_runs_no_model(saved, photos, monkeypatch):
+    predictor = Predictor(saved)
+    predictor.predict(photos[0])
+    monkeypatch.setattr(predictor, "_probabilities", None)
+    assert predictor.predict(photos[0]).cached
+
+
+def test_no_cache_caches_nothing(shared, photos):
+    assert not any(shared.predict(photos[0]).cached for _ in range(2))
+
+
+def test_pixels_are_what_the_decoder_gives(shared, photos):
+    for photo in photos:
+        found = shared.pixels(photo)
+        assert (found.dtype, found.shape) == (np.uint8, (16, 16, 3))
+        assert np.array_equal(found, images.decode(photo, 16))
+
+
+def test_bad_images_are_refused_with_a_code(shared, photos):
+    for content, code in (
+        (b"", "empty"),
+        (b"<html>", "unknown_format"),
+        (photos[3][: len(photos[3]) // 2], "corrupt"),
+    ):
+        for ask in (shared.pixels, shared.predict):
+            with pytest.raises(ImageRejected) as caught:
+                ask(content)
+            assert caught.value.code == code
+
+
+@pytest.mark.parametrize("wrong", ["photo.jpg", None, np.zeros(3, "uint8")])
+def test_only_bytes_are_taken(shared, wrong):
+    for ask in (shared.pixels, shared.predict, lambda given: shared.predict_many([given])):
+        with pytest.raises(InputError, match="expected the bytes of an image file"):
+            ask(wrong)
+
+
+def test_a_list_of_no_class_is_refused(shared, photos):
+    with pytest.raises(InputError, match="top=0"):
+        shared.predict(photos[0], top=0)
+
+
+def test_many_are_answered_in_order_and_a_bad_one_harms_no_other(shared, photos):
+    contents = [photos[0], b"bad", *photos[1:], b""]
+    found = shared.predict_many(contents, top=2)
+    assert [getattr(one, "code", None) for one in found] == [
+        None, "unknown_format", None, None, None, None, "empty",
+    ]  # fmt: skip
+    for content, answer in zip(contents, found, strict=True):
+        if isinstance(answer, Prediction):
+            single = shared.predict(content, top=2)
+            assert answer.sha256 == single.sha256
+            assert answer.probability == pytest.approx(single.probability, abs=1e-6)
+            assert len(answer.top) == 2
+
+
+def test_none_are_answered_with_none(shared):
+    assert shared.predict_many([]) == []
+    assert [type(one) for one in shared.predict_many([b"", b"x"])] == [ImageRejected] * 2
+
+
+def test_many_run_in_batches_and_each_image_once(saved, photos, monkeypatch):
+    predictor = Predictor(saved)
+    sizes = []
+    run = predictor._probabilities
+    monkeypatch.setattr(
+        predictor, "_probabilities", lambda pixels: (sizes.append(len(pixels)), run(pixels))[1]
+    )
+    found = predictor.predict_many(photos * 10)
+    assert sizes == [5]
+    assert [one.sha256 for one in found] == [hashlib.sha256(p).hexdigest() for p in photos * 10]
+    assert [one.cached for one in found] == [False] * BATCH_SIZE + [True] * (50 - BATCH_SIZE)
+    assert predictor.cache.misses == 5
+
+
+def test_threads_get_the_answers_of_their_own_images(saved, photos):
+    predictor = Predictor(saved, cache_bytes=1500)  # room for three: entries come and go
+    alone = {photo: fields(predictor.predict(photo)) for photo in photos}
+    requests = photos * 40
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(predictor.predict, requests))
+    assert [fields(one) for one in found] == [alone[photo] for photo in requests]
+    assert predictor.cache.evictions > 0
+    assert predictor.cache.bytes <= 1500
+
+
+def test_a_damaged_model_is_refused(copied):
+    (copied / "card.md").write_text("better than it is")
+    with pytest.raises(ArtifactDamaged, match=r"card\.md"):
+        Predictor(copied)
+
+
+def test_a_model_that_gives_no_probabilities_is_refused(tmp_path, tiny):
+    base = tiny()
+    doubled = keras.Model(base.input, keras.layers.Rescaling(2.0, name="twice")(base.output))
+    artifact.save(doubled, tmp_path / "m", class_names=NAMES, run_id="lab", card="")
+    with pytest.raises(ArtifactDamaged, match="sum to one"):
+        Predictor(tmp_path / "m")
