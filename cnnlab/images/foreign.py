@@ -10,15 +10,14 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from cnnlab.images.limits import Header, ImageRejected, check_header
+from cnnlab.images.limits import Header, ImageRejected
 
 FORMATS = ("gif", "bmp", "webp", "tiff", "avif")
 
 # Python's warning filters belong to the process: two threads must not change them at once.
 _LOCK = threading.Lock()
-_DEEP_GREY = ("I;16", "I;16L", "I;16B", "I;16N")
 _NO_RANGE = ("I", "F")  # 32-bit numbers: nothing says which one is white
 
 
@@ -26,20 +25,19 @@ def header(image_bytes: bytes, image_format: str) -> Header:
     """Return the header of an image in one of ``FORMATS``.
 
     Raises:
-        ImageRejected: ``corrupt``, ``too_many_pixels``, ``unsupported``.
+        ImageRejected: ``corrupt``, ``too_many_pixels``.
     """
     with _opened(image_bytes, image_format) as image:
         return _header(image, image_format)
 
 
 def to_png(image_bytes: bytes, image_format: str) -> bytes:
-    """Return the one image of a file as PNG bytes: upright, transparency and 16-bit grey kept.
+    """Return the image of an inspected file as PNG bytes: upright, with transparency, 16-bit grey.
 
     Raises:
-        ImageRejected: As ``header``; ``unsupported`` also for pixels without a known range.
+        ImageRejected: ``corrupt``; ``unsupported`` for pixels without a known range.
     """
     with _opened(image_bytes, image_format) as image:
-        check_header(_header(image, image_format))
         if image.mode in _NO_RANGE:
             raise ImageRejected(
                 "unsupported", f"The {image_format.upper()} file has 32-bit pixels: expected 8."
@@ -61,8 +59,8 @@ def _header(image: Image.Image, image_format: str) -> Header:
 
 def _plain(image: Image.Image) -> Image.Image:
     """Return the image in a mode that PNG stores and that needs no palette: L, RGB, RGBA, I;16."""
-    if image.mode in _DEEP_GREY:
-        return image if image.mode == "I;16" else image.convert("I;16")
+    if image.mode.startswith("I;16"):  # either byte order; Pillow's own conversion would clip it
+        return image
     if image.mode in ("1", "L") and not image.has_transparency_data:
         return image.convert("L")
     return image.convert("RGBA" if image.has_transparency_data else "RGB")
@@ -79,9 +77,11 @@ def _opened(image_bytes: bytes, image_format: str) -> Iterator[Image.Image]:
                 yield image
         except ImageRejected:
             raise
+        except UnidentifiedImageError:
+            raise ImageRejected("corrupt", f"The header of the {name} is damaged.") from None
         except Image.DecompressionBombError:
             raise ImageRejected(
                 "too_many_pixels", f"The {name} file has too many pixels."
             ) from None
         except Exception as error:  # the plugins raise nearly every kind on damaged bytes
-            raise ImageRejected("corrupt", f"The {name} file cannot be read: {error}.") from None
+            raise ImageRejected("corrupt", f"The {name} cannot be read: {error}.") from None

@@ -75,8 +75,8 @@ def exif_orientation(image_bytes: bytes) -> int:
     """Return the EXIF orientation of a JPEG file, 1…8; 1 where there is none or it is damaged.
 
     The EXIF block is looked for only where the standards put it: right after the start marker,
-    or after one or two APP0 segments (JFIF, and its thumbnail). In it counts the first entry of
-    the first directory with tag 0x0112, type SHORT and one value. XMP is not read.
+    or after one or two APP0 segments (JFIF, and its thumbnail). In its first directory the entry
+    with tag 0x0112, type SHORT and one value counts; of several the largest. XMP is not read.
 
     Source: CIPA DC-008 (Exif 2.32), 4.5.4 and 4.6.4; TIFF 6.0, section 2.
     """
@@ -95,11 +95,18 @@ def exif_orientation(image_bytes: bytes) -> int:
     if offset + 2 > len(tiff):
         return 1
     (count,) = struct.unpack_from(order + "H", tiff, offset)
-    for entry in range(min(count, (len(tiff) - offset - 2) // 12)):
-        tag, kind, values, value = struct.unpack_from(order + "HHIH", tiff, offset + 2 + 12 * entry)
-        if (tag, kind, values) == (0x0112, 3, 1):
-            return value if 1 <= value <= 8 else 1
-    return 1
+    entries = min(count, (len(tiff) - offset - 2) // 12)
+    value = max(
+        (
+            value
+            for tag, kind, values, value, _ in struct.iter_unpack(
+                order + "HHIHH", tiff[offset + 2 : offset + 2 + 12 * entries]
+            )
+            if (tag, kind, values) == (0x0112, 3, 1)
+        ),
+        default=1,
+    )
+    return value if 1 <= value <= 8 else 1
 
 
 def png_header(image_bytes: bytes) -> Header:

@@ -6,12 +6,17 @@ carries them and a server in any language turns images as training did.
 
 from cnnlab.engine import tf
 
+# What marks an EXIF block and its two byte orders, as 16-bit numbers read big-endian.
+_PAIRS_OF_EXIF = (0x4578, 0x6966, 0x0000)  # Exif, two zeros
+_PAIRS_OF_LITTLE = (0x4949, 0x2A00)  # II, 42
+_PAIRS_OF_BIG = (0x4D4D, 0x002A)  # MM, 42
+
 
 def orientation(image_bytes: tf.Tensor) -> tf.Tensor:
     """Return the EXIF orientation of a JPEG file; 1 where there is none or it is damaged.
 
-    Only a few short stretches of the bytes are looked at, whatever the file's length. Bytes of
-    any other kind give 1. Never fails.
+    Only a few short stretches of the bytes are looked at, whatever the file's length, and no
+    bytes make it fail. It means nothing for other formats; for PNG it is always 1.
 
     Args:
         image_bytes: string ().
@@ -23,44 +28,41 @@ def orientation(image_bytes: tf.Tensor) -> tf.Tensor:
     """
     start = tf.constant(2)
     for _ in range(2):  # JFIF and its thumbnail may stand before the EXIF block
-        head = _window(image_bytes, start, 4)
-        is_app0 = _equal(head[:2], b"\xff\xe0")
-        start += tf.where(is_app0, 2 + 256 * head[2] + head[3], 0)
-    head = _window(image_bytes, start, 18)
-    is_exif = (
-        _equal(_window(image_bytes, tf.constant(0), 2), b"\xff\xd8")
-        & _equal(head[:2], b"\xff\xe1")
-        & _equal(head[4:10], b"Exif\0\0")
-    )
-    little, big = _equal(head[10:14], b"II*\0"), _equal(head[10:14], b"MM\0*")
-    end = tf.minimum(start + 2 + 256 * head[2] + head[3], tf.strings.length(image_bytes))
+        marker, length = tf.unstack(_big_endian(_stretch(image_bytes, start, 4), 2))
+        start += tf.where(marker == 0xFFE0, 2 + length, 0)
+    head = _big_endian(_stretch(image_bytes, start, 14), 7)
+    is_exif = tf.reduce_all(tf.gather(head, [0, 2, 3, 4]) == [0xFFE1, *_PAIRS_OF_EXIF])
+    little = tf.reduce_all(head[5:] == _PAIRS_OF_LITTLE)
+    known_order = little | tf.reduce_all(head[5:] == _PAIRS_OF_BIG)
+    end = tf.minimum(start + 2 + head[1], tf.strings.length(image_bytes))
 
-    # Offsets count from the byte order mark. A segment is shorter than 2¹⁶ bytes, so an offset
-    # whose upper half is not zero points outside: no need for more than 32 bits.
-    halves = _numbers(head[14:18], little)
-    upper, lower = tf.where(little, halves[1], halves[0]), tf.where(little, halves[0], halves[1])
-    directory = start + 10 + lower
-    room = tf.maximum(end - directory - 2, 0) // 12
-    count = tf.minimum(_numbers(_window(image_bytes, directory, 2), little)[0], room)
-    value = _orientation_entry(_window(image_bytes, directory + 2, 12 * count), little)
-    valid = is_exif & (little | big) & (upper == 0) & (value >= 1) & (value <= 8)
+    # The offset counts from the byte order mark. A segment is shorter than 2¹⁶ bytes, so larger
+    # ones (negative here, from 2³¹ on) are led past its end, where there is room for no entry.
+    offset = _numbers(_stretch(image_bytes, start + 14, 4), tf.int32, 4, little)[0]
+    directory = start + 10 + tf.where((offset >= 0) & (offset < 2**16), offset, 2**16)
+    count = tf.cast(
+        _numbers(_stretch(image_bytes, directory, 2), tf.uint16, 2, little)[0], tf.int32
+    )
+    count = tf.minimum(count, tf.maximum(end - directory - 2, 0) // 12)
+    value = _orientation_entry(_stretch(image_bytes, directory + 2, 12 * count), count, little)
+    valid = is_exif & known_order & (value >= 1) & (value <= 8)
     return tf.where(valid, value, 1)
 
 
-def _orientation_entry(directory: tf.Tensor, little: tf.Tensor) -> tf.Tensor:
-    """Return the value of the first entry that is an orientation, 0 if none is.
+def _orientation_entry(entries: tf.Tensor, count: tf.Tensor, little: tf.Tensor) -> tf.Tensor:
+    """Return the largest orientation that a directory's entries give, int32 (); else below 1.
 
     Args:
-        directory: int32 (12 n,), the bytes of n entries: tag, type, count (4 bytes), value (4).
+        entries: string (), 12 bytes each: tag (2), type (2), count (4), value (2), unused (2).
+        count: int32 ().
         little: bool (), the byte order.
     """
-    halves = tf.reshape(_numbers(directory, little), (-1, 6))
-    one = tf.where(little, [1, 0], [0, 1])  # a count of 1 as two halves
-    wanted = tf.concat([[0x0112, 3], one], axis=0)
-    matches = tf.reduce_all(halves[:, :4] == wanted, axis=1)  # (n,)
-    # With one row of zeros appended, "no match" needs no case of its own.
-    values = tf.concat([tf.boolean_mask(halves[:, 4], matches), [0]], axis=0)
-    return values[0]
+    # A length of zero is refused by the op, so two bytes more are asked for and left out again.
+    halves = _numbers(entries, tf.uint16, 12 * count + 2, little)[:-1]
+    halves = tf.reshape(tf.cast(halves, tf.int32), (-1, 6))  # (count, 6)
+    wanted = tf.where(little, [0x0112, 3, 1, 0], [0x0112, 3, 0, 1])  # SHORT, one value
+    matches = tf.reduce_all(halves[:, :4] == wanted, axis=1)  # (count,)
+    return tf.reduce_max(tf.where(matches, halves[:, 4], 0))
 
 
 def upright(pixels: tf.Tensor, turn: tf.Tensor) -> tf.Tensor:
@@ -83,21 +85,23 @@ def upright(pixels: tf.Tensor, turn: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(tf.raw_ops.Reverse(tensor=transposed, dims=axes), pixels.shape)
 
 
-def _window(image_bytes: tf.Tensor, start: tf.Tensor, count: tf.Tensor | int) -> tf.Tensor:
-    """Return ``count`` bytes from ``start`` on as int32 (count,), zeros past the end."""
-    start = tf.minimum(start, tf.strings.length(image_bytes))  # a start past the end is an error
-    part = tf.strings.substr(image_bytes, start, count)
-    # A length of zero is refused by the op, so one byte more is read and left out again.
-    padded = tf.io.decode_raw(part, tf.uint8, fixed_length=count + 1)
-    return tf.cast(padded[:count], tf.int32)
+def _stretch(image_bytes: tf.Tensor, start: tf.Tensor, count: tf.Tensor | int) -> tf.Tensor:
+    """Return at most ``count`` bytes from ``start`` on, string (): fewer at the end, then none."""
+    return tf.strings.substr(image_bytes, tf.minimum(start, tf.strings.length(image_bytes)), count)
 
 
-def _numbers(window: tf.Tensor, little: tf.Tensor) -> tf.Tensor:
-    """Return bytes, int32 (2 n,), as 16-bit numbers, int32 (n,), in the byte order."""
-    pairs = tf.reshape(window, (-1, 2))
-    return tf.linalg.matvec(pairs, tf.where(little, [1, 256], [256, 1]))
+def _big_endian(stretch: tf.Tensor, count: int) -> tf.Tensor:
+    """Return ``count`` 16-bit numbers, int32 (count,); zeros where bytes are missing."""
+    numbers = tf.io.decode_raw(stretch, tf.uint16, little_endian=False, fixed_length=2 * count)
+    return tf.cast(numbers, tf.int32)
 
 
-def _equal(window: tf.Tensor, expected: bytes) -> tf.Tensor:
-    """Return whether the bytes, int32 (n,), are the expected ones: bool ()."""
-    return tf.reduce_all(window == list(expected))
+def _numbers(
+    stretch: tf.Tensor, kind: tf.DType, length: tf.Tensor | int, little: tf.Tensor
+) -> tf.Tensor:
+    """Return ``length`` bytes as numbers in the byte order; zeros where bytes are missing."""
+    return tf.where(
+        little,
+        tf.io.decode_raw(stretch, kind, little_endian=True, fixed_length=length),
+        tf.io.decode_raw(stretch, kind, little_endian=False, fixed_length=length),
+    )

@@ -1,6 +1,7 @@
 """Pixels: the one decoder and resizer, in TensorFlow ops."""
 
 import functools
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -86,5 +87,5 @@ def decode(image_bytes: bytes, size: int) -> np.ndarray:
     try:
         return _compiled(size)(admitted).numpy()
     except tf.errors.OpError as error:
-        reason = error.message.split("\n")[0]
+        reason = re.sub(r"\{\{.*?\}\} ?", "", error.message.split("\n")[0])  # names of graph nodes
         raise ImageRejected("corrupt", f"The image cannot be decoded: {reason}") from None
