@@ -1,6 +1,7 @@
 """Runs: the folder that a run fills, the six notebooks that fill it, the pages that show it."""
 
+from cnnlab.runs.card import model_card
 from cnnlab.runs.folder import Run
 from cnnlab.runs.opening import open_run
 
-__all__ = ["Run", "open_run"]
+__all__ = ["Run", "model_card", "open_run"]

@@ -95,7 +95,6 @@ def _created(folder: Path, settings: Settings) -> Run:
         "dataset": None,
         "notebooks": {},
         "test_set_opened": [],
-        "figures": {},
     }
     with storage.locked(folder):
         if not (folder / "run.json").exists():  # another process may have been quicker

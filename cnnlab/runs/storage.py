@@ -65,7 +65,7 @@ def read_state(folder: Path) -> dict[str, Any]:
     path = folder / "run.json"
     try:
         state = json.loads(path.read_text(encoding="utf-8"))
-        missing = {"settings", "created", "notebooks", "figures", "test_set_opened"} - set(state)
+        missing = {"settings", "created", "notebooks", "test_set_opened"} - set(state)
         if missing:
             raise KeyError(missing)
     except OSError as error:

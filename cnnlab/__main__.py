@@ -1,0 +1,182 @@
+"""The ``cnnlab`` command: run the notebooks, audit a folder of images, predict with a saved model.
+
+Everything heavy is imported inside the command that needs it, so that ``cnnlab --help`` answers
+at once.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cnnlab import __version__
+from cnnlab.config import PROFILES, InputError, Settings, make_settings
+
+if TYPE_CHECKING:
+    from cnnlab.deploy.predict import Predictor
+
+BAD_INPUT = 2  # the exit status of an InputError; a failed notebook or file gives 1
+
+
+class _Commands(click.Group):
+    """Shows bad input as one line on stderr instead of a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            _complain(str(error))
+            ctx.exit(BAD_INPUT)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="cnnlab")
+def main() -> None:
+    """Turn folders of images into a trained, evaluated, explained and deployable classifier."""
+
+
+@main.command()
+@click.option("--data", default="", help="'shapes' (the default) or a folder of images.")
+@click.option("--profile", default="", help=f"One of {', '.join(PROFILES)}; quick if not given.")
+@click.option("--run", "name", default="", help="Name of the run; the profile's if not given.")
+@click.option("--only", default="", help="Numbers of the notebooks to run, such as 03,05.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting.")
+def run(data: str, profile: str, name: str, only: str, overrides: tuple[str, ...]) -> None:
+    """Execute the notebooks into reports/<run>/ and show the summary.
+
+    An existing run goes on with its own settings; asking for others is an error.
+    """
+    make_settings(profile or "quick", overrides)  # a wrong key is told before anything is loaded
+    if any(len(text.split()) != 1 for text in overrides):
+        raise InputError("A setting is one word: expected --set key=value without spaces.")
+    from cnnlab.runs import execute, open_run, site
+
+    names = execute.selected(execute.available(), only)
+    _check_folder(data)
+    opened = open_run(name or profile or "quick", profile, data, " ".join(overrides))
+    click.echo(_headline(opened.name, opened.settings))
+    try:
+        done = execute.execute(opened, names)
+    except execute.NotebookFailed as failure:
+        page = site.build(opened)
+        _complain(str(failure))
+        click.echo(page)
+        sys.exit(1)
+    page = site.build(opened)
+    for executed in done:
+        if executed.red_lines:
+            click.echo(f"note: {executed.notebook} wrote to stderr: {executed.red_lines[0]}")
+    click.echo(f"\n{site.as_text(site.summary(opened))}\n\n{page}")
+
+
+@main.command()
+@click.argument("source")
+def audit(source: str) -> None:
+    """Look through SOURCE ('shapes' or a folder) and list what is wrong with its images."""
+    _check_folder(source)
+    from cnnlab.data import audit as auditing
+    from cnnlab.data import manifest, sources
+
+    found = sources.resolve(make_settings("quick", data=source))
+    sources.class_names(found)
+    files = manifest.build(found, progress=sys.stderr.isatty())
+    findings = auditing.findings(files, auditing.groups(files, found))
+    counts = files["status"].value_counts()
+    statuses = [
+        [status, int(counts.get(status, 0))] for status in ("accepted", "quarantined", "skipped")
+    ]
+    _print_table(["files", ""], [*statuses, ["found", len(files)]])
+    kinds = [[kind, int(count)] for kind, count in findings["kind"].value_counts().items()]
+    _print_table(["findings", ""], kinds or [["none", 0]])
+    balance = auditing.balance(files)
+    _print_table(["label", "split", "images"], balance[["label", "split", "count"]].values.tolist())
+    for row in findings.itertuples():
+        parts = [row.kind, row.path, row.other, row.detail]
+        click.echo("  ".join(str(part) for part in parts if isinstance(part, str) and part))
+
+
+@main.command()
+@click.option("--model", "folder", required=True, type=click.Path(path_type=Path), metavar="DIR")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+def predict(folder: Path, as_json: bool, images: tuple[Path, ...]) -> None:
+    """Name what IMAGES show, with the model in DIR (reports/<run>/model).
+
+    A file that cannot be used is reported beside the others, and the exit status is 1.
+    """
+    if not folder.is_dir():
+        raise InputError(f"There is no model folder {str(folder)!r}: expected reports/<run>/model.")
+    from cnnlab.deploy.predict import Predictor
+
+    predictor = Predictor(folder)
+    width = max(len(str(path)) for path in images)
+    good = [_predict_one(predictor, path, as_json, width) for path in images]
+    sys.exit(0 if all(good) else 1)
+
+
+def _predict_one(predictor: "Predictor", path: Path, as_json: bool, width: int) -> bool:
+    """Print one prediction or one error; return whether it was a prediction."""
+    from cnnlab.images import ImageRejected, read_file
+
+    try:
+        prediction = predictor.predict(read_file(path))
+    except ImageRejected as error:
+        answer: dict[str, Any] = {"error": {"code": error.code, "message": error.message}}
+        line = f"error: {error.message}"
+    else:
+        answer = prediction.to_json()
+        line = f"{prediction.label}  {prediction.probability:.3f}"
+    if as_json:
+        click.echo(json.dumps({"file": str(path), **answer}, ensure_ascii=False))
+    else:
+        click.echo(f"{path!s:{width}}  {line}")
+    return "error" not in answer
+
+
+def _check_folder(data: str) -> None:
+    """Tell a missing, empty or class-less folder at once, before a run is created."""
+    if data in ("", "shapes"):
+        return
+    if not Path(data).expanduser().is_dir():
+        raise InputError(
+            f"There is no data folder {data!r}: "
+            "expected 'shapes' or a folder with one folder of images per class."
+        )
+    from cnnlab.data import sources
+
+    folder = str(Path(data).expanduser().resolve())
+    sources.class_names(sources.resolve(make_settings("quick", data=folder)))
+
+
+def _headline(name: str, settings: Settings) -> str:
+    usual = PROFILES[settings.profile]
+    changed = [
+        f"{key}={value}"
+        for key, value in vars(settings).items()
+        if key != "data" and getattr(usual, key) != value
+    ]
+    return " ".join([f"Run {name}: profile {settings.profile}, data {settings.data}", *changed])
+
+
+def _print_table(header: list[str], rows: list[list[Any]]) -> None:
+    """Print aligned columns, numbers to the right, and an empty line after them."""
+    lines = [header, *[[str(cell) for cell in row] for row in rows]]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    right = [isinstance(cell, int) for cell in rows[0]]
+    for line in lines:
+        cells = (
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(line, widths, right, strict=True)
+        )
+        click.echo("  ".join(cells).rstrip())
+    click.echo()
+
+
+def _complain(message: str) -> None:
+    click.echo(f"cnnlab: error: {' '.join(message.split())}", err=True)
+
+
+if __name__ == "__main__":
+    main(prog_name="cnnlab")
