@@ -1,0 +1,84 @@
+"""What the layers hold: filters and activation maps, as arrays."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cnnlab.config import InputError
+from cnnlab.engine import keras, tf
+from cnnlab.explain import layers
+from cnnlab.explain.layers import Call
+
+
+def activations(
+    model: keras.Model, images: np.ndarray, layer_names: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Return what the named layers give for the images, exactly as the model computes it.
+
+    The maps after rectification are those of the layers in ``rectified_layers(model)``.
+
+    Args:
+        model: Sequential or Functional, also with nested models. It is left untouched.
+        images: uint8 or float32 (B, H, W, 3), RGB, 0…255.
+        layer_names: Paths of layers (``relu1``, ``backbone/relu1``).
+
+    Returns:
+        Name → float32 (B, h, w, K), or (B, K) behind the flattening; in the order asked.
+
+    Raises:
+        InputError: The images do not fit, or there is no such layer.
+
+    Example:
+        ``activations(model, images, ["relu1"])["relu1"][0, :, :, 5]`` is one map.
+    """
+    images = layers.image_batch(model, images)
+    wanted = {name: layers.find(model, name) for name in layer_names}
+    outputs: dict[int, tf.Tensor] = {}
+
+    def seen(call: Call) -> None:
+        if any(call.operation is layer for layer in wanted.values()):
+            outputs[id(call.operation)] = call.output
+
+    layers.run(model, images, seen)
+    missing = [name for name, layer in wanted.items() if id(layer) not in outputs]
+    if missing:
+        raise InputError(
+            f"{', '.join(missing)}: no output to show; expected layers that compute one tensor "
+            "on the way to the model's output."
+        )
+    return {name: tf.cast(outputs[id(wanted[name])], tf.float32).numpy() for name in wanted}
+
+
+def rectified_layers(model: keras.Model) -> list[str]:
+    """Return the paths of the layers that give rectified maps, first to last.
+
+    These are the activation layers, and the convolutions with an activation built in.
+    """
+
+    def rectifies(layer: keras.Layer) -> bool:
+        if isinstance(layer, keras.layers.ReLU):
+            return True
+        kinds = (keras.layers.Activation, *layers.CONVOLUTIONS)
+        name = getattr(getattr(layer, "activation", None), "__name__", "")
+        return isinstance(layer, kinds) and name.startswith("relu")
+
+    return [path for path, layer in layers.paths(model).items() if rectifies(layer)]
+
+
+def filters(model: keras.Model, layer: str) -> np.ndarray:
+    """Return a copy of a convolution's kernel.
+
+    Args:
+        model: Any Keras model.
+        layer: Path of a Conv2D, Conv2DTranspose or DepthwiseConv2D layer.
+
+    Returns:
+        float32 (kernel height, kernel width, in, out), in Keras' order for that layer.
+
+    Raises:
+        InputError: There is no such convolution; the message lists them.
+    """
+    known = layers.paths(model)
+    possible = [path for path in layers.convolutions(model) if hasattr(known[path], "kernel")]
+    kernel = layers.find(model, layer, possible).kernel
+    return np.array(keras.ops.convert_to_numpy(kernel), np.float32)

@@ -1,0 +1,319 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from cnnlab import models
+from cnnlab.config import InputError
+from cnnlab.engine import keras, tf
+from cnnlab.explain import cam
+
+layers = keras.layers
+
+# A network whose maps are known by hand: two feature maps, the red and the green plane; three
+# classes with these weights on the planes' means.
+WEIGHTS = np.array([[1.0, 2.0, -1.0], [-1.0, 1.0, -1.0]], np.float32)
+IMAGE = np.zeros((1, 2, 2, 3), np.float32)
+IMAGE[0, :, :, 0] = [[4, 0], [0, 0]]
+IMAGE[0, :, :, 1] = [[0, 0], [2, 2]]
+KERNEL = np.zeros((1, 1, 3, 2), np.float32)
+KERNEL[0, 0, 0, 0] = KERNEL[0, 0, 1, 1] = 1
+
+
+def known_network(ending="dense", weights=WEIGHTS):
+    """The known network; ``ending`` says how the softmax is attached."""
+    inputs = keras.Input((2, 2, 3))
+    x = layers.Conv2D(2, 1, use_bias=False, name="planes")(inputs)
+    x = layers.GlobalAveragePooling2D()(x)
+    softmax = "softmax" if ending == "dense" else None
+    outputs = layers.Dense(3, use_bias=False, activation=softmax, name="classes")(x)
+    if ending == "layer":
+        outputs = layers.Softmax()(outputs)
+    if ending == "activation":
+        outputs = layers.Activation("linear")(layers.Activation("softmax")(outputs))
+    if ending == "operation":
+        outputs = keras.ops.softmax(outputs)
+    if ending == "nested":
+        head = keras.Sequential([keras.Input((3,)), layers.Softmax()], name="head")
+        outputs = head(outputs)
+    model = keras.Model(inputs, outputs)
+    model.get_layer("planes").set_weights([KERNEL])
+    model.get_layer("classes").set_weights([weights])
+    return model
+
+
+@pytest.fixture(scope="module")
+def known():
+    return known_network()
+
+
+@pytest.fixture(scope="module")
+def reference():
+    return models.build("baseline", image_size=32, num_classes=4, seed=3, l2=1e-4, dropout=0.5)
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), np.uint8)
+
+
+BOTH = pytest.mark.parametrize("method", [cam.grad_cam, cam.grad_cam_plus_plus])
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "expected"),
+    [
+        # Weights (1, -1)/4: red less green, and green is cut off.
+        (cam.grad_cam, 0, [[1, 0], [0, 0]]),
+        # Weights (2, 1)/4: (8, 2, 2)/4, divided by the largest.
+        (cam.grad_cam, 1, [[1, 0], [1 / 4, 1 / 4]]),
+        (cam.grad_cam_plus_plus, 0, [[1, 0], [0, 0]]),
+        # Both planes have mean 1: weights 2/(2 + 2) and 1/(2 + 1); (4/2, 2/3, 2/3) by the largest.
+        (cam.grad_cam_plus_plus, 1, [[1, 0], [1 / 3, 1 / 3]]),
+        # Nothing speaks for the last class.
+        (cam.grad_cam, 2, [[0, 0], [0, 0]]),
+        (cam.grad_cam_plus_plus, 2, [[0, 0], [0, 0]]),
+    ],
+)
+def test_map_known_by_hand(known, method, target, expected):
+    heatmap = method(known, IMAGE, target=target)
+    assert heatmap.shape == (1, 2, 2)
+    assert heatmap.dtype == np.float32
+    np.testing.assert_allclose(heatmap[0], expected, atol=1e-6)
+
+
+@BOTH
+@pytest.mark.parametrize("ending", ["layer", "activation", "operation", "nested", "none"])
+def test_the_score_is_the_one_before_softmax(known, method, ending):
+    expected = method(known, IMAGE, target=1)
+    np.testing.assert_allclose(method(known_network(ending), IMAGE, target=1), expected)
+
+
+@BOTH
+def test_a_sure_network_still_has_a_map(method):
+    sure = known_network(weights=1000 * WEIGHTS)
+    assert sure(IMAGE).numpy()[0, 1] == 1  # the gradient of this probability is zero
+    assert method(sure, IMAGE).max() == 1
+
+
+def test_default_target_is_the_predicted_class(reference, images):
+    predicted = reference.predict(images, verbose=0).argmax(axis=1)
+    np.testing.assert_array_equal(
+        cam.grad_cam(reference, images), cam.grad_cam(reference, images, target=predicted)
+    )
+
+
+def test_a_target_for_each_image(reference, images):
+    targets = np.array([0, 1, 2, 3, 0])
+    together = cam.grad_cam(reference, images, target=targets)
+    for i, target in enumerate(targets):
+        alone = cam.grad_cam(reference, images[i : i + 1], target=int(target))
+        np.testing.assert_allclose(together[i : i + 1], alone, atol=1e-5)
+    assert not np.allclose(together[1], cam.grad_cam(reference, images, target=0)[1], atol=1e-3)
+
+
+def literal_maps(model, images, target):
+    """Selvaraju eq. 1–2 and Chattopadhay eq. 11, 19, 20 as printed, on a second model."""
+    dense = model.get_layer("probabilities")
+    maps = keras.Model(model.input, model.get_layer("relu4").output)(images.astype(np.float32))
+    with tf.GradientTape() as tape:
+        tape.watch(maps)
+        x = model.get_layer("pool4")(model.get_layer("norm4")(maps))
+        x = model.get_layer("dense")(layers.Flatten()(x))
+        score = (x @ dense.kernel + dense.bias)[:, target]
+    gradient, maps = tape.gradient(score, maps).numpy(), maps.numpy()
+    plain = np.maximum(np.sum(gradient.mean(axis=(1, 2), keepdims=True) * maps, axis=-1), 0)
+    total = maps.sum(axis=(1, 2), keepdims=True)
+    below = 2 * gradient**2 + total * gradient**3
+    alpha = np.divide(gradient**2, below, out=np.zeros_like(below), where=gradient != 0)
+    weights = (alpha * np.maximum(gradient, 0)).sum(axis=(1, 2), keepdims=True)
+    return plain, np.maximum(np.sum(weights * maps, axis=-1), 0)
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_reference_network_against_the_printed_equations(reference, images, index):
+    method = (cam.grad_cam, cam.grad_cam_plus_plus)[index]
+    expected = literal_maps(reference, images, 2)[index]
+    found = method(reference, images, target=2)
+    for heatmap, small in zip(found, expected, strict=True):
+        enlarged = np.asarray(
+            Image.fromarray(small / small.max()).resize((32, 32), Image.Resampling.BILINEAR)
+        )
+        np.testing.assert_allclose(heatmap, enlarged / enlarged.max(), atol=1e-4)
+        assert heatmap.min() >= 0
+        assert heatmap.max() == 1
+
+
+def test_batches_do_not_matter(reference, images, monkeypatch):
+    expected = cam.grad_cam(reference, images, target=1)
+    monkeypatch.setattr(cam, "BATCH", 2)
+    np.testing.assert_allclose(cam.grad_cam(reference, images, target=1), expected, atol=1e-5)
+    assert cam.grad_cam(reference, images[:0]).shape == (0, 32, 32)
+
+
+@BOTH
+def test_model_and_images_are_left_untouched(reference, images, method):
+    weights, pixels = reference.get_weights(), images.copy()
+    nodes = [len(layer._inbound_nodes) for layer in reference.layers]
+    pixels.setflags(write=False)
+    method(reference, pixels)
+    for before, after in zip(weights, reference.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+    np.testing.assert_array_equal(pixels, images)
+    assert [len(layer._inbound_nodes) for layer in reference.layers] == nodes
+
+
+def test_uint8_and_float_images_give_the_same_map(reference, images):
+    np.testing.assert_array_equal(
+        cam.grad_cam(reference, images), cam.grad_cam(reference, images.astype(np.float32))
+    )
+
+
+def test_the_last_convolution_is_found(known, reference):
+    assert cam.last_convolution(known) == "planes"
+    assert cam.last_convolution(reference) == "conv4"
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, name="plane")(inputs)
+    x = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    dense_like = keras.Model(inputs, layers.Flatten()(layers.Conv2D(3, 1)(x)))
+    assert cam.last_convolution(dense_like) == "plane"
+
+
+def convolution_then(block):
+    """A model of two convolutions with ``block`` behind the second, and that block's output."""
+    inputs = keras.Input((8, 8, 3))
+    first = layers.Conv2D(4, 3, padding="same", name="first")(inputs)
+    x = layers.Conv2D(4, 3, padding="same", name="second")(first)
+    x = {
+        "relu": lambda: layers.ReLU(name="read")(layers.Dropout(0.5)(x)),
+        "norm": lambda: layers.Activation("relu", name="read")(layers.BatchNormalization()(x)),
+        "residual": lambda: layers.ReLU(name="read")(layers.Add()([first, x])),
+        "operation": lambda: layers.Identity(name="read")(keras.ops.relu(x)),
+    }[block]()
+    x = layers.GlobalAveragePooling2D()(layers.MaxPooling2D()(x))
+    return keras.Model(inputs, layers.Dense(3, activation="softmax")(x))
+
+
+@BOTH
+@pytest.mark.parametrize("block", ["relu", "norm", "residual", "operation"])
+def test_a_convolution_is_read_behind_its_activation(method, block):
+    keras.utils.set_random_seed(1)
+    model = convolution_then(block)
+    small = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
+    expected = method(model, small, layer="read")
+    np.testing.assert_array_equal(method(model, small), expected)
+    np.testing.assert_array_equal(method(model, small, layer="second"), expected)
+
+
+def test_a_convolution_without_activation_is_read_itself():
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((8, 8, 3))
+    features = layers.Conv2D(4, 3, name="first")(inputs)
+    x = layers.Conv2D(4, 3, name="second")(features)
+    model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
+    small = np.random.default_rng(0).random((1, 8, 8, 3), np.float32)
+    inner = keras.Model(features, model.output)
+    maps = model.get_layer("first")(small)
+    with tf.GradientTape() as tape:
+        tape.watch(maps)
+        score = inner(maps)[:, 0]
+    gradient = tape.gradient(score, maps).numpy()
+    expected = np.maximum((gradient.mean(axis=(1, 2)) * maps.numpy()).sum(-1, keepdims=True), 0)
+    expected = tf.image.resize(expected, (8, 8)).numpy()[..., 0]
+    found = cam.grad_cam(model, small, target=0, layer="first")
+    np.testing.assert_allclose(found, expected / expected.max(), atol=1e-5)
+
+
+def nested_and_flat():
+    """The same network twice: its convolutions inside a nested backbone, and all in one graph."""
+    keras.utils.set_random_seed(2)
+
+    def body(x):
+        x = layers.Conv2D(4, 3, activation="relu", name="low")(x)
+        return layers.Conv2D(5, 3, name="high")(x)
+
+    def head(x):
+        return layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling2D()(x))
+
+    inner = keras.Input((12, 12, 3))
+    backbone = keras.Model(inner, body(inner), name="backbone")
+    outer, flat = keras.Input((12, 12, 3)), keras.Input((12, 12, 3))
+    nested = keras.Model(outer, head(layers.ReLU()(backbone(layers.Rescaling(1 / 255)(outer)))))
+    flat = keras.Model(flat, head(layers.ReLU()(body(layers.Rescaling(1 / 255)(flat)))))
+    flat.set_weights(nested.get_weights())
+    return nested, flat
+
+
+@BOTH
+def test_layers_inside_a_nested_model(method):
+    nested, flat = nested_and_flat()
+    assert cam.last_convolution(nested) == "backbone/high"
+    small = np.random.default_rng(0).integers(0, 256, (3, 12, 12, 3), np.uint8)
+    for name in (None, "low", "high"):
+        expected = method(flat, small, layer=name)
+        assert expected.max() == 1
+        np.testing.assert_allclose(method(nested, small, layer=name), expected, atol=1e-6)
+    np.testing.assert_array_equal(
+        method(nested, small, layer="backbone/low"), method(nested, small, layer="low")
+    )
+    # A sequential model around it, and one level more.
+    twice = keras.Sequential([keras.Input((12, 12, 3)), nested])
+    np.testing.assert_allclose(method(twice, small), method(flat, small), atol=1e-6)
+
+
+def test_mixed_precision():
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Rescaling(1 / 255)(inputs)
+    x = layers.Conv2D(4, 3, activation="relu", dtype="mixed_bfloat16")(x)
+    x = layers.GlobalAveragePooling2D(dtype="mixed_bfloat16")(x)
+    x = layers.Dense(3, dtype="mixed_bfloat16")(x)
+    mixed = keras.Model(inputs, layers.Activation("softmax", dtype="float32")(x))
+    small = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
+    heatmaps = cam.grad_cam(mixed, small)
+    assert heatmaps.dtype == np.float32
+    assert heatmaps.max(axis=(1, 2)).tolist() == [1, 1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["MobileNetV2", "EfficientNetB0", "ResNet50"])
+def test_backbones_of_keras_applications(name):
+    keras.utils.set_random_seed(0)
+    build = getattr(keras.applications, name)
+    backbone = build(weights=None, include_top=False, input_shape=(64, 64, 3))
+    inputs = keras.Input((64, 64, 3))
+    x = layers.GlobalAveragePooling2D()(backbone(inputs, training=False))
+    model = keras.Model(inputs, layers.Dense(3, activation="softmax")(x))
+    many = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
+    # What follows the backbone sees only its output: reading its last layer is the same thing.
+    last = f"{backbone.name}/{backbone.layers[-1].name}"
+    for method in (cam.grad_cam, cam.grad_cam_plus_plus):
+        heatmaps = method(model, many)
+        np.testing.assert_array_equal(heatmaps, method(model, many, layer=last))
+        assert np.isfinite(heatmaps).all()
+        assert heatmaps.max() == 1
+
+
+def test_a_wrong_layer_name_lists_the_possible_ones(known):
+    with pytest.raises(InputError, match=r"No layer 'conv9'.*planes.*classes"):
+        cam.grad_cam(known, IMAGE, layer="conv9")
+
+
+@pytest.mark.parametrize("name", ["classes", "images"])
+def test_a_layer_without_maps_is_refused(name):
+    inputs = keras.Input((2, 2, 3), name="images")
+    x = layers.Flatten()(layers.Conv2D(2, 1, name="planes")(inputs))
+    model = keras.Model(inputs, layers.Dense(3, name="classes")(x))
+    with pytest.raises(InputError, match=rf"Layer '{name}' has no feature maps.*planes"):
+        cam.grad_cam(model, IMAGE, layer=name)
+
+
+def test_a_network_without_convolution_is_refused():
+    model = keras.Sequential([keras.Input((2, 2, 3)), layers.Flatten(), layers.Dense(2)])
+    with pytest.raises(InputError, match="no Conv2D layer"):
+        cam.grad_cam(model, IMAGE)
+
+
+@pytest.mark.parametrize("target", [3, -1, 0.5, [0, 1], "cat"])
+def test_a_target_that_does_not_fit_is_refused(known, target):
+    with pytest.raises(InputError, match=r"expected None, a class index or 1 of them, in 0…2"):
+        cam.grad_cam(known, IMAGE, target=target)

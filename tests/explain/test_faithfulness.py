@@ -1,0 +1,35 @@
+import numpy as np
+import pytest
+
+from cnnlab.config import InputError
+from cnnlab.explain.faithfulness import energy_in_box
+
+
+def test_share_of_the_mass_inside():
+    heatmap = np.zeros((4, 6))
+    heatmap[1, 2] = 3  # row 1, column 2
+    heatmap[3, 5] = 1
+    assert energy_in_box(heatmap, (2, 1, 3, 2)) == 3 / 4
+    assert energy_in_box(heatmap, (3, 1, 6, 4)) == 1 / 4
+    assert energy_in_box(heatmap, (0, 0, 6, 4)) == 1
+    assert energy_in_box(heatmap, (0, 0, 2, 4)) == 0
+
+
+def test_a_flat_map_holds_the_share_of_the_area():
+    assert energy_in_box(np.full((8, 8), 0.3), (0.5, 2, 4.5, 6)) == pytest.approx(16 / 64)
+
+
+def test_an_empty_map_has_no_share():
+    assert np.isnan(energy_in_box(np.zeros((4, 4)), (0, 0, 2, 2)))
+
+
+@pytest.mark.parametrize("box", [(2, 0, 2, 4), (0, 0, 5, 4), (-1, 0, 2, 2), (0, 3, 2, 1)])
+def test_a_box_outside_is_refused(box):
+    with pytest.raises(InputError, match="4 wide and 4 high"):
+        energy_in_box(np.ones((4, 4)), box)
+
+
+@pytest.mark.parametrize("heatmap", [np.ones((1, 4, 4)), -np.ones((4, 4))])
+def test_what_is_no_heatmap_is_refused(heatmap):
+    with pytest.raises(InputError, match="expected"):
+        energy_in_box(heatmap, (0, 0, 2, 2))

@@ -1,0 +1,87 @@
+import itertools
+
+import numpy as np
+import pytest
+
+from cnnlab import models
+from cnnlab.config import InputError
+from cnnlab.engine import keras
+from cnnlab.explain import layers
+
+
+class Subclassed(keras.Model):
+    def call(self, inputs):
+        return inputs
+
+
+@pytest.fixture(scope="module")
+def nested():
+    """Two backbones that share a layer name, between a dense layer and the input."""
+    inputs = keras.Input((6, 6, 3), name="images")
+    x = inputs
+    for name in ("left", "right"):
+        inner = keras.Input((6, 6, 3))
+        only = f"only_{name}"
+        y = keras.layers.Conv2D(3, 1, name=only)(keras.layers.Conv2D(3, 1, name="same")(inner))
+        x = keras.Model(inner, y, name=name)(x)
+    x = keras.layers.Dropout(0.9, name="drop")(keras.layers.BatchNormalization(name="norm")(x))
+    return keras.Model(inputs, keras.layers.Flatten(name="flat")(x), name="outer")
+
+
+def test_paths_lead_into_nested_models(nested):
+    found = layers.paths(nested)
+    assert layers.convolutions(nested) == [
+        *("left/same", "left/only_left", "right/same", "right/only_right")
+    ]
+    assert [path for path in found if "/" not in path] == ["images", "norm", "drop", "flat"]
+    assert found["right/same"] is nested.get_layer("right").get_layer("same")
+
+
+def test_a_bare_name_will_do_if_it_is_unique(nested):
+    assert layers.find(nested, "only_left").name == "only_left"
+    assert layers.find(nested, "right/same") is layers.paths(nested)["right/same"]
+    with pytest.raises(InputError, match=r"Several layers .* 'same'.*left/same, right/same"):
+        layers.find(nested, "same")
+    with pytest.raises(InputError, match=r"No layer 'flat'.*expected one of norm, drop"):
+        layers.find(nested, "flat", ["norm", "drop"])
+
+
+def test_running_gives_what_the_model_predicts(nested):
+    images = np.random.default_rng(0).random((2, 6, 6, 3), np.float32)
+    calls = []
+    output = layers.run(nested, images, calls.append)
+    np.testing.assert_allclose(output, nested.predict(images, verbose=0), rtol=1e-6)
+    assert [call.operation.name for call in calls] == [
+        *("same", "only_left", "same", "only_right", "norm", "drop", "flat")
+    ]
+    for before, after in itertools.pairwise(calls):
+        assert after.inputs[0] is before.output
+
+
+def test_reference_network_runs_in_inference_mode():
+    model = models.build("baseline", image_size=16, num_classes=2, seed=0, l2=0.0, dropout=0.9)
+    images = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3)).astype(np.float32)
+    output = layers.run(model, images, lambda call: None)
+    np.testing.assert_allclose(output, model(images, training=False), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        (np.zeros((6, 6, 3), np.uint8), r"uint8 \(6, 6, 3\).*\(None, 6, 6, 3\)"),
+        (np.zeros((1, 6, 5, 3), np.uint8), r"\(1, 6, 5, 3\)"),
+        (np.zeros((1, 6, 6, 3), np.int64), "int64"),
+    ],
+)
+def test_images_that_do_not_fit_are_refused(nested, images, words):
+    with pytest.raises(InputError, match=words):
+        layers.image_batch(nested, images)
+
+
+def test_models_that_cannot_be_opened_are_refused(nested):
+    images = np.zeros((1, 6, 6, 3), np.uint8)
+    unbuilt = keras.Sequential([keras.layers.Conv2D(2, 1)])
+    double = keras.Model(nested.inputs, [nested.output, nested.output])
+    for model in (Subclassed(), unbuilt, double):
+        with pytest.raises(InputError, match="cannot be opened"):
+            layers.image_batch(model, images)
