@@ -1,4 +1,4 @@
-"""k-fold cross-validation: stratified, grouped, every row predicted by a model that never saw it."""
+"""k-fold cross-validation: stratified, grouped; no row is predicted by a model that saw it."""
 
 import time
 from collections.abc import Callable
