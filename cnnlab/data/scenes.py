@@ -1,23 +1,35 @@
 """One generated picture: a paper shape lying among scraps on a textured ground.
 
-Everything is drawn from the generator it is given. The class decides the outline and nothing
-else: colours, textures, size, angle, place, clutter and noise have the same distribution for
-every class, so a network can only succeed by seeing the shape.
+The class decides the outline and nothing else. Colours, textures, size, angle, place, clutter
+and camera come from generators of their own, so that two classes drawn from the same seed
+differ only where their shapes lie: a network can succeed by seeing the shape and by nothing else.
 """
 
-import colorsys
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-SIDE = 256  # pixels
-OVERSAMPLING = 3  # outlines are drawn this much larger, so that edges come out soft
-MIN_VISIBLE = 0.7  # an occluder that would leave less of the target is left out
-MIN_CONTRAST = 75.0  # RGB distance between the target's colour and what lies around it
+from cnnlab.data import textures
 
-Outline = np.ndarray  # float64 (N, 2): x, y in pixels
+SIDE = 256  # pixels
+OVERSAMPLING = 3  # outlines are drawn this much larger, so that their edges come out soft
+
+# How hard the pictures are. Chosen so that the reference network ends between 0.90 and 0.99.
+RADIUS = (70.0, 100.0)  # of the target, pixels
+WANDER = 14.0  # farthest the target's centre lies from the picture's, pixels along x and y
+TURN = 0.35  # largest angle by which the target is turned either way, radians
+SQUEEZE = 0.85  # smallest height of a shape relative to its width, before it is turned
+PIECES = (2, 5)  # of clutter on the ground, half-open
+PIECE = (24.0, 64.0)  # length of a piece of clutter, pixels
+OCCLUDED = 0.4  # share of the targets on which another piece is laid
+MIN_VISIBLE = 0.7  # a piece that would leave less than this of the target is left out
+MIN_DISTANCE = 130.0  # in RGB, between the target's colour and the mean of what lies around it
+GROUND_CONTRAST = (7.0, 28.0)  # of textures: of the ground, and of everything that lies on it
+PAPER_CONTRAST = (11.0, 42.0)
+
+Outline = np.ndarray  # float64 (N, 2): x, y
 
 
 @dataclass(frozen=True)
@@ -37,44 +49,39 @@ class Scene:
         return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-# --- outlines: unit size, centred; float64 (N, 2) ------------------------------------------------
+# The outlines of the classes: centred, about unit radius. ``variation`` is in 0…1.
 
 
-def _regular(points: int) -> Outline:
-    angles = np.arange(points) * 2 * np.pi / points - np.pi / 2
+def _regular(corners: int) -> Outline:
+    """A regular polygon, one corner at the top."""
+    angles = np.arange(corners) * 2 * np.pi / corners - np.pi / 2
     return np.stack([np.cos(angles), np.sin(angles)], 1)
 
 
-def _disc(rng: np.random.Generator) -> Outline:
+def _disc(variation: float) -> Outline:
     return _regular(96) * 0.88
 
 
-def _square(rng: np.random.Generator) -> Outline:
-    return _regular(4)
+def _square(variation: float) -> Outline:
+    return _regular(4) @ _rotation(np.pi / 4).T
 
 
-def _triangle(rng: np.random.Generator) -> Outline:
+def _triangle(variation: float) -> Outline:
     return _regular(3) * 1.1
 
 
-def _star(rng: np.random.Generator) -> Outline:
-    radii = np.where(np.arange(10) % 2 == 0, 1.1, 1.1 * rng.uniform(0.4, 0.5))
+def _star(variation: float) -> Outline:
+    radii = np.where(np.arange(10) % 2 == 0, 1.1, 0.44 + 0.11 * variation)
     return _regular(10) * radii[:, None]
 
 
-def _cross(rng: np.random.Generator) -> Outline:
-    a = rng.uniform(0.28, 0.36)
-    quarter = np.array([(-a, -1.0), (a, -1.0), (a, -a)])
-    return np.concatenate([quarter @ _turn(k * np.pi / 2).T for k in range(4)])
+def _cross(variation: float) -> Outline:
+    arm = 0.28 + 0.08 * variation  # half its width
+    quarter = np.array([(-arm, -1.0), (arm, -1.0), (arm, -arm)])
+    return np.concatenate([quarter @ _rotation(turn * np.pi / 2).T for turn in range(4)])
 
 
-def _turn(angle: float) -> np.ndarray:
-    """Return the matrix that turns column vectors by ``angle`` radians; float64 (2, 2)."""
-    cos, sin = np.cos(angle), np.sin(angle)
-    return np.array([[cos, -sin], [sin, cos]])
-
-
-OUTLINES: dict[str, Callable[[np.random.Generator], Outline]] = {
+OUTLINES: dict[str, Callable[[float], Outline]] = {
     "cross": _cross,
     "disc": _disc,
     "square": _square,
@@ -83,19 +90,21 @@ OUTLINES: dict[str, Callable[[np.random.Generator], Outline]] = {
 }
 
 
+# Clutter: outlines that nobody takes for one of the classes, ``length`` pixels long.
+
+
 def _ribbon(rng: np.random.Generator, length: float) -> Outline:
     """A bent band, long and thin."""
     t = np.linspace(0, 1, 24)[:, None]
-    bend = rng.uniform(-0.5, 0.5)
-    line = np.concatenate([t - 0.5, bend * 4 * t * (1 - t)], 1) * length  # (24, 2)
+    line = np.concatenate([t - 0.5, rng.uniform(-2, 2) * t * (1 - t)], 1) * length  # (24, 2)
     along = np.gradient(line, axis=0)
     across = np.stack([-along[:, 1], along[:, 0]], 1) / np.linalg.norm(along, axis=1)[:, None]
     half = rng.uniform(1.5, 7.0)
     return np.concatenate([line + across * half, (line - across * half)[::-1]])
 
 
-def _blob(rng: np.random.Generator, length: float) -> Outline:
-    """A lopsided puddle, at least 1.7 times as long as wide: not to be taken for a disc."""
+def _puddle(rng: np.random.Generator, length: float) -> Outline:
+    """A lopsided blob, about twice as long as wide: not to be taken for a disc."""
     angles = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     radius = np.ones(48)
     for wave, height in ((2, 0.2), (3, 0.28), (5, 0.12)):
@@ -105,111 +114,36 @@ def _blob(rng: np.random.Generator, length: float) -> Outline:
 
 
 def _scrap(rng: np.random.Generator, length: float) -> Outline:
-    """A torn strip: long sides nearly straight, short sides ragged."""
+    """A torn strip, at least three times as long as wide, its short sides ragged."""
     half = length * rng.uniform(0.1, 0.17)
     edge = np.linspace(-half, half, 6)
-    ends = [rng.uniform(-0.18, 0.18, 6) * length for _ in range(2)]
-    right = np.stack([length / 2 + ends[0], edge], 1)
-    left = np.stack([-length / 2 + ends[1], edge[::-1]], 1)
-    return np.concatenate([right, left])
+    right, left = rng.uniform(-0.18, 0.18, (2, 6)) * length
+    ends = [np.stack([length / 2 + right, edge], 1), np.stack([-length / 2 + left, edge[::-1]], 1)]
+    return np.concatenate(ends)
 
 
-CLUTTER = (_ribbon, _blob, _scrap)
+CLUTTER = (_ribbon, _puddle, _scrap)
 
 
-# --- textures: float32 (H, W) in 0…1 -------------------------------------------------------------
-
-
-def _smooth_noise(rng: np.random.Generator, width: int, height: int, cell: float) -> np.ndarray:
-    """Bicubic value noise with features about ``cell`` pixels wide."""
-    columns, rows = int(width / cell) + 3, int(height / cell) + 3
-    coarse = Image.fromarray(rng.integers(0, 256, (rows, columns), dtype=np.uint8))
-    fine = coarse.resize((width, height), Image.Resampling.BICUBIC)
-    return np.asarray(fine, np.float32) / 255
-
-
-def _plane(rng: np.random.Generator, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two perpendicular coordinates in pixels, turned at random; float32 (H, W) each."""
-    angle = rng.uniform(0, np.pi)
-    x = np.arange(width, dtype=np.float32)[None] - width / 2
-    y = np.arange(height, dtype=np.float32)[:, None] - height / 2
-    cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
-    return x * cos + y * sin, y * cos - x * sin
-
-
-def _wave(values: np.ndarray, period: float, sharpness: float) -> np.ndarray:
-    """A sine between 0 and 1 whose flanks steepen with ``sharpness``."""
-    return 0.5 + 0.5 * np.tanh(sharpness * np.sin(values * np.float32(2 * np.pi / period)))
-
-
-def _gradient(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
-    along, _ = _plane(rng, width, height)
-    return 0.5 + along / np.float32(np.hypot(width, height))
-
-
-def _noise(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
-    cell = rng.uniform(10, 50)
-    coarse = _smooth_noise(rng, width, height, cell)
-    return 0.65 * coarse + 0.35 * _smooth_noise(rng, width, height, cell / 4)
-
-
-def _stripes(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
-    along, _ = _plane(rng, width, height)
-    bent = along + rng.uniform(0, 10) * _smooth_noise(rng, width, height, 40)
-    return _wave(bent, rng.uniform(7, 30), rng.uniform(0.7, 4))
-
-
-def _checker(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
-    along, across = _plane(rng, width, height)
-    period, step = rng.uniform(10, 28), np.float32(2 * np.pi)
-    product = np.sin(along * step / period) * np.sin(across * step / (period * rng.uniform(1, 1.6)))
-    return 0.5 + 0.5 * np.tanh(rng.uniform(1, 5) * product)
-
-
-def _plaid(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
-    along, across = _plane(rng, width, height)
-    sharpness = rng.uniform(0.7, 3)
-    woven = _wave(along, rng.uniform(8, 30), sharpness)
-    return 0.5 * (woven + _wave(across, rng.uniform(8, 30), sharpness))
-
-
-def _blobs(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
-    field = _smooth_noise(rng, width, height, rng.uniform(12, 36))
-    return 0.5 + 0.5 * np.tanh(rng.uniform(4, 12) * (field - 0.5))
-
-
-TEXTURES = (_gradient, _noise, _stripes, _checker, _plaid, _blobs)
-
-
-def _colour(rng: np.random.Generator) -> np.ndarray:
-    """A random colour, neither near black nor glaring; float64 (3,) in 0…255."""
-    hue, saturation, value = rng.uniform(0, 1), rng.uniform(0.15, 0.85), rng.uniform(0.3, 0.98)
-    return np.array(colorsys.hsv_to_rgb(hue, saturation, value)) * 255
-
-
-def _paper(rng: np.random.Generator, colour: np.ndarray, width: int, height: int) -> Image.Image:
-    """Return an RGB image in shades around ``colour`` with a random texture."""
-    texture = TEXTURES[rng.integers(len(TEXTURES))]
-    field = np.clip(texture(rng, width, height), 0, 1)
-    swing = rng.uniform(18, 55) * rng.choice([-1, 1]) + rng.uniform(-22, 22, 3)
-    ramp = colour + np.linspace(-0.5, 0.5, 256)[:, None] * swing * 1.4  # (256, 3)
-    return Image.fromarray(np.clip(ramp, 0, 255).astype(np.uint8)[(field * 255).astype(np.uint8)])
-
-
-# --- layers --------------------------------------------------------------------------------------
+def _rotation(angle: float) -> np.ndarray:
+    """Return the matrix that turns column vectors by ``angle`` radians; float64 (2, 2)."""
+    cos, sin = np.cos(angle), np.sin(angle)
+    return np.array([[cos, -sin], [sin, cos]])
 
 
 @dataclass(frozen=True)
 class _Layer:
-    """The soft coverage of an outline: an "L" image and its top left corner in the picture."""
+    """The soft coverage of an outline: an "L" image, and its top left corner in the picture."""
 
     coverage: Image.Image
     corner: tuple[int, int]
 
-    def lay(self, picture: Image.Image, paper: Image.Image, shadow: float) -> None:
-        """Paste the paper onto the picture, with a soft shadow underneath."""
-        soft = self.coverage.filter(ImageFilter.BoxBlur(3)).point(lambda v: int(v * shadow))
-        picture.paste((12, 10, 16), (self.corner[0] + 2, self.corner[1] + 3), soft)
+    def lay(self, picture: Image.Image, rng: np.random.Generator, shade: np.ndarray) -> None:
+        """Put paper of this outline on the picture, a soft shadow underneath."""
+        paper = textures.paper(rng, shade, self.coverage.size, PAPER_CONTRAST)
+        darkness = (np.arange(256) * rng.uniform(0.1, 0.5)).astype(int).tolist()
+        shadow = self.coverage.filter(ImageFilter.BoxBlur(3)).point(darkness)
+        picture.paste((12, 10, 16), (self.corner[0] + 2, self.corner[1] + 3), shadow)
         picture.paste(paper, self.corner, self.coverage)
 
     def covers(self) -> np.ndarray:
@@ -219,43 +153,50 @@ class _Layer:
         return np.asarray(whole) >= 128
 
 
-def _layer(outline: Outline) -> _Layer:
-    corner = np.floor(outline.min(0)).astype(int) - 5  # room for the shadow's blur
-    width, height = (np.ceil(outline.max(0)).astype(int) + 6 - corner).tolist()
+def _layer(outline: Outline, angle: float, centre: np.ndarray) -> _Layer:
+    """Return the coverage of an outline in pixels, turned and moved to its place."""
+    placed = outline @ _rotation(angle).T + centre
+    corner = np.floor(placed.min(0)).astype(int) - 5  # room for the shadow's blur
+    width, height = (np.ceil(placed.max(0)).astype(int) + 6 - corner).tolist()
     large = Image.new("L", (width * OVERSAMPLING, height * OVERSAMPLING))
-    points = ((outline - corner) * OVERSAMPLING).ravel().tolist()
+    points = ((placed - corner) * OVERSAMPLING).ravel().tolist()
     ImageDraw.Draw(large).polygon(points, fill=255)
     return _Layer(large.reduce(OVERSAMPLING), (int(corner[0]), int(corner[1])))
 
 
-def _placed(rng: np.random.Generator, outline: Outline, centre: np.ndarray) -> Outline:
-    return outline @ _turn(rng.uniform(0, 2 * np.pi)).T + centre
+def _piece(rng: np.random.Generator, length: float, centre: np.ndarray) -> _Layer:
+    """Return a piece of clutter at any angle."""
+    outline = CLUTTER[rng.integers(len(CLUTTER))](rng, length)
+    return _layer(outline, rng.uniform(0, 2 * np.pi), centre)
 
 
-def _scatter(rng: np.random.Generator, picture: Image.Image, count: int) -> None:
-    """Lay ``count`` pieces of clutter anywhere on the picture."""
-    for _ in range(count):
-        piece = CLUTTER[rng.integers(len(CLUTTER))](rng, rng.uniform(28, 90))
-        layer = _layer(_placed(rng, piece, rng.uniform(0, SIDE, 2)))
-        layer.lay(picture, _paper(rng, _colour(rng), *layer.coverage.size), rng.uniform(0.1, 0.5))
+def _ground(rng: np.random.Generator) -> Image.Image:
+    """Return a textured ground with clutter anywhere on it."""
+    picture = textures.paper(rng, textures.colour(rng), (SIDE, SIDE), GROUND_CONTRAST)
+    for _ in range(rng.integers(*PIECES)):
+        piece = _piece(rng, rng.uniform(*PIECE), rng.uniform(0, SIDE, 2))
+        piece.lay(picture, rng, textures.colour(rng))
+    return picture
 
 
-def _contrasting(rng: np.random.Generator, surroundings: np.ndarray) -> np.ndarray:
-    """Return a colour at least ``MIN_CONTRAST`` away from the surroundings' mean."""
-    while True:
-        colour = _colour(rng)
-        if np.linalg.norm(colour - surroundings) >= MIN_CONTRAST:
-            return colour
+def _unlike(rng: np.random.Generator, surroundings: np.ndarray) -> np.ndarray:
+    """Return a colour that stands out from the mean of the surroundings, (H, W, 3)."""
+    mean = surroundings.mean((0, 1))
+    while True:  # the colours reach much farther apart, so this ends soon
+        shade = textures.colour(rng)
+        if np.linalg.norm(shade - mean) >= MIN_DISTANCE:
+            return shade
 
 
 def _photographed(rng: np.random.Generator, picture: Image.Image) -> Image.Image:
     """Return the picture as a camera would see it: uneven light, slight blur, grain."""
-    blurred = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 1.1)))
-    light = rng.uniform(0.9, 1.1) + rng.uniform(0, 0.25) * (_gradient(rng, SIDE, SIDE) - 0.5)
+    blurred = picture.filter(ImageFilter.BoxBlur(rng.uniform(0.1, 0.9)))
+    slope = np.float32(rng.uniform(0, 0.25)) * (textures.gradient(rng, (SIDE, SIDE)) - 0.5)
+    light = np.float32(rng.uniform(0.9, 1.1)) + slope
     grain = rng.standard_normal((SIDE, SIDE), np.float32) * np.float32(rng.uniform(1, 9))
-    pixels = np.asarray(blurred, np.float32) * light.astype(np.float32)[..., None]
+    pixels = np.asarray(blurred) * light[..., None]  # float32 (SIDE, SIDE, 3)
     pixels += grain[..., None]
-    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+    return Image.fromarray(np.clip(pixels, 0, 255, out=pixels).astype(np.uint8))
 
 
 def draw(label: str, rng: np.random.Generator) -> Scene:
@@ -269,22 +210,22 @@ def draw(label: str, rng: np.random.Generator) -> Scene:
         >>> draw("star", np.random.default_rng(0)).picture.size
         (256, 256)
     """
-    picture = _paper(rng, _colour(rng), SIDE, SIDE)
-    _scatter(rng, picture, int(rng.integers(3, 8)))
-    radius = rng.uniform(44, 84)
-    centre = rng.uniform(0.9 * radius, SIDE - 0.9 * radius, 2)
-    stretch = np.array([1.0, rng.uniform(0.85, 1.0)])
-    target = _layer(_placed(rng, OUTLINES[label](rng) * radius * stretch, centre))
-    visible = target.covers()
-    colour = _contrasting(rng, np.asarray(picture)[visible].mean(0))
-    target.lay(picture, _paper(rng, colour, *target.coverage.size), rng.uniform(0.1, 0.5))
-    if rng.random() < 0.7:
-        piece = CLUTTER[rng.integers(len(CLUTTER))](rng, rng.uniform(0.8, 1.6) * radius)
-        offset = rng.normal(0, 0.5 * radius, 2)
-        occluder = _layer(_placed(rng, piece, centre + offset))
-        left = visible & ~occluder.covers()
-        if left.sum() >= MIN_VISIBLE * visible.sum():
-            visible = left
-            paper = _paper(rng, _colour(rng), *occluder.coverage.size)
-            occluder.lay(picture, paper, rng.uniform(0.1, 0.5))
-    return Scene(_photographed(rng, picture), visible)
+    place, ground, target, above, camera = rng.spawn(5)
+    radius = place.uniform(*RADIUS)
+    centre = SIDE / 2 + place.uniform(-WANDER, WANDER, 2)
+    stretch = np.array([1.0, place.uniform(SQUEEZE, 1.0)])
+    outline = OUTLINES[label](place.random()) * radius * stretch
+    layer = _layer(outline, place.uniform(-TURN, TURN), centre)
+    picture = _ground(ground)
+    left, top = (np.maximum(centre - radius, 0)).astype(int)
+    right, bottom = (centre + radius).astype(int)
+    layer.lay(picture, target, _unlike(target, np.asarray(picture)[top:bottom, left:right]))
+    visible = layer.covers()
+    if above.random() < OCCLUDED:
+        length = above.uniform(0.8, 1.6) * radius
+        piece = _piece(above, length, centre + above.normal(0, 0.5, 2) * radius)
+        remaining = visible & ~piece.covers()
+        if remaining.sum() >= MIN_VISIBLE * visible.sum():
+            visible = remaining
+            piece.lay(picture, above, textures.colour(above))
+    return Scene(_photographed(camera, picture), visible)
