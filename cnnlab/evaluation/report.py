@@ -73,6 +73,13 @@ def evaluate(
     }
 
 
+def headlines(scores: dict[str, Any]) -> pd.DataFrame:
+    """Return the headline figures of ``evaluate`` as a table: estimate and interval."""
+    names = ("accuracy", "macro_precision", "macro_recall", "macro_f1", "macro_auc")
+    table = pd.DataFrame({name.replace("_", " "): scores[name] for name in names}).T
+    return table.astype(float).round(3)
+
+
 def predictions(
     table_rows: pd.DataFrame,
     labels: np.ndarray,

@@ -1,6 +1,7 @@
 """Numbers that say whether a heatmap lies on the object."""
 
 import numpy as np
+import pandas as pd
 
 from cnnlab.config import InputError
 
@@ -47,3 +48,53 @@ def _covered(length: int, low: float, high: float) -> np.ndarray:
     """Return how much of each pixel of a line lies between two limits: float64 (length,)."""
     starts = np.arange(length)
     return np.clip(np.minimum(starts + 1, high) - np.maximum(starts, low), 0, 1)
+
+
+def energies(heatmaps: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Return ``energy_in_box`` of each map: heatmaps float (N, H, W), boxes (N, 4) → (N,)."""
+    pairs = zip(heatmaps, boxes, strict=True)
+    return np.array([energy_in_box(heatmap, tuple(box)) for heatmap, box in pairs], np.float64)
+
+
+def uniform_maps(count: int, size: int) -> np.ndarray:
+    """Return the map that knows nothing: ones, float64 (N, S, S)."""
+    return np.ones((count, size, size))
+
+
+def centred_maps(count: int, size: int) -> np.ndarray:
+    """Return the map of one who bets on the middle: a Gaussian blob, float64 (N, S, S).
+
+    Its standard deviation is a quarter of the side.
+    """
+    offsets = (np.arange(size) + 0.5) / size - 0.5
+    line = np.exp(-0.5 * (offsets / 0.25) ** 2)
+    return np.broadcast_to(np.outer(line, line), (count, size, size)).copy()
+
+
+def localisation(heatmaps: dict[str, np.ndarray], boxes: np.ndarray) -> pd.DataFrame:
+    """Return how much of each method's maps lies on the object, beside two yardsticks.
+
+    Args:
+        heatmaps: Method → float (N, S, S), not negative.
+        boxes: float (N, 4), the true box in each image, in pixels of the map; N > 0.
+
+    Returns:
+        A row per method, then ``uniform`` and ``centred``: method, images (with a map that is not
+        empty), mean and deviation of the energy in the box, and ``beats both`` (the mean exceeds
+        that of both yardsticks; None for the yardsticks themselves).
+    """
+    count, size = next(iter(heatmaps.values())).shape[:2]
+    yardsticks = {"uniform": uniform_maps(count, size), "centred": centred_maps(count, size)}
+    found = {name: energies(maps, boxes) for name, maps in (heatmaps | yardsticks).items()}
+    bar = max(found[name].mean() for name in yardsticks)
+    rows = [
+        {
+            "method": name,
+            "images": int(np.isfinite(values).sum()),
+            "mean": float(np.nanmean(values)),
+            "deviation": float(np.nanstd(values)),
+            "beats both": None if name in yardsticks else bool(np.nanmean(values) > bar),
+        }
+        for name, values in found.items()
+    ]
+    return pd.DataFrame(rows)

@@ -4,5 +4,16 @@
 """
 
 from cnnlab.training.fit import Diverged, EarlyStopping, Fit, fit, predict, print_progress
+from cnnlab.training.protocol import fold_runner, new_model, train
 
-__all__ = ["Diverged", "EarlyStopping", "Fit", "fit", "predict", "print_progress"]
+__all__ = [
+    "Diverged",
+    "EarlyStopping",
+    "Fit",
+    "fit",
+    "fold_runner",
+    "new_model",
+    "predict",
+    "print_progress",
+    "train",
+]

@@ -1,4 +1,7 @@
+import json
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from cnnlab.config import InputError
@@ -73,3 +76,21 @@ def test_pooled_predictions_stand_at_their_rows():
 def test_probabilities_of_another_shape_are_refused():
     with pytest.raises(InputError, match=r"Fold 1 gave probabilities \(3, 3\)"):
         crossval.cross_validate(LABELS, GROUPS, 5, 0, lambda *_: np.ones((3, 3)), 3)
+
+
+def test_summary_of_two_folds_by_hand():
+    table = pd.DataFrame(
+        {
+            "fold": [1, 2],
+            "n": [5, 5],
+            "accuracy": [0.8, 0.6],
+            "macro_f1": [0.5, 0.5],
+            "seconds": 1.0,
+        }
+    )
+    result = crossval.summary(table)
+    assert result["k"] == 2
+    assert result["accuracy"] == pytest.approx({"mean": 0.7, "deviation": 0.1 * 2**0.5})
+    assert result["macro_f1"] == {"mean": 0.5, "deviation": 0.0}
+    assert result["folds"][1]["accuracy"] == 0.6
+    json.dumps(result)

@@ -97,3 +97,12 @@ def test_names_that_do_not_fit_are_refused(names):
 def test_table_rows_that_do_not_fit_are_refused():
     with pytest.raises(InputError, match="1 table rows for 6 labels"):
         report.predictions(pd.DataFrame({"path": ["a.jpg"]}), LABELS, PROBABILITIES, NAMES)
+
+
+def test_headlines_as_a_table():
+    part = {"estimate": 0.12345, "low": 0.1, "high": None}
+    names = ("accuracy", "macro_precision", "macro_recall", "macro_f1", "macro_auc")
+    table = report.headlines(dict.fromkeys(names, part))
+    assert list(table.index) == ["accuracy", *(n.replace("_", " ") for n in names[1:])]
+    assert table.loc["macro f1", "estimate"] == 0.123
+    assert table["high"].isna().all()

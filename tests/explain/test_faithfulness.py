@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from cnnlab.config import InputError
-from cnnlab.explain.faithfulness import energy_in_box
+from cnnlab.explain.faithfulness import centred_maps, energy_in_box, localisation
 
 
 def test_share_of_the_mass_inside():
@@ -33,3 +33,25 @@ def test_a_box_outside_is_refused(box):
 def test_what_is_no_heatmap_is_refused(heatmap):
     with pytest.raises(InputError, match="expected"):
         energy_in_box(heatmap, (0, 0, 2, 2))
+
+
+def test_localisation_beside_the_yardsticks():
+    boxes = np.array([[0, 0, 4, 4], [4, 4, 8, 8]], float)  # a quarter of 8 × 8, in corners
+    on_the_object = np.zeros((2, 8, 8))
+    on_the_object[0, :4, :4] = on_the_object[1, 4:, 4:] = 1
+    table = localisation({"good": on_the_object, "bad": on_the_object[::-1]}, boxes)
+    table = table.set_index("method")
+    assert table.loc["good", "mean"] == 1
+    assert table.loc["bad", "mean"] == 0
+    assert table.loc["uniform", "mean"] == pytest.approx(0.25)
+    assert table.loc["centred", "mean"] == pytest.approx(0.25)  # by symmetry, any centred map
+    assert table["beats both"].tolist() == [True, False, None, None]
+
+
+def test_the_centred_map_peaks_in_the_middle_and_is_symmetric():
+    blob = centred_maps(1, 9)[0]
+    assert np.unravel_index(blob.argmax(), blob.shape) == (4, 4)
+    np.testing.assert_allclose(blob, blob[::-1])
+    np.testing.assert_allclose(blob, blob.T)
+    edge = blob[4, 8] / blob[4, 4]
+    assert edge == pytest.approx(np.exp(-0.5 * ((4 / 9) / 0.25) ** 2))

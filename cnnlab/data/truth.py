@@ -1,0 +1,38 @@
+"""What a generated dataset knows about itself: true boxes and planted faults."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from cnnlab.data import scenes
+from cnnlab.data.sources import Source
+
+FAULT_COLUMNS = ["path", "fault", "other"]
+BOX_SIDES = ["left", "top", "right", "bottom"]
+
+
+def planted_faults(source: Source) -> pd.DataFrame:
+    """Return the faults planted in a source: path, fault, other; no rows for a plain folder."""
+    if source.truth is None:
+        return pd.DataFrame(columns=FAULT_COLUMNS, dtype=str)
+    return pd.read_csv(source.truth / "faults.csv", dtype=str, keep_default_na=False)
+
+
+def boxes(source: Source, paths: Iterable[str], size: int) -> np.ndarray:
+    """Return the box of the visible object in each image, where it is known.
+
+    Args:
+        source: Where the images come from.
+        paths: N paths relative to the source's root.
+        size: Pixels a side of the prepared images the boxes are wanted for.
+
+    Returns:
+        float64 (N, 4): left, top, right, bottom, half-open, in pixels of the prepared image; a
+        row of nan where nothing is known.
+    """
+    paths = list(paths)
+    if source.truth is None:
+        return np.full((len(paths), 4), np.nan)
+    objects = pd.read_csv(source.truth / "objects.csv", dtype={"path": str}).set_index("path")
+    return objects[BOX_SIDES].reindex(paths).to_numpy(float) * (size / scenes.SIDE)

@@ -1,0 +1,121 @@
+"""The model card: what a model is, what it was measured to do, and what nobody has shown."""
+
+from typing import Any
+
+import pandas as pd
+
+from cnnlab.runs.folder import Run
+
+LIMITS = """\
+- Softmax always names one of the classes above, also for a picture that shows none of them.
+- The probabilities are not calibrated: 0.9 need not mean right nine times in ten.
+- The intervals say how the figures would move with other images *of the same kind*. Pictures from
+  another camera, place or time are another kind; measure again before relying on them.
+- Heatmaps show where the evidence lies, not why; they prove nothing about single answers."""
+
+
+def model_card(
+    run: Run,
+    *,
+    validation: dict[str, Any],
+    kfold: dict[str, Any] | None = None,
+    test: dict[str, Any] | None = None,
+) -> str:
+    """Return the card of a run's model as Markdown.
+
+    Args:
+        run: Gives the settings, the split, the training history and the provenance.
+        validation: ``evaluation.report.evaluate`` of the validation images.
+        kfold: The contents of ``metrics/kfold.json``, once it exists.
+        test: ``evaluate`` of the test images, once they were opened.
+    """
+    sections = {
+        f"Model card: {run.name}": _purpose(validation["class_names"]),
+        "Data": _data(run),
+        "Protocol": _protocol(run),
+        "Results": _results(validation, kfold, test),
+        "Limits": LIMITS,
+        "Provenance": _provenance(run),
+    }
+    titled = "\n\n".join(f"## {title}\n\n{text}" for title, text in sections.items())
+    return titled.removeprefix("#") + "\n"  # the first is the page's own title
+
+
+def _purpose(class_names: list[str]) -> str:
+    return (
+        f"An image classifier for {len(class_names)} classes: {', '.join(class_names)}.\n\n"
+        "Intended for pictures like those it was trained on, as an aid to a person who can check "
+        "the answer. Not intended for decisions about people."
+    )
+
+
+def _data(run: Run) -> str:
+    table = run.load_table("splits.csv")
+    counts = table.groupby(["label", "split"]).size().unstack(fill_value=0).reset_index()
+    dataset = run.state()["dataset"] or {}
+    return (
+        f"Dataset `{dataset.get('name', '?')}`, manifest SHA-256 `{dataset.get('sha256', '?')}`. "
+        "Images per class and split; *excluded* are copies and conflicts:\n\n"
+        f"{_markdown(counts)}"
+    )
+
+
+def _protocol(run: Run) -> str:
+    settings = run.settings
+    history = run.load_table("training/history.csv")
+    best = int(history.loc[history["validation_loss"].idxmin(), "epoch"])
+    return (
+        f"Network `{settings.model}`, input {settings.image_size} × {settings.image_size} RGB; L2 "
+        f"{settings.l2:g}, dropout {settings.dropout:g}. Adam {settings.learning_rate:g}, batch "
+        f"{settings.batch_size}, at most {settings.epochs} epochs, patience {settings.patience}: "
+        f"stopped after {len(history)}, weights of epoch {best}. Augmentation: rotation "
+        f"±{settings.rotation:g}°, zoom ±{settings.zoom:.0%}, brightness "
+        f"±{settings.brightness:.0%}, horizontal flip {'on' if settings.flip else 'off'}. "
+        f"Seed {settings.seed}."
+    )
+
+
+def _results(
+    validation: dict[str, Any], kfold: dict[str, Any] | None, test: dict[str, Any] | None
+) -> str:
+    rows = []
+    if test:
+        rows.append(_scores("test, opened once", test))
+    rows.append(_scores("validation (chose the epoch)", validation))
+    text = _markdown(pd.DataFrame(rows))
+    if kfold:
+        accuracy = kfold["accuracy"]
+        text += (
+            f"\n\n{kfold['k']}-fold cross-validation of the protocol: accuracy "
+            f"{accuracy['mean']:.3f} ± {accuracy['deviation']:.3f} (deviation over folds)."
+        )
+    interval = validation["interval"]
+    return text + (
+        f"\n\nBrackets: {interval['level']:.0%} {interval['method']} bootstrap intervals, "
+        f"{interval['samples']} resamples."
+    )
+
+
+def _scores(name: str, scores: dict[str, Any]) -> dict[str, str]:
+    row = {"split": name, "images": str(scores["n"])}
+    for key in ("accuracy", "macro_f1", "macro_auc"):
+        estimate, low, high = (scores[key][part] for part in ("estimate", "low", "high"))
+        known = estimate is not None
+        row[key.replace("_", " ")] = f"{estimate:.3f} [{low:.3f}, {high:.3f}]" if known else "–"
+    return row
+
+
+def _provenance(run: Run) -> str:
+    state = run.state()
+    versions = ", ".join(f"{name} {version}" for name, version in state["versions"].items())
+    commit = state["commit"] or {"id": "unknown", "dirty": False}
+    changed = " with local changes" if commit["dirty"] else ""
+    return f"Run `{run.id}`, commit `{commit['id']}`{changed}. {versions}."
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    """Return a table in Markdown, without the further dependency that pandas would need."""
+    head = f"| {' | '.join(map(str, table.columns))} |"
+    rule = f"|{'---|' * len(table.columns)}"
+    rows = (f"| {' | '.join(map(str, row))} |" for row in table.itertuples(index=False))
+    return "\n".join([head, rule, *rows])
