@@ -128,7 +128,6 @@ class Run:
             dtype=dict.fromkeys(TEXT_COLUMNS, str),
             keep_default_na=False,
             na_values=[""],
-            float_precision="round_trip",
         )
 
     def state(self) -> dict[str, Any]:

@@ -160,7 +160,7 @@ def _interval_row(label: str, report: dict[str, Any] | None, key: str) -> Row:
     if found["estimate"] is None:
         return Row(label, "undefined", f"{report['n']} images")
     percent = round(report["interval"]["level"] * 100)
-    note = f"n = {report['n']}"
+    note = f"n\u00a0=\u00a0{report['n']}"
     if found["low"] is not None and found["high"] is not None:
         note = f"{percent} % interval {found['low']:.3f} – {found['high']:.3f}, {note}"
     return Row(label, f"{found['estimate']:.3f}", note, **found)
@@ -222,7 +222,7 @@ def _title(path: Path) -> str:
     for cell in nbformat.read(path, as_version=4).cells:
         for line in cell.source.splitlines():
             if cell.cell_type == "markdown" and line.startswith("# "):
-                return line.removeprefix("# ").strip()
+                return line.removeprefix("# ").replace("*", "").strip()
     return ""
 
 

@@ -1,0 +1,65 @@
+# Every target is one line of `make help`. Nothing but make, bash and Python 3.11–3.13 is needed.
+
+SHELL := bash
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check lab clean
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+# Asked one after the other, because a name on PATH need not be a Python that starts.
+PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3 python; do \
+	"$$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	>/dev/null 2>&1 && { echo "$$name"; break; }; done)
+
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --progress-bar off
+
+DATA ?=
+PROFILE ?=
+RUN ?= $(or $(PROFILE),quick)
+ONLY ?=
+SET ?=
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP)  ## make .venv from requirements.lock, hashes checked
+
+run: $(STAMP)  ## execute the notebooks: [DATA=folder] [PROFILE=full] [RUN=name] [SET="epochs=3 seed=1"] [ONLY=03,05]
+	@$(BIN)/cnnlab run --run '$(RUN)' $(if $(DATA),--data '$(DATA)') \
+		$(if $(PROFILE),--profile '$(PROFILE)') $(if $(ONLY),--only '$(ONLY)') \
+		$(foreach pair,$(SET),--set '$(pair)')
+
+test: $(STAMP)  ## run all tests
+	@$(BIN)/python -m pytest
+
+check: $(STAMP)  ## ruff on code and notebooks, mypy on the package
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+lab: $(STAMP)  ## open JupyterLab on the notebooks
+	@# The default websocket limit drops uploads above 10 MB without a word.
+	@$(BIN)/jupyter lab --ServerApp.tornado_settings="{'websocket_max_message_size': 209715200}" \
+		notebooks/01_explore_data.ipynb
+
+clean:  ## remove caches and prepared pixels; data, reports and .venv stay
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache data/prepared
+	@find cnnlab tests benchmarks notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) \
+		-prune -exec rm -rf {} +
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { \
+		echo "make: no Python 3.11, 3.12 or 3.13 found; install one, or name it: make setup PYTHON=/path/to/python" >&2; \
+		exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { \
+		echo "Making .venv with $$($(PYTHON) --version)"; \
+		$(PYTHON) -m venv --clear .venv || { rm -rf .venv; \
+			echo "make: $(PYTHON) cannot make an environment with pip; on Debian and Ubuntu: apt install python3-venv" >&2; \
+			exit 1; }; }
+	@echo "Installing requirements.lock into .venv"
+	@# Plain lines, one a package; bytecode is made by the first import instead of for every file.
+	@set -o pipefail; $(PIP) --no-compile --require-hashes -r requirements.lock \
+		| sed -n -e 's/^Collecting \([^ ]*\).*/  \1/p' -e 's/^Installing collected.*/  unpacking/p'
+	@$(PIP) --quiet --no-deps --no-build-isolation --editable .
+	@touch $@

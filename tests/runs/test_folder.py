@@ -1,0 +1,154 @@
+import threading
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from cnnlab import runs
+from cnnlab.config import InputError
+from cnnlab.runs import Run
+
+
+@pytest.fixture
+def run():
+    return runs.open_run("demo", profile="smoke")
+
+
+def test_path_makes_the_folders_above_it(run):
+    path = run.path("a", "b", "c.txt")
+    assert path == run.folder / "a" / "b" / "c.txt"
+    assert path.parent.is_dir()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("relative", "notebook"),
+    [
+        ("manifest.csv", "01_explore_data"),
+        ("splits.csv", "01_explore_data"),
+        ("metrics/audit.json", "01_explore_data"),
+        ("training/history.csv", "03_training"),
+        ("model", "03_training"),
+        ("model/contract.json", "03_training"),
+        ("predictions/validation.csv", "03_training"),
+        ("metrics/validation.json", "03_training"),
+        ("metrics/kfold.json", "04_kfold_evaluation"),
+        ("predictions/test.csv", "04_kfold_evaluation"),
+    ],
+)
+def test_what_is_missing_names_the_notebook_to_run(run, relative, notebook):
+    with pytest.raises(InputError) as caught:
+        run.require(relative)
+    assert str(caught.value) == f"Run 'demo' has no {relative} yet: run notebook {notebook} first."
+    run.path(relative).touch()
+    assert run.require(relative) == run.folder / relative
+
+
+def test_the_caller_may_name_the_notebook(run):
+    with pytest.raises(InputError, match="run notebook 09_mine first"):
+        run.load_json("metrics/mine.json", "09_mine")
+
+
+def test_a_table_reads_back_exactly(run):
+    table = pd.DataFrame(
+        {
+            "path": ["a/1.jpg", 'b/ü, "x".jpg', "c/3.jpg"],
+            "label": ["001", "None", "NA"],
+            "group": ["7", "08", "9"],
+            "reason": ["", "copy", ""],
+            "probability": [0.1, 1 / 3, np.nextafter(1, 0)],
+            "correct": [True, False, True],
+        }
+    )
+    run.save_table("predictions/test.csv", table)
+    read = run.load_table("predictions/test.csv")
+    assert list(read["label"]) == ["001", "None", "NA"]
+    assert list(read["group"]) == ["7", "08", "9"]
+    assert list(read["path"]) == list(table["path"])
+    assert read["probability"].tolist() == table["probability"].tolist()
+    assert read["correct"].dtype == bool
+    assert read["reason"].isna().tolist() == [True, False, True]
+
+
+def test_json_reads_back(run):
+    run.save_json("metrics/x.json", {"a": np.float64(0.25), "labels": ["ä"]})
+    assert run.load_json("metrics/x.json") == {"a": 0.25, "labels": ["ä"]}
+
+
+def test_a_figure_is_saved_as_png_with_equal_bytes_and_returned(run):
+    def draw():
+        figure = Figure(figsize=(2, 1))
+        figure.subplots().plot([0, 1])
+        return figure
+
+    figure = draw()
+    assert run.save_figure(figure, "line") is figure
+    path = run.folder / "figures" / "line.png"
+    first = path.read_bytes()
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+    run.save_figure(draw(), "line")
+    assert path.read_bytes() == first
+
+
+def test_record_keeps_everything_written_at_once(run):
+    threads = [
+        threading.Thread(target=Run(run.folder, run.settings).record, args=(f"key{n}", n))
+        for n in range(12)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    state = run.state()
+    assert [state[f"key{n}"] for n in range(12)] == list(range(12))
+
+
+def test_the_settings_of_a_run_cannot_be_recorded_over(run):
+    with pytest.raises(InputError, match="fixed"):
+        run.record("settings", {})
+
+
+def test_the_id_is_name_and_hour(run):
+    run.record("created", "2026-01-02T03:04:05.678+00:00")
+    assert run.id == "demo-20260102T030405Z"
+
+
+def test_images_come_from_the_source_at_the_asked_size(home):
+    for label, colour in (("blue", (0, 0, 255)), ("red", (255, 0, 0))):
+        folder = home / "photos" / label
+        folder.mkdir(parents=True)
+        Image.new("RGB", (40, 20), colour).save(folder / "1.png")
+    run = runs.open_run("mine", profile="smoke", data=str(home / "photos"))
+    images = run.images(["red/1.png", "blue/1.png"], size=16)
+    assert images.dtype == np.uint8
+    assert images.shape == (2, 16, 16, 3)
+    assert np.array_equal(images[:, 5, 5], [[255, 0, 0], [0, 0, 255]])
+    assert run.images([], size=16).shape == (0, 16, 16, 3)
+
+
+@dataclass(frozen=True)
+class _Sealed:
+    test_open: bool = False
+
+
+def test_opening_the_test_set_is_recorded_with_the_model(run, monkeypatch):
+    monkeypatch.setattr(Run, "dataset", lambda self: _Sealed())
+    with pytest.raises(InputError, match="run notebook 03_training first"):
+        run.open_test_set(by="04_kfold_evaluation")
+    assert run.state()["test_set_opened"] == []
+    run.save_json("model/contract.json", {"model_id": "abc"})
+    for _ in range(2):
+        assert run.open_test_set(by="04_kfold_evaluation") == replace(_Sealed(), test_open=True)
+    entries = run.state()["test_set_opened"]
+    assert [(entry["by"], entry["model_id"]) for entry in entries] == [
+        ("04_kfold_evaluation", "abc")
+    ] * 2
+
+
+def test_the_dataset_asks_for_notebook_01_first(run):
+    with pytest.raises(InputError, match=r"manifest\.csv yet: run notebook 01_explore_data"):
+        run.dataset()
