@@ -1,0 +1,116 @@
+"""Every public figure once, with data of the size and kind that a run produces."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from cnnlab import plots
+
+CLASSES = [f"longsleeve{letter}" for letter in "abcdefghij"]
+
+
+def _images(count: int, size: int = 12) -> np.ndarray:
+    return np.random.default_rng(count).integers(0, 256, (count, size, size, 3), np.uint8)
+
+
+def _examples() -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
+    rng = np.random.default_rng(0)
+    epochs = np.arange(1, 16)
+    history = pd.DataFrame(
+        {
+            "epoch": epochs,
+            "loss": 2 / epochs,
+            "accuracy": 1 - 0.8 / epochs,
+            "validation_loss": 2.2 / epochs,
+            "validation_accuracy": 0.9 - 0.7 / epochs,
+        }
+    )
+    counts = pd.DataFrame(
+        [
+            {"label": label, "split": split, "count": count}
+            for label in CLASSES
+            for split, count in (("train", 12_345), ("validation", 678), ("test", 9))
+        ]
+    )
+    grid = np.linspace(0, 1, 20)
+    curves = dict.fromkeys([*CLASSES, "macro average"], (grid, grid**0.1, 0.909))
+    keys = ("precision", "recall", "f1", "f1_low", "f1_high")
+    scores = [
+        {"class": name, "support": 123, **dict(zip(keys, (0.8, 0.9, 0.85, 0.7, 0.95), strict=True))}
+        for name in CLASSES
+    ]
+    folds = pd.DataFrame(
+        {"fold": [1, 2, 3], "accuracy": [0.9, 0.92, 0.94], "macro_f1": [0.8, 0.9, 0.85]}
+    )
+    heat = rng.random((8, 12, 12)).astype(np.float32)
+    titles = ["true: longsleeve\npredicted: outwear 0.62"] * 8
+    maps = {f"block{n}_conv": rng.random((4, 4, 12)).astype(np.float32) for n in range(1, 5)}
+    sides = rng.integers(200, 1200, (2, 60))
+    draws = {
+        "angle (degrees)": rng.uniform(-20, 20, 200),
+        "flipped": rng.random(200) < 0.5,
+        "zoom (factor)": rng.uniform(0.8, 1.2, 200),
+        "brightness (factor)": rng.uniform(0.8, 1.2, 200),
+    }
+    captions = ["near duplicate across splits\ntrain/longsleeve/0123.jpg"] * 4
+    rows = {name: _images(5) for name in ("rotation ±20°", "flip", "all together")}
+    matrix = rng.integers(0, 1000, (10, 10))
+    return {
+        "class_balance": (plots.class_balance, (counts,)),
+        "image_grid": (plots.image_grid, (_images(8), ["longsleeve → outwear 0.93"] * 8)),
+        "image_pairs": (plots.image_pairs, (_images(4), _images(4), captions)),
+        "size_scatter": (plots.size_scatter, (*sides, np.array(CLASSES * 6))),
+        "augmentation_grid": (plots.augmentation_grid, (_images(1)[0], rows)),
+        "draw_histograms": (plots.draw_histograms, (draws,)),
+        "training_history": (plots.training_history, (history, 12)),
+        "confusion_matrix": (plots.confusion_matrix, (matrix, CLASSES)),
+        "roc_curves": (plots.roc_curves, (curves,)),
+        "per_class_scores": (plots.per_class_scores, (scores,)),
+        "fold_scores": (plots.fold_scores, (folds,)),
+        "cam_grid": (
+            plots.cam_grid,
+            (_images(8), {"Grad-CAM": heat, "Grad-CAM++": heat}, titles),
+        ),
+        "filter_grid": (plots.filter_grid, (rng.normal(size=(3, 3, 3, 32)),)),
+        "activation_grid": (plots.activation_grid, (maps, _images(1)[0])),
+        "probability_bars": (
+            plots.probability_bars,
+            (CLASSES[:5], np.array([0.6, 0.2, 0.1, 0.06, 0.04]), "train/longsleeve/0123.jpg"),
+        ),
+    }
+
+
+@pytest.fixture(scope="session")
+def examples() -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
+    """Return name → (function, arguments)."""
+    return _examples()
+
+
+def visible_texts(figure: Figure) -> list[Text]:
+    """Return every text that the figure shows, after laying it out."""
+    figure.draw_without_rendering()
+    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
+    hidden = {
+        id(label)
+        for axes in figure.axes
+        for axis in (axes.xaxis, axes.yaxis)
+        for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks())
+        for label in (tick.label1, tick.label2)
+        if not _shown(axes, axis, tick)
+    }
+    return [text for text in texts if id(text) not in hidden]
+
+
+def _shown(axes: Any, axis: Any, tick: Any) -> bool:
+    low, high = sorted(axes.get_xlim() if axis is axes.xaxis else axes.get_ylim())
+    return axes.axison and low - 1e-9 <= tick.get_loc() <= high + 1e-9
+
+
+@pytest.fixture
+def texts_of() -> Callable[[Figure], list[Text]]:
+    return visible_texts
