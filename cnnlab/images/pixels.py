@@ -21,7 +21,8 @@ def prepare(image_bytes: tf.Tensor, size: int) -> tf.Tensor:
 
     - JPEG is decoded with the accurate DCT, which is what Pillow uses; PNG with an alpha channel
       that is laid over white. Of 16-bit samples the upper eight bits count. CMYK is read as
-      Adobe's inverted inks where the Adobe marker stands, else as plain ones.
+      Adobe's inverted inks where the Adobe marker stands, else as plain ones; black is mixed in
+      rounding down, so such files may be one grey level darker than elsewhere.
     - The image is stretched to a square: bilinear, antialiased, rounded.
     - Then it is turned upright. On a square this gives what turning first would give, for a
       fraction of the work.
@@ -38,11 +39,14 @@ def prepare(image_bytes: tf.Tensor, size: int) -> tf.Tensor:
     Raises:
         tf.errors.InvalidArgumentError: When run, for bytes that are not a readable JPEG or PNG.
     """
-    is_png = tf.strings.substr(image_bytes, 0, len(PNG_SIGNATURE)) == PNG_SIGNATURE
-    stored = tf.cond(is_png, lambda: _decode_png(image_bytes), lambda: _decode_jpeg(image_bytes))
-    resized = tf.image.resize(stored, (size, size), method="bilinear", antialias=True)
-    turned = upright(tf.ensure_shape(resized, (size, size, 3)), orientation(image_bytes))
-    return tf.cast(tf.round(turned), tf.uint8)
+    with tf.device("CPU:0"):  # where the decoders are: small steps between would only travel
+        is_png = tf.strings.substr(image_bytes, 0, len(PNG_SIGNATURE)) == PNG_SIGNATURE
+        stored = tf.cond(
+            is_png, lambda: _decode_png(image_bytes), lambda: _decode_jpeg(image_bytes)
+        )
+        resized = tf.image.resize(stored, (size, size), method="bilinear", antialias=True)
+        turned = upright(tf.ensure_shape(resized, (size, size, 3)), orientation(image_bytes))
+        return tf.cast(tf.round(turned), tf.uint8)
 
 
 def _decode_jpeg(image_bytes: tf.Tensor) -> tf.Tensor:
@@ -56,11 +60,20 @@ def _decode_jpeg(image_bytes: tf.Tensor) -> tf.Tensor:
 def _decode_png(image_bytes: tf.Tensor) -> tf.Tensor:
     """Return uint8 (H, W, 3): the image laid over white, so that hidden colours stay hidden."""
     rgba = tf.io.decode_png(image_bytes, channels=4)
+    # Where a file has no transparency the op fills the alpha channel with the largest sample of
+    # the file's own bit depth, which is 255 from 8 bits on, but 1, 3 or 15 below.
+    depth = tf.io.decode_raw(tf.strings.substr(image_bytes, 24, 1), tf.uint8)[0]
+    filler = tf.where(depth < 8, tf.bitwise.left_shift(tf.constant(1, tf.uint8), depth) - 1, 255)
+    opaque = tf.reduce_all(rgba[:, :, 3] == filler)
+    return tf.cond(opaque, lambda: rgba[:, :, :3], lambda: _over_white(rgba))
+
+
+def _over_white(rgba: tf.Tensor) -> tf.Tensor:
+    """Return uint8 (H, W, 3) for uint8 (H, W, 4), rounded half up."""
     colour, alpha = tf.split(tf.cast(rgba, tf.uint16), [3, 1], axis=2)
-    # The sum is at most 255² and rounded half up: no step leaves 16 bits.
     white = tf.constant(255, tf.uint16)
-    blended = (colour * alpha + white * (white - alpha) + white // 2) // white
-    return tf.cast(blended, tf.uint8)
+    # The largest sum is 255² + 127: no step leaves 16 bits.
+    return tf.cast((colour * alpha + white * (white - alpha) + white // 2) // white, tf.uint8)
 
 
 @functools.lru_cache(maxsize=16)
