@@ -81,12 +81,16 @@ class _ReportingEngine(NBClientEngine):
         return super().execute_managed_notebook(nb_man, kernel_name, **kwargs)
 
 
-def available(folder: Path = NOTEBOOKS) -> list[str]:
+def available(folder: Path | None = None) -> list[str]:
     """Return the notebooks' names in their order: ``["01_explore_data", …]``.
+
+    Args:
+        folder: Where they are; None for the checkout's ``notebooks/``.
 
     Raises:
         InputError: There are none, as in an installation without the checkout.
     """
+    folder = folder or NOTEBOOKS
     names = sorted(path.stem for path in folder.glob("[0-9][0-9]_*.ipynb"))
     if not names:
         raise InputError(f"There are no notebooks in {folder}: run this from a checkout of cnnlab.")
@@ -114,7 +118,7 @@ def selected(names: list[str], only: str) -> list[str]:
 def execute(
     run: Run,
     names: list[str],
-    folder: Path = NOTEBOOKS,
+    folder: Path | None = None,
     begin: Callable[[str, int], Progress] = Progress,
 ) -> list[Executed]:
     """Execute notebooks into ``<run>/notebooks/`` and record their times in ``run.json``.
@@ -128,7 +132,7 @@ def execute(
     Raises:
         NotebookFailed: At the first notebook that does not execute to its end.
     """
-    return [_execute_one(run, name, folder, begin) for name in names]
+    return [_execute_one(run, name, folder or NOTEBOOKS, begin) for name in names]
 
 
 def _execute_one(

@@ -1,0 +1,208 @@
+import json
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from click.testing import CliRunner
+from nbformat.v4 import new_code_cell, new_notebook
+from PIL import Image
+
+from cnnlab import __version__
+from cnnlab.__main__ import main
+from cnnlab.deploy import predict
+from cnnlab.runs import execute, open_run
+
+PARAMETERS = new_code_cell('run = "lab"', metadata={"tags": ["parameters"]})
+
+
+def _call(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def _assert_one_line_and_status_2(result, *parts):
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert result.stderr.startswith("cnnlab: error: ")
+    assert result.stderr.count("\n") == 1
+    for part in parts:
+        assert part in result.stderr
+
+
+@pytest.fixture
+def notebooks(tmp_path, monkeypatch):
+    """A folder that stands for the checkout's notebooks; returns a writer."""
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    monkeypatch.setattr(execute, "NOTEBOOKS", folder)
+
+    def write(name, *sources):
+        cells = [PARAMETERS, *map(new_code_cell, sources)]
+        nbformat.write(new_notebook(cells=cells), folder / f"{name}.ipynb")
+
+    write("01_first", "1")
+    return write
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    for label, level in (("cat", 60), ("dog", 190)):
+        (folder / label).mkdir(parents=True)
+        for number in range(3):
+            image = Image.effect_noise((40, 40), 40 + number).point(lambda v, x=level: (v + x) // 2)
+            image.convert("RGB").save(folder / label / f"{number}.png")
+    return folder
+
+
+@pytest.mark.slow
+def test_help_is_there_at_once_and_loads_nothing_heavy():
+    code = (
+        "import sys; from cnnlab.__main__ import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'tensorflow', 'keras', 'numpy', 'pandas', 'matplotlib', 'papermill'}\n"
+        "sys.exit(f'loaded: {heavy & set(sys.modules)}' if heavy & set(sys.modules) else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert all(command in done.stdout for command in ("run", "audit", "predict"))
+
+
+def test_the_version_is_the_packages():
+    assert _call("--version").output == f"cnnlab, version {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--profile", "fast"], ["'fast'", "quick, full, smoke"]),
+        (["--set", "epoch=3"], ["'epoch=3'", "key in", "epochs"]),
+        (["--set", "epochs=many"], ["epochs='many'", "expected int"]),
+        (["--set", "image_size=8"], ["image_size=8 is out of range", "16 to 1024"]),
+        (["--set", "data=a b"], ["without spaces"]),
+        (["--data", "nowhere"], ["no data folder 'nowhere'"]),
+        (["--only", "09"], ["no notebook 09", "01"]),
+        (["--run", "a/b"], ["'a/b'"]),
+    ],
+)
+def test_run_tells_bad_input_in_one_line_and_makes_no_folder(home, notebooks, arguments, parts):
+    _assert_one_line_and_status_2(_call("run", *arguments), *parts)
+    assert not (home / "reports").exists()
+
+
+def test_run_tells_an_empty_folder_and_a_lone_class(home, notebooks, tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    _assert_one_line_and_status_2(_call("run", "--data", folder), str(folder))
+    (folder / "cat").mkdir()
+    Image.new("RGB", (20, 20)).save(folder / "cat" / "1.png")
+    _assert_one_line_and_status_2(_call("run", "--data", folder), "cat")
+    assert not (home / "reports").exists()
+
+
+def test_run_tells_a_run_with_other_settings(notebooks):
+    open_run("mine", profile="smoke")
+    _assert_one_line_and_status_2(
+        _call("run", "--run", "mine", "--profile", "quick"), "'mine'", "profile is 'smoke' there"
+    )
+
+
+@pytest.mark.slow
+def test_run_ends_with_the_table_and_the_path_of_the_page(home, notebooks):
+    result = _call("run", "--profile", "smoke", "--set", "epochs=1")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0] == "Run smoke: profile smoke, data shapes epochs=1"
+    assert lines[-1] == str(home / "reports" / "smoke" / "index.html")
+    assert any(line.startswith("Test accuracy ") for line in lines)
+    assert any(line.startswith("01_first ") for line in lines)
+    assert (home / "reports" / "smoke" / "html" / "01_first.html").is_file()
+    again = _call("run", "--run", "smoke", "--only", "1")
+    assert again.exit_code == 0, again.output
+
+
+@pytest.mark.slow
+def test_a_failing_cell_is_named_and_the_page_and_notebook_are_kept(home, notebooks):
+    notebooks("02_second", "1 / 0")
+    result = _call("run", "--profile", "smoke", "--run", "bad")
+    assert result.exit_code == 1
+    error = result.stderr.splitlines()[-1]
+    assert error.startswith("cnnlab: error: notebook 02_second, cell 2 (1 / 0): ZeroDivisionError")
+    folder = home / "reports" / "bad"
+    assert (folder / "notebooks" / "02_second.ipynb").is_file()
+    assert "ZeroDivisionError" in (folder / "index.html").read_text()
+
+
+def test_audit_counts_and_lists(photos):
+    (photos / "cat" / "copy.png").write_bytes((photos / "cat" / "0.png").read_bytes())
+    (photos / "dog" / "page.jpg").write_text("<!doctype html>")
+    result = _call("audit", photos)
+    assert result.exit_code == 0, result.output
+    words = [line.split() for line in result.stdout.splitlines()]
+    assert ["accepted", "7"] in words
+    assert ["quarantined", "1"] in words
+    assert ["found", "8"] in words
+    assert ["exact_duplicate", "1"] in words
+    listed = [line for line in result.stdout.splitlines() if line.startswith("exact_duplicate  ")]
+    assert any("cat/copy.png" in line and "cat/0.png" in line for line in listed)
+    assert any("dog/page.jpg" in line for line in result.stdout.splitlines())
+
+
+def test_audit_tells_a_missing_folder():
+    _assert_one_line_and_status_2(_call("audit", "nowhere"), "no data folder 'nowhere'")
+
+
+class _Predictor:
+    """Answers by the first byte, without a model."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def predict(self, image_bytes, top=5):
+        if image_bytes.startswith(b"<"):
+            raise predict.ImageRejected("unknown_format", "This is not an image.")
+        top = (("cat", 0.75), ("dog", 0.25))
+        return predict.Prediction("cat", 0.75, top, False, "0" * 64, "1" * 64)
+
+
+@pytest.fixture
+def model(tmp_path, monkeypatch):
+    monkeypatch.setattr(predict, "Predictor", _Predictor)
+    (tmp_path / "model").mkdir()
+    return tmp_path / "model"
+
+
+def test_predict_prints_aligned_lines(model, photos):
+    long = photos / "cat" / "0.png"
+    result = _call("predict", "--model", model, long, photos / "dog" / "1.png")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[0] == f"{long}  cat  0.750"
+    assert len({line.index("  cat") for line in result.stdout.splitlines()}) == 1
+
+
+def test_a_bad_file_is_an_error_for_that_file_only(model, photos):
+    bad = photos / "dog" / "page.jpg"
+    bad.write_text("<!doctype html>")
+    result = _call("predict", "--model", model, "--json", bad, photos / "cat" / "0.png")
+    assert result.exit_code == 1
+    first, second = map(json.loads, result.stdout.splitlines())
+    assert first == {
+        "file": str(bad),
+        "error": {"code": "unknown_format", "message": "This is not an image."},
+    }
+    assert (second["label"], second["probability"]) == ("cat", 0.75)
+    assert second["file"].endswith("0.png")
+
+
+def test_a_missing_file_is_an_error_for_that_file_only(model, photos):
+    result = _call("predict", "--model", model, photos / "none.png", photos / "cat" / "0.png")
+    assert result.exit_code == 1
+    first, second = result.stdout.splitlines()
+    assert "error: " in first
+    assert second.endswith("cat  0.750")
+
+
+def test_predict_tells_a_missing_model(photos):
+    result = _call("predict", "--model", "nowhere", photos / "cat" / "0.png")
+    _assert_one_line_and_status_2(result, "no model folder 'nowhere'")

@@ -1,0 +1,212 @@
+"""The six notebooks: short cells, one of parameters, stripped; and they run, in order, cleanly."""
+
+import ast
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from cnnlab.runs import execute, open_run, site
+
+ROOT = Path(__file__).resolve().parent.parent
+PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NAMES = [path.stem for path in PATHS]
+SIX = [
+    "01_explore_data",
+    "02_augmentation",
+    "03_training",
+    "04_kfold_evaluation",
+    "05_interpretability",
+    "06_inference_demo",
+]
+# What a full run leaves, beside the pages and figures.
+FILES = (
+    "index.html",
+    "manifest.csv",
+    "metrics/audit.json",
+    "metrics/kfold.json",
+    "metrics/test.json",
+    "metrics/validation.json",
+    "model/card.md",
+    "model/contract.json",
+    "model/model.h5",
+    "predictions/kfold.csv",
+    "predictions/test.csv",
+    "predictions/validation.csv",
+    "run.json",
+    "splits.csv",
+    "training/history.csv",
+)
+
+each_notebook = pytest.mark.parametrize("path", PATHS, ids=NAMES)
+
+
+def _code(path):
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+
+
+def _lines(source):
+    return [line for line in source.splitlines() if line.strip()]
+
+
+def test_the_six_are_there():
+    assert set(SIX) <= set(NAMES)
+
+
+@each_notebook
+def test_it_is_valid_and_opens_with_its_title(path):
+    node = nbformat.read(path, as_version=4)
+    nbformat.validate(node)
+    assert node.cells[0].cell_type == "markdown"
+    assert node.cells[0].source.startswith("# ")
+    assert node.cells[-1].cell_type == "markdown"
+
+
+@each_notebook
+def test_it_has_one_cell_of_parameters_all_literal(path):
+    tagged = [cell for cell in _code(path) if "parameters" in cell.metadata.get("tags", [])]
+    assert len(tagged) == 1
+    values = {}
+    for statement in ast.parse(tagged[0].source).body:
+        assert isinstance(statement, ast.Assign), ast.unparse(statement)
+        (target,) = statement.targets
+        values[target.id] = ast.literal_eval(statement.value)
+    assert values == {"run": "lab", "profile": "", "data": "", "overrides": ""}
+    assert _code(path)[0] is not None
+    assert "parameters" in _code(path)[0].metadata.get("tags", [])
+
+
+@each_notebook
+def test_its_cells_are_short_and_few(path):
+    lengths = [len(_lines(cell.source)) for cell in _code(path)]
+    assert min(lengths) > 0
+    assert max(lengths) <= 15
+    assert statistics.median(lengths) <= 6
+    assert len(lengths) <= 25
+
+
+@each_notebook
+def test_it_defines_no_class_and_no_long_function(path):
+    for cell in _code(path):
+        for node in ast.walk(ast.parse(cell.source)):
+            assert not isinstance(node, ast.ClassDef), node.name
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                assert node.end_lineno - node.lineno + 1 <= 3, node.name
+
+
+@each_notebook
+def test_it_is_stripped(path):
+    node = json.loads(path.read_text(encoding="utf-8"))
+    assert set(node["metadata"]) <= {"kernelspec", "language_info"}
+    for cell in node["cells"]:
+        assert set(cell["metadata"]) <= {"tags"}
+        if cell["cell_type"] == "code":
+            assert cell["outputs"] == []
+            assert cell["execution_count"] is None
+
+
+@each_notebook
+def test_its_text_needs_no_formula_renderer(path):
+    """The pages open offline, where nothing turns TeX into formulas."""
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "markdown":
+            assert "$" not in cell.source
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    """All notebooks, executed once in the order of a user's run."""
+    home = tmp_path_factory.mktemp("smoke")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CNNLAB_HOME", str(home))
+        run = open_run("smoke", profile="smoke")
+        done = execute.execute(run, execute.available())
+        site.build(run)
+    return run, {executed.notebook: executed for executed in done}
+
+
+@pytest.mark.slow
+@each_notebook
+def test_every_code_cell_ran_without_red_text_or_warning(path, smoke):
+    run, done = smoke
+    assert done[path.stem].red_lines == ()
+    executed = run.folder / "notebooks" / path.name
+    counts = [cell.execution_count for cell in _code(executed)]
+    assert counts == list(range(1, len(counts) + 1))
+    for cell in _code(executed):
+        for output in cell.outputs:
+            assert output.output_type != "error"
+            shown = [output.get("text", ""), *output.get("data", {}).values()]
+            assert not any("Warning" in text for text in shown if isinstance(text, str)), shown
+
+
+@pytest.mark.slow
+@each_notebook
+def test_it_has_a_page_and_a_time(path, smoke):
+    run, _ = smoke
+    assert (run.folder / "html" / f"{path.stem}.html").stat().st_size > 10_000
+    entry = run.state()["notebooks"][path.stem]
+    assert entry["seconds"] > 0
+    assert entry["devices"]
+
+
+@pytest.mark.slow
+def test_the_run_folder_is_complete(smoke):
+    run, _ = smoke
+    assert [name for name in FILES if not (run.folder / name).is_file()] == []
+    assert len(list((run.folder / "figures").glob("*.png"))) >= 10
+    state = run.state()
+    assert state["dataset"]["sha256"]
+    model = run.load_json("model/contract.json")["model_id"]
+    assert [(entry["by"], entry["model_id"]) for entry in state["test_set_opened"]] == [
+        ("04_kfold_evaluation", model)
+    ]
+    assert not any(row.missing for row in site.summary(run))
+    assert {page.status for page in site.notebooks(run)} == {"done"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SIX[1:])
+def test_without_its_input_it_says_which_notebook_to_run(name, home):
+    run = open_run("alone", profile="smoke")
+    with pytest.raises(execute.NotebookFailed) as caught:
+        execute.execute(run, [name])
+    first = "03_training" if name == "06_inference_demo" else "01_explore_data"
+    assert caught.value.error.startswith("InputError: Run 'alone' has no ")
+    assert f"run notebook {first} first" in caught.value.error
+
+
+@pytest.mark.slow
+def test_plain_papermill_runs_a_notebook(home):
+    """As the README says: no command of ours, and a new run of the asked profile."""
+    notebook = ROOT / "notebooks" / "01_explore_data.ipynb"
+    command = [sys.executable, "-m", "papermill", str(notebook), "out.ipynb", "--no-progress-bar"]
+    command += ["-p", "run", "plain", "-p", "profile", "smoke"]
+    environment = {**os.environ, "CNNLAB_HOME": str(home)}
+    subprocess.run(command, cwd=home, env=environment, check=True, capture_output=True)
+    assert open_run("plain").settings.profile == "smoke"
+    assert (home / "reports" / "plain" / "splits.csv").is_file()
+    assert all(cell.execution_count for cell in _code(home / "out.ipynb"))
+
+
+@pytest.mark.slow
+def test_the_model_answers_on_the_command_line(smoke):
+    run, _ = smoke
+    row = run.load_table("predictions/test.csv").iloc[0]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CNNLAB_HOME", str(run.folder.parents[1]))
+        image = run.source().root / row["path"]
+    command = [sys.executable, "-m", "cnnlab", "predict", "--json", "--model", run.folder / "model"]
+    done = subprocess.run(
+        [*command, image, "none.png"], capture_output=True, text=True, check=False
+    )
+    answer, missing = map(json.loads, done.stdout.splitlines())
+    assert (done.returncode, done.stderr) == (1, "")
+    assert answer["label"] == row["predicted"]
+    assert answer["probability"] == pytest.approx(row["probability"], abs=1e-5)
+    assert set(missing) == {"file", "error"}

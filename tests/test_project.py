@@ -1,0 +1,144 @@
+"""The three files of the environment agree; make and CI call the same; the wheel is whole."""
+
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+DIRECT = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
+PYTHONS = ("3.11", "3.12", "3.13")
+
+
+def _locked():
+    """Return (requirement, number of hashes) for each entry of the lock."""
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    entries = re.split(r"\n(?=\S)", re.sub(r"^\s*#.*\n", "", text, flags=re.M).strip())
+    for entry in entries:
+        line, *hashes = entry.replace("\\\n", "\n").splitlines()
+        yield Requirement(line.strip()), sum("--hash=sha256:" in text for text in hashes)
+
+
+LOCKED = list(_locked())
+
+
+def _versions(name, python):
+    """Return the versions that the lock gives a Linux machine for a package."""
+    full = {"python_version": python, "python_full_version": f"{python}.0"}
+    system = {"sys_platform": "linux", "platform_system": "Linux", "platform_machine": "x86_64"}
+    return [
+        Version(str(entry.specifier).removeprefix("=="))
+        for entry, _ in LOCKED
+        if canonicalize_name(entry.name) == canonicalize_name(name)
+        and (entry.marker is None or Marker(str(entry.marker)).evaluate({**full, **system}))
+    ]
+
+
+def test_the_lock_is_read_whole():
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    assert len(LOCKED) == len(re.findall(r"^[A-Za-z0-9].*==", text, flags=re.M)) > 100
+
+
+def test_every_entry_of_the_lock_is_one_version_with_hashes():
+    for entry, hashes in LOCKED:
+        assert re.fullmatch(r"==[^,*]+", str(entry.specifier)), entry
+        assert entry.url is None, entry
+        assert hashes > 0, entry
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize("text", DIRECT)
+def test_every_direct_dependency_is_locked_within_its_bounds(text, python):
+    wanted = Requirement(text)
+    versions = _versions(wanted.name, python)
+    assert len(versions) == 1
+    assert versions[0] in wanted.specifier
+
+
+def test_every_direct_dependency_has_a_lower_bound():
+    for text in DIRECT:
+        assert any(bound.operator == ">=" for bound in Requirement(text).specifier), text
+
+
+def test_the_lock_is_for_every_python_that_the_project_allows():
+    allowed = Requirement(f"python{PROJECT['requires-python']}").specifier
+    assert [python for python in ("3.10", *PYTHONS, "3.14") if python in allowed] == list(PYTHONS)
+
+
+def test_the_conda_environment_is_python_pip_and_the_same_packages():
+    lines = (ROOT / "environment.yml").read_text(encoding="utf-8").splitlines()
+    content = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    start = content.index("  - pip:")
+    assert content[:start] == [
+        "name: cnnlab",
+        "channels:",
+        "  - conda-forge",
+        "dependencies:",
+        f"  - python{PROJECT['requires-python']}",
+        "  - pip",
+    ]
+    packages = [line.strip().removeprefix("- ").strip('"') for line in content[start + 1 :]]
+    assert packages == [*DIRECT, "-e ."]
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "environment.yml", "requirements.lock"])
+def test_no_file_names_a_package_index(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert "://" not in text
+    assert not re.search(r"index-url|--find-links|^-[if]\b", text, flags=re.M)
+
+
+def test_help_lists_every_target_in_one_line_each():
+    done = subprocess.run(["make", "-C", ROOT, "-s"], capture_output=True, text=True, check=True)
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    phony = re.search(r"^\.PHONY: (.*)$", makefile, flags=re.M).group(1).split()
+    lines = [line for line in done.stdout.splitlines() if line.startswith("make ")]
+    assert [line.split()[1] for line in lines] == phony
+    assert all(len(line.split()) > 2 for line in lines)
+
+
+def _dry_run(*arguments):
+    """Return what `make run` would call, on one line."""
+    command = ["make", "-C", ROOT, "-s", "-n", "-o", ".venv/.installed", "run", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return " ".join(done.stdout.replace("\\\n", " ").split())
+
+
+def test_make_run_passes_its_variables_on():
+    assert _dry_run().endswith("cnnlab run --run 'quick'")
+    assert _dry_run("PROFILE=full").endswith("cnnlab run --run 'full' --profile 'full'")
+    called = _dry_run("DATA=my photos", "RUN=mine", "SET=epochs=3 seed=1", "ONLY=03,05")
+    assert called.endswith(
+        "run --run 'mine' --data 'my photos' --only '03,05' --set 'epochs=3' --set 'seed=1'"
+    )
+
+
+def test_ci_runs_the_commands_of_the_readme():
+    script = (ROOT / ".ci/run").read_text(encoding="utf-8")
+    assert script.splitlines()[-1] == "make test"
+    assert "set -euo pipefail" in script
+    workflow = (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
+    assert "run: .ci/run" in workflow
+    assert "run: make run" in workflow
+    assert "path: reports/quick" in workflow
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_every_module_and_template(tmp_path):
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    held = set(zipfile.ZipFile(wheel).namelist())
+    files = [path for path in (ROOT / "cnnlab").rglob("*") if path.suffix in (".py", ".jinja")]
+    assert len(files) > 20
+    assert {path.relative_to(ROOT).as_posix() for path in files} <= held
+    assert {"cnnlab/runs/templates/index.html.jinja"} <= held
