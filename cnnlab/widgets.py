@@ -159,12 +159,12 @@ def _answered(predictor: Predicts, explain: Explain | None, name: str, image_byt
     """Return the HTML of an answered file: image, heatmap, classes, and where it came from."""
     start = time.perf_counter()
     prediction = predictor.predict(image_bytes)
-    milliseconds = 1000 * (time.perf_counter() - start)
+    milliseconds = max(1, round(1000 * (time.perf_counter() - start)))
     pixels = predictor.pixels(image_bytes)
     pictures = _picture(pixels, "cnnlab-thumbnail", f"{name} as the network sees it", "input")
     if explain is not None:
         pictures += _evidence(explain, pixels, name, str(prediction.top[0][0]))
-    origin = "from the cache" if prediction.cached else f"computed in {max(1, round(milliseconds))} ms"
+    origin = "from the cache" if prediction.cached else f"computed in {milliseconds} ms"
     rows = "".join(_row(str(label), float(share)) for label, share in prediction.top)
     return (
         f'<div class="cnnlab-card">{pictures}<div class="cnnlab-text">'

@@ -74,7 +74,7 @@ def _examples() -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
         "fold_scores": (plots.fold_scores, (folds,)),
         "cam_grid": (
             plots.cam_grid,
-            (_images(8), {"Grad-CAM": heat, "Grad-CAM++": heat}, titles),
+            (_images(8), {"Grad-CAM++": heat}, titles),
         ),
         "filter_grid": (plots.filter_grid, (rng.normal(size=(3, 3, 3, 32)),)),
         "activation_grid": (plots.activation_grid, (maps, _images(1)[0])),
