@@ -10,7 +10,10 @@ from cnnlab.data import shapes
 
 SHAPES = "shapes"
 LAYOUTS = (("train", "test"), ("train", "validation", "test"), ("train", "validation"))
-EXPECTED = "expected FOLDER/<class>/* or FOLDER/{train,test}/<class>/*, optionally validation"
+SPLIT_NAMES = {"train", "validation", "test"}
+EXPECTED = (
+    "expected FOLDER/<class>/*, or FOLDER/train/<class>/* with test or validation or both beside it"
+)
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,10 @@ def resolve(settings: Settings, *, progress: bool = False) -> Source:
     if settings.data == SHAPES:
         return _shapes(settings, progress)
     root = Path(settings.data).expanduser()
-    if not root.exists():
-        raise InputError(f"There is no folder {root}: expected {SHAPES!r} or the path of a folder.")
+    if not settings.data.strip() or not root.exists():  # Path("") would be the current folder
+        raise InputError(
+            f"There is no folder {settings.data!r}: expected {SHAPES!r} or the path of a folder."
+        )
     if not root.is_dir():
         raise InputError(f"{root} is a file: {EXPECTED}.")
     root = root.resolve()
@@ -73,9 +78,10 @@ def class_names(source: Source) -> list[str]:
         if found != first:
             raise InputError(_difference(source, split, first, found))
     if len(first) < 2:
+        found_one = f"only one class folder, {first[0]}" if first else "no class folders"
         raise InputError(
-            f"{source.root / source.splits[0]} has {len(first)} class folder(s)"
-            f"{': ' + first[0] if first else ''}; a classifier needs at least two. {EXPECTED}."
+            f"{source.root / source.splits[0]} has {found_one}; a classifier needs at least two: "
+            f"{EXPECTED}."
         )
     for split in source.splits:
         for label in first:
@@ -109,10 +115,13 @@ def _splits(root: Path) -> tuple[str, ...]:
     """Return the split folders below ``root``, or ``("",)`` if its folders are the classes."""
     found = _folders(root)
     if not found:
-        raise InputError(f"{root} holds no class folders: {EXPECTED}.")
+        raise InputError(f"{root} has no class folders: {EXPECTED}.")
     for layout in LAYOUTS:
         if set(found) == set(layout):
             return layout
+    # A class may be called "train" (beside "ship"), but then it has images, not folders, in it.
+    if any(name.lower() in SPLIT_NAMES and _folders(root / name) for name in found):
+        raise InputError(f"{root} has the folders {', '.join(found)}: {EXPECTED}.")
     return ("",)
 
 
