@@ -7,68 +7,80 @@ letter and refuse the same images with the same codes.
 import re
 import struct
 import zlib
+from collections.abc import Iterator
 
 from cnnlab.images.limits import MAX_SCANS, Header, ImageRejected
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 JPEG_SIGNATURE = b"\xff\xd8\xff"
 
-MAX_SEGMENTS = 4096  # before the size is known; no writer comes near, and walking them costs time
+MAX_SEGMENTS = 4096  # no writer comes near it, and each one costs time
 
-# A marker is 0xFF and a byte that is neither 0x00 (stuffing) nor 0xFF (fill).
-_MARKER = re.compile(rb"\xff([^\x00\xff])", re.DOTALL)
+# A marker is 0xFF and a byte other than 0x00 (stuffing), 0xFF (fill) and those without a length
+# that count for nothing: 0x01 and the restart markers 0xD0…0xD7.
+_MARKER = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]", re.DOTALL)
 _FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive
 _OTHER_FRAMES = (0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)  # lossless, arithmetic
-_BARE = (0x01, *range(0xD0, 0xD8))  # markers without a length
-_MISPLACED = (0xD8, 0xD9, 0xDA)  # start, end and scan cannot come before the frame header
+_START, _END, _SCAN = 0xD8, 0xD9, 0xDA
 _BIT_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 
 
 def jpeg_header(image_bytes: bytes) -> Header:
-    """Return the header of a JPEG file: the first frame header (SOF0, SOF1 or SOF2) decides.
+    """Return the header of a JPEG file: what its first frame header (SOF0, SOF1, SOF2) says.
+
+    The segments are walked to the end marker; the compressed data between them is not decoded.
 
     Raises:
-        ImageRejected: ``corrupt`` (no frame header, or no end-of-image marker after it),
+        ImageRejected: ``corrupt`` (no frame header before the data, or no end),
             ``unsupported`` (lossless, arithmetic, 12-bit), ``too_many_scans``.
     """
-    marker, position = _frame_marker(image_bytes)
+    size: tuple[int, int] | None = None
+    scans = 0
+    for marker, position in _segments(image_bytes):
+        if size is None and (marker in _FRAMES or marker in _OTHER_FRAMES):
+            size = _frame_size(marker, image_bytes[position : position + 8])
+        elif marker == _SCAN:
+            scans += 1
+        if scans and size is None:
+            break
+        if scans > MAX_SCANS:
+            raise ImageRejected("too_many_scans", f"The JPEG has more than {MAX_SCANS} scans.")
+    if size is None:
+        raise _corrupt("JPEG", "it has no frame header")
+    return Header("jpeg", *size, exif_orientation(image_bytes), 1)
+
+
+def _segments(image_bytes: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the marker of each segment and the position of its length field, up to the end."""
+    position = 2
+    for _ in range(MAX_SEGMENTS):
+        found = _MARKER.search(image_bytes, position)
+        if found is None:
+            raise _corrupt("JPEG", "it has no end, as if cut off")
+        marker, position = image_bytes[found.start() + 1], found.end()
+        if marker == _END:
+            return
+        length = int.from_bytes(image_bytes[position : position + 2], "big")
+        if marker == _START or length < 2:
+            break
+        yield marker, position
+        position += length
+    raise _corrupt("JPEG", "its segments make no sense")
+
+
+def _frame_size(marker: int, fields: bytes) -> tuple[int, int]:
+    """Return width and height from a frame header of a kind that can be decoded."""
     if marker in _OTHER_FRAMES:
         raise ImageRejected("unsupported", "This kind of JPEG (lossless, arithmetic) is not read.")
-    if len(image_bytes) < position + 8:
+    if len(fields) < 8:
         raise _corrupt("JPEG", "it ends inside its header")
-    precision, height, width, components = struct.unpack_from(">BHHB", image_bytes, position + 2)
+    precision, height, width, components = struct.unpack(">BHHB", fields[2:])
     if precision != 8 or components not in (1, 3, 4):
         raise ImageRejected(
             "unsupported",
             f"The JPEG has {components} components of {precision} bits: expected 1, 3 or 4 of 8.",
         )
-    # Within compressed data 0xFF is followed by 0x00, so these two are real markers there.
-    if image_bytes.find(b"\xff\xd9", position) < 0:
-        raise _corrupt("JPEG", "it has no end, as if cut off")
-    if marker == 0xC2 and image_bytes.count(b"\xff\xda", position) > MAX_SCANS:
-        raise ImageRejected(
-            "too_many_scans", f"The progressive JPEG has more than {MAX_SCANS} scans."
-        )
-    return Header("jpeg", width, height, exif_orientation(image_bytes), 1)
-
-
-def _frame_marker(image_bytes: bytes) -> tuple[int, int]:
-    """Return the first frame marker and the position of its length field."""
-    position = 2
-    for _ in range(MAX_SEGMENTS):
-        found = _MARKER.search(image_bytes, position)
-        if found is None or image_bytes[found.start() + 1] in _MISPLACED:
-            break
-        marker, position = image_bytes[found.start() + 1], found.end()
-        if marker in _FRAMES or marker in _OTHER_FRAMES:
-            return marker, position
-        if marker in _BARE:
-            continue
-        length = int.from_bytes(image_bytes[position : position + 2], "big")
-        if length < 2:
-            break
-        position += length
-    raise _corrupt("JPEG", "it has no frame header")
+    return width, height
 
 
 def exif_orientation(image_bytes: bytes) -> int:

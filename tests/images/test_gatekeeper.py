@@ -99,6 +99,9 @@ def test_jpeg_header_is_found_behind_fill_bytes() -> None:
         (b"\xff\xd8\xff", "corrupt"),
         (b"\xff\xd8\xff\xd9", "corrupt"),
         (b"\xff\xd8\xff\xe0\x00\x01", "corrupt"),
+        (b"\xff\xd8\xff\xda\x00\x02\xff\xd9", "corrupt"),
+        (b"\xff\xd8" + b"\xff\xfe\x00\x02" * 5000 + jpeg(99, 99)[2:], "corrupt"),
+        (jpeg(99, 99)[:-2], "corrupt"),
         (b"\xff\xd8\xff\xc0\x00\x11\x08", "corrupt"),
         (b"\x89PNG\r\n\x1a\n", "corrupt"),
         (b"GIF89a", "corrupt"),
@@ -190,13 +193,29 @@ def test_truncated_files_are_corrupt(name: str) -> None:
         assert caught.value.code == "corrupt"
 
 
-def test_progressive_jpeg_with_endless_scans_is_refused() -> None:
-    image_bytes = encoded(picture(80, 60), "JPEG", progressive=True)
-    first = image_bytes.index(b"\xff\xda")
-    second = image_bytes.index(b"\xff\xda", first + 2)
-    scan = image_bytes[first:second]
-    assert refusal(image_bytes[:first] + scan * 200 + image_bytes[first:]) == "too_many_scans"
+@pytest.mark.parametrize("progressive", [False, True])
+def test_jpeg_with_endless_scans_is_refused(progressive: bool) -> None:
+    """Each scan is a pass over all pixels and may have a dozen bytes: hours in one file."""
+    image_bytes = encoded(picture(80, 60), "JPEG", progressive=progressive)
+    start = image_bytes.rindex(b"\xff\xda")
+    scan = image_bytes[start:-2]
+    hidden = b"\xff\xfe\x00\x04\xff\xd9"  # a comment that looks like the end
+    bomb = image_bytes[:start] + hidden + scan * 200 + image_bytes[-2:]
+    assert refusal(bomb) == "too_many_scans"
     assert inspect(image_bytes).width == 80
+
+
+def test_what_follows_the_end_of_a_jpeg_does_not_matter() -> None:
+    """Telephones append films, and further pictures, to photographs."""
+    image_bytes = encoded(picture(), "JPEG")
+    assert inspect(image_bytes + b"\xff\xda" * 999 + b"\xff\xc0") == inspect(image_bytes)
+
+
+def test_thumbnail_in_the_metadata_is_not_the_picture() -> None:
+    image_bytes = encoded(picture(60, 40), "JPEG")
+    thumbnail = b"Exif\0\0" + encoded(picture(16, 16), "JPEG")
+    segment = b"\xff\xe1" + struct.pack(">H", len(thumbnail) + 2) + thumbnail
+    assert inspect(image_bytes[:2] + segment + image_bytes[2:]).width == 60
 
 
 def test_jpeg_and_png_are_admitted_as_they_are() -> None:
