@@ -59,7 +59,10 @@ $(STAMP): requirements.lock pyproject.toml
 			exit 1; }; }
 	@echo "Installing requirements.lock into .venv"
 	@# Plain lines, one a package; bytecode is made by the first import instead of for every file.
-	@set -o pipefail; $(PIP) --no-compile --require-hashes -r requirements.lock \
-		| sed -n -e 's/^Collecting \([^ ]*\).*/  \1/p' -e 's/^Installing collected.*/  unpacking/p'
+	@set -o pipefail; PYTHONUNBUFFERED=1 $(PIP) --no-compile --require-hashes -r requirements.lock \
+		| while read -r word name rest; do case "$$word" in \
+			Collecting) echo "  $$name" ;; \
+			Installing) echo "  unpacking" ;; \
+		esac; done
 	@$(PIP) --quiet --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -6,12 +6,11 @@ then moved onto it, so a reader never meets half a file and a killed notebook le
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from cnnlab.config import InputError, Settings, home
@@ -152,22 +151,6 @@ class Run:
         from cnnlab.data import sources
 
         return sources.resolve(self.settings)
-
-    def images(self, paths: Iterable[str], size: int) -> np.ndarray:
-        """Return files of the source as uint8 (N, size, size, 3), RGB, 0…255.
-
-        Args:
-            paths: As in the manifest: POSIX, relative to the source's root.
-            size: Pixels a side.
-
-        Raises:
-            ImageRejected: A file that the manifest does not list as accepted.
-        """
-        from cnnlab.images import decode, read_file
-
-        root = self.source().root
-        decoded = [decode(read_file(root / path), size) for path in paths]
-        return np.stack(decoded) if decoded else np.empty((0, size, size, 3), np.uint8)
 
     def dataset(self) -> "Dataset":
         """Return the prepared pixels and splits, the test set sealed."""

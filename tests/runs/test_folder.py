@@ -117,19 +117,6 @@ def test_the_id_is_name_and_hour(run):
     assert run.id == "demo-20260102T030405Z"
 
 
-def test_images_come_from_the_source_at_the_asked_size(home):
-    for label, colour in (("blue", (0, 0, 255)), ("red", (255, 0, 0))):
-        folder = home / "photos" / label
-        folder.mkdir(parents=True)
-        Image.new("RGB", (40, 20), colour).save(folder / "1.png")
-    run = runs.open_run("mine", profile="smoke", data=str(home / "photos"))
-    images = run.images(["red/1.png", "blue/1.png"], size=16)
-    assert images.dtype == np.uint8
-    assert images.shape == (2, 16, 16, 3)
-    assert np.array_equal(images[:, 5, 5], [[255, 0, 0], [0, 0, 255]])
-    assert run.images([], size=16).shape == (0, 16, 16, 3)
-
-
 @dataclass(frozen=True)
 class _Sealed:
     test_open: bool = False
