@@ -1,0 +1,176 @@
+"""Batches from pixels that were decoded once: a uint8 file on disk, mapped, never loaded whole.
+
+Any subset (a fold, a split) is a list of row numbers. An epoch is a permutation of them drawn
+from (seed, epoch), so the shuffle is complete and needs no buffer.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cnnlab.config import InputError, Settings, child_seed
+from cnnlab.data import prepared
+from cnnlab.data.sources import Source, class_names
+from cnnlab.engine import tf
+
+Transform = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+class SealedTestSet(InputError):  # noqa: N818 - it says what happened
+    """The test images were asked for before the final evaluation."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Prepared images and what is known about them; row i of ``table`` belongs to ``pixels[i]``.
+
+    Attributes:
+        pixels: uint8 (N, S, S, 3), RGB, 0–255, read-only, mapped from disk.
+        table: N rows of the split (path, label, split, group, reason), none excluded.
+        class_names: The labels in the order of the model's outputs.
+        test_open: Whether the test images may be used.
+    """
+
+    pixels: np.ndarray
+    table: pd.DataFrame
+    class_names: list[str]
+    test_open: bool = False
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Positions in ``class_names``, int64 (N,)."""
+        return self.table["label"].map(self.class_names.index).to_numpy(np.int64)
+
+    def indices(self, split: str) -> np.ndarray:
+        """Return the rows of one split, ascending, int64 (n,).
+
+        Raises:
+            SealedTestSet: ``split`` is "test" and the test set is not open.
+            InputError: There is no such split.
+        """
+        if split not in ("train", "validation", "test"):
+            raise InputError(f"There is no split {split!r}: expected train, validation or test.")
+        rows = np.flatnonzero(self.table["split"] == split).astype(np.int64)
+        self.check(rows)
+        return rows
+
+    def check(self, indices: np.ndarray) -> None:
+        """Raise ``SealedTestSet`` if rows of a sealed test set are among ``indices``."""
+        if self.test_open or not (self.table["split"].to_numpy()[indices] == "test").any():
+            return
+        raise SealedTestSet(
+            "The test set is sealed: it is opened once, by the final evaluation "
+            "(notebook 04_kfold_evaluation). Use the training or validation images."
+        )
+
+
+def open_dataset(
+    table: pd.DataFrame,
+    source: Source,
+    settings: Settings,
+    *,
+    dataset_digest: str,
+    cache: Path,
+    progress: bool = False,
+) -> Dataset:
+    """Return the images of a split as prepared pixels, decoding them on first use.
+
+    Args:
+        table: From ``splits.assign``; excluded rows are dropped.
+        source: Where the images lie.
+        settings: ``image_size``.
+        dataset_digest: From ``manifest.digest``.
+        cache: Folder for prepared pixels; made if missing, may be deleted at any time.
+        progress: Show a bar on standard output while decoding.
+
+    Returns:
+        A dataset whose test set is sealed.
+
+    Raises:
+        InputError: An image cannot be decoded any more, or no image is left.
+    """
+    kept = table[table["split"] != "excluded"].reset_index(drop=True)
+    if kept.empty:
+        raise InputError("The split holds no image: expected at least one that is not excluded.")
+    pixels = prepared.open_pixels(
+        kept["path"].tolist(),
+        source.root,
+        settings.image_size,
+        name=dataset_digest,
+        cache=cache,
+        progress=progress,
+    )
+    return Dataset(pixels, kept, class_names(source))
+
+
+def training_batches(
+    dataset: Dataset,
+    indices: np.ndarray,
+    *,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    transform: Transform | None = None,
+) -> tf.data.Dataset:
+    """Return one epoch of shuffled batches; every index comes exactly once.
+
+    Args:
+        dataset: From ``open_dataset``.
+        indices: Rows to train on, int (n,).
+        batch_size: Images per batch; the last batch holds the rest.
+        seed: Root seed.
+        epoch: Decides the order together with the seed, and nothing else does.
+        transform: Takes images uint8 (b, S, S, 3) and their rows int64 (b,), gives images.
+
+    Returns:
+        (images float32 (b, S, S, 3) 0–255, one-hot labels float32 (b, C)).
+
+    Raises:
+        InputError: No index, or one out of range; ``SealedTestSet`` for test rows.
+
+    Example:
+        >>> training_batches(data, data.indices("train"), batch_size=32, seed=0, epoch=1)
+    """
+    rng = np.random.default_rng(child_seed(seed, f"order/{epoch}"))
+    return _batches(dataset, rng.permutation(indices), batch_size, transform)
+
+
+def evaluation_batches(
+    dataset: Dataset, indices: np.ndarray, *, batch_size: int
+) -> tf.data.Dataset:
+    """Return batches in the order given, untransformed; see ``training_batches``."""
+    return _batches(dataset, np.asarray(indices), batch_size, None)
+
+
+def _batches(
+    dataset: Dataset, order: np.ndarray, batch_size: int, transform: Transform | None
+) -> tf.data.Dataset:
+    """Return the batches of ``order``: gathered from the mapped pixels, transformed, as floats."""
+    if order.size == 0 or order.min() < 0 or order.max() >= len(dataset.pixels):
+        raise InputError(
+            f"Cannot make batches of these {order.size} indices: expected at least one, all from "
+            f"0 to {len(dataset.pixels) - 1}."
+        )
+    dataset.check(order)
+    pixels, count = dataset.pixels, len(dataset.class_names)
+    labels = tf.constant(dataset.labels)
+
+    def gather(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        # Pure, so it may run in parallel even where the engine is told to be deterministic.
+        images = tf.numpy_function(lambda i: pixels[i], [rows], tf.uint8, stateful=False)
+        images.set_shape((None, *pixels.shape[1:]))
+        return images, rows
+
+    def finish(images: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        if transform is not None:
+            images = tf.ensure_shape(transform(images, rows), (None, *pixels.shape[1:]))
+        one_hot = tf.one_hot(tf.gather(labels, rows), count, dtype=tf.float32)
+        return tf.cast(images, tf.float32), one_hot
+
+    rows = tf.data.Dataset.from_tensor_slices(order.astype(np.int64)).batch(batch_size)
+    gathered = rows.map(gather, num_parallel_calls=tf.data.AUTOTUNE)
+    finished = gathered.map(finish, num_parallel_calls=tf.data.AUTOTUNE)
+    return finished.prefetch(tf.data.AUTOTUNE)

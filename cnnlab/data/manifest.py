@@ -1,0 +1,243 @@
+"""The manifest: one row for every file found below a source's root, whatever it is.
+
+found = accepted + quarantined + skipped, always. *Accepted* files passed the gatekeeper and were
+decoded to the last pixel. *Quarantined* ones are meant to be images (by extension or content)
+and were refused. *Skipped* ones are not meant to be images, or lie outside any class folder.
+Nothing is moved, deleted or followed: links, pipes and devices are listed, never opened.
+"""
+
+import hashlib
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple, dataclass, fields, replace
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+from tqdm import tqdm
+
+from cnnlab import images
+from cnnlab.config import InputError
+from cnnlab.data import duplicates
+from cnnlab.data.sources import Source, class_names
+from cnnlab.engine import tf
+
+_JPEG_MODES = {1: "grey", 3: "rgb", 4: "cmyk"}  # by number of components
+_PNG_MODES = {0: "grey", 2: "rgb", 3: "palette", 4: "grey_alpha", 6: "rgba"}  # by colour type
+
+# Names that promise an image, decodable here or not: a refusal of one is worth reporting.
+EXTENSIONS = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff"),
+    *(".avif", ".heic", ".heif", ".jp2", ".j2k", ".jxl", ".ico", ".ppm", ".pgm", ".pbm", ".pnm"),
+    *(".tga", ".psd", ".svg", ".eps", ".raw", ".dng", ".cr2", ".nef", ".arw"),
+)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One file. Text is empty and numbers are 0 where nothing is known."""
+
+    path: str
+    split: str = ""
+    label: str = ""
+    sha256: str = ""
+    bytes: int = 0
+    format: str = ""
+    width: int = 0  # pixels as stored, before the orientation is applied
+    height: int = 0
+    orientation: int = 0  # EXIF 1…8
+    phash: str = ""  # 16 hex digits; empty where the picture is too flat to have one
+    status: str = ""
+    reason: str = ""
+    mode: str = ""  # the stored pixels: grey, grey_alpha, rgb, rgba, palette or cmyk
+
+
+COLUMNS = [field.name for field in fields(_Row)]
+_NUMBERS = [field.name for field in fields(_Row) if field.type is int]
+
+
+def build(source: Source, *, progress: bool = False) -> pd.DataFrame:
+    """Read every file below ``source.root`` once and return the manifest.
+
+    Reasons are short codes: those of ``images.ImageRejected`` and ``hidden``, ``link``,
+    ``directory`` (a folder called x.jpg), ``unreadable_folder``, ``not_a_regular_file``,
+    ``outside_class_folder``, ``not_an_image``, ``name_not_utf8``. A name that is not UTF-8 is
+    quarantined, because no table or JSON file could carry it; its path is shown with ``\\xNN``.
+
+    Args:
+        source: A resolved source.
+        progress: Show a bar on standard output.
+
+    Returns:
+        A table with ``COLUMNS``, sorted by path, the same for any number of threads.
+
+    Raises:
+        InputError: The root is not a folder, or its class folders cannot be used.
+
+    Example:
+        >>> build(Source("photos", Path("photos"), ("",), None)).status.value_counts()
+    """
+    names = frozenset(class_names(source))
+    found = list(_walk(source.root))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding runs outside Python's lock
+        examined = pool.map(lambda entry: _examine(source, names, *entry), found)
+        bar = tqdm(examined, "manifest", len(found), unit="file", file=sys.stdout,
+                   disable=not progress)  # fmt: skip
+        rows = sorted(bar, key=lambda row: row.path)
+    return _typed(pd.DataFrame([astuple(row) for row in rows], columns=COLUMNS))
+
+
+def write(manifest: pd.DataFrame, path: Path) -> None:
+    """Write a manifest as CSV; ``read`` gives back the same table."""
+    manifest.to_csv(path, index=False, lineterminator="\n")
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Return the manifest written by ``write``; text stays text, a class called "NA" included.
+
+    Raises:
+        InputError: The file is missing or has other columns.
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"Cannot read the manifest {path}: {error}.") from None
+    if list(table.columns) != COLUMNS:
+        raise InputError(f"{path} is not a manifest: expected the columns {', '.join(COLUMNS)}.")
+    return _typed(table)
+
+
+def digest(manifest: pd.DataFrame) -> str:
+    """Return the SHA-256 (hex) that names the dataset: path, split, label and content of each row.
+
+    Raw sizes and hashes are in it, versions of libraries are not.
+    """
+    named = manifest[["path", "split", "label", "sha256", "bytes", "status", "reason"]]
+    lines = (repr(row) for row in named.itertuples(index=False, name=None))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _typed(table: pd.DataFrame) -> pd.DataFrame:
+    return table.astype({name: "int64" if name in _NUMBERS else "str" for name in COLUMNS})
+
+
+def _walk(root: Path) -> Iterator[tuple[str, str]]:
+    """Yield (path relative to root, trouble) of everything that is not an ordinary folder.
+
+    ``trouble`` is a reason code, or empty for a regular file. Links are never followed, so a
+    loop cannot trap the walk.
+    """
+    folders = [""]
+    while folders:
+        folder = folders.pop()
+        try:
+            entries = list(os.scandir(root / folder))
+        except OSError as error:
+            if not folder:
+                raise InputError(f"Cannot list {root}: {error.strerror}.") from None
+            yield folder, "unreadable_folder"
+            continue
+        for entry in entries:
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            if entry.is_symlink():
+                yield path, "link"
+            elif entry.is_dir(follow_symlinks=False):
+                folders.append(path)
+                if _promises_image(path):
+                    yield path, "directory"
+            else:
+                regular = entry.is_file(follow_symlinks=False)
+                yield path, "" if regular else "not_a_regular_file"
+
+
+def _examine(source: Source, names: frozenset[str], path: str, trouble: str) -> _Row:
+    """Return the manifest's row of one file: every way out has a status and a reason."""
+    split, label = _place(source, names, path)
+    row = _Row(_text(path), split, label, bytes=_size(source.root / path))
+    if any(part.startswith(".") for part in path.split("/")):
+        return replace(row, status="skipped", reason="hidden")
+    if not label:
+        return replace(row, status="skipped", reason="outside_class_folder")
+    promised = _promises_image(path)
+    refused = "quarantined" if promised else "skipped"
+    if trouble:
+        return replace(row, status=refused, reason=trouble)
+    try:
+        data = images.read_file(source.root / path)
+    except images.ImageRejected as rejection:
+        return replace(row, status=refused, reason=rejection.code)
+    row = replace(row, sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
+    try:
+        row = _looked_at(row, data)
+    except images.ImageRejected as rejection:
+        if not promised and rejection.code in ("unknown_format", "empty"):
+            return replace(row, status="skipped", reason="not_an_image")
+        return replace(row, status="quarantined", reason=rejection.code)
+    if row.path != path:
+        return replace(row, status="quarantined", reason="name_not_utf8")
+    return replace(row, status="accepted")
+
+
+def _looked_at(row: _Row, data: bytes) -> _Row:
+    """Return the row with what header and pixels say; raises ``ImageRejected``."""
+    header = images.inspect(data)
+    readable = images.admit(data)
+    pixels = images.decode(readable, duplicates.SIDE)
+    return replace(
+        row,
+        format=header.format,
+        width=header.width,
+        height=header.height,
+        orientation=header.orientation,
+        phash=duplicates.perceptual_hash(pixels),
+        mode=_mode(readable),
+    )
+
+
+def _mode(readable: bytes) -> str:
+    """Return how the pixels of an admitted JPEG or PNG are stored."""
+    if readable.startswith(b"\xff\xd8"):
+        return _JPEG_MODES[int(tf.image.extract_jpeg_shape(readable)[2])]
+    mode = _PNG_MODES[readable[25]]
+    if mode != "rgba" and b"tRNS" in readable[: readable.index(b"IDAT")]:
+        return "rgba"  # one colour, or entries of the palette, are transparent
+    return mode
+
+
+def _place(source: Source, names: frozenset[str], path: str) -> tuple[str, str]:
+    """Return (split, label) of a path; the label is empty outside any class folder."""
+    parts = path.split("/")
+    split = ""
+    if source.splits != ("",):
+        if parts[0] not in source.splits:
+            return "", ""
+        split = parts.pop(0)
+    inside = len(parts) > 1 and parts[0] in names
+    return split, parts[0] if inside else ""
+
+
+def _promises_image(path: str) -> bool:
+    return PurePosixPath(path).suffix.lower() in EXTENSIONS
+
+
+def _size(path: Path) -> int:
+    """Return a regular file's size in bytes; 0 for anything else."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return 0
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
+
+
+def _text(path: str) -> str:
+    """Return the path as text that UTF-8 can carry: itself, or with its odd bytes escaped.
+
+    Only then are its backslashes doubled, so that the escape can be undone.
+    """
+    raw = os.fsencode(path)
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")

@@ -1,0 +1,113 @@
+"""Prepared pixels: every image decoded once, as uint8 rows of one file that is mapped, not read.
+
+A cache entry is ``<key>.npy`` and ``<key>.json``. Both appear by renaming, so a reader never sees
+half a file; two processes that build the same entry at once write the same bytes. An entry that
+does not match its record is built anew.
+"""
+
+import hashlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from cnnlab import images
+from cnnlab.config import InputError
+
+
+def open_pixels(
+    paths: Sequence[str], root: Path, size: int, *, name: str, cache: Path, progress: bool = False
+) -> np.ndarray:
+    """Return the prepared pixels of ``paths``, from the cache or decoded now.
+
+    Args:
+        paths: N POSIX paths relative to ``root``.
+        root: The source's root.
+        size: Pixels a side.
+        name: What names the content of the files: the manifest's digest.
+        cache: Folder of the cache; made if missing.
+        progress: Show a bar on standard output while decoding.
+
+    Returns:
+        uint8 (N, size, size, 3), RGB, 0–255: a read-only memory map.
+
+    Raises:
+        InputError: An image cannot be read or decoded.
+    """
+    file = cache / f"{_key(paths, size, name)}.npy"
+    shape = (len(paths), size, size, 3)
+    if not _intact(file, shape):
+        cache.mkdir(parents=True, exist_ok=True)
+        _build(file, paths, root, shape, progress)
+    return np.load(file, mmap_mode="r", allow_pickle=False)
+
+
+def _key(paths: Sequence[str], size: int, name: str) -> str:
+    """Return what decides the pixels, as a file name."""
+    parts = [name, str(size), str(images.PREPROCESSING_VERSION), *paths]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def _intact(file: Path, shape: tuple[int, ...]) -> bool:
+    """Tell whether a cache entry is complete and unchanged since it was written.
+
+    The whole file is read, which also brings it into the system's page cache.
+    """
+    try:
+        record = json.loads(file.with_suffix(".json").read_text("utf-8"))
+        with open(file, "rb") as opened:
+            content = hashlib.file_digest(opened, "sha256").hexdigest()
+    except (OSError, ValueError):
+        return False
+    return isinstance(record, dict) and record == _record(file, shape, content)
+
+
+def _record(file: Path, shape: tuple[int, ...], content: str) -> dict[str, object]:
+    return {"key": file.stem, "shape": list(shape), "dtype": "uint8", "sha256": content}
+
+
+def _build(
+    file: Path, paths: Sequence[str], root: Path, shape: tuple[int, ...], progress: bool
+) -> None:
+    """Decode every image into a temporary file, then put it and its record in place."""
+    with tempfile.TemporaryDirectory(prefix=f".{file.stem}.", dir=file.parent) as folder:
+        partial = Path(folder) / file.name
+        pixels = np.lib.format.open_memmap(partial, "w+", np.uint8, shape)
+
+        def fill(i: int) -> None:
+            pixels[i] = _decoded(root, paths[i], shape[1])
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding runs outside Python's lock
+            jobs = pool.map(fill, range(len(paths)))
+            bar = tqdm(jobs, "pixels", len(paths), unit="image", file=sys.stdout,
+                       disable=not progress)  # fmt: skip
+            try:
+                for _ in bar:
+                    pass
+            except InputError:
+                pool.shutdown(cancel_futures=True)
+                raise
+        pixels.flush()
+        with open(partial, "rb") as opened:
+            content = hashlib.file_digest(opened, "sha256").hexdigest()
+            os.fsync(opened.fileno())
+        record = partial.with_suffix(".json")
+        record.write_text(json.dumps(_record(file, shape, content)) + "\n", "utf-8")
+        os.replace(partial, file)
+        os.replace(record, file.with_suffix(".json"))
+
+
+def _decoded(root: Path, path: str, size: int) -> np.ndarray:
+    try:
+        return images.decode(images.read_file(root / path), size)
+    except images.ImageRejected as rejection:
+        raise InputError(
+            f"{path} was accepted when the manifest was made and is refused now "
+            f"({rejection.code}): make the manifest anew."
+        ) from None

@@ -1,0 +1,142 @@
+"""The split: which accepted image is for training, validation or the test, and why not.
+
+Copies of one picture never stand on two sides. A class is divided in the order of a hash of
+(seed, picture), so the parts do not depend on names, on the file system or on threads, and
+adding images moves only those next to a boundary.
+"""
+
+import hashlib
+from pathlib import Path
+
+import pandas as pd
+
+from cnnlab.config import InputError, Settings, child_seed
+
+COLUMNS = ["path", "label", "split", "group", "reason"]
+SPLITS = ("train", "validation", "test", "excluded")
+
+
+def assign(manifest: pd.DataFrame, groups: pd.Series, settings: Settings) -> pd.DataFrame:
+    """Put every accepted image into train, validation or test, or exclude it with a reason.
+
+    Test and validation folders are used as they are. Where there is none, its share of every
+    class is drawn: ``test_fraction`` of all, then ``validation_fraction`` of the rest, rounded,
+    at least one. Reasons: ``copy_of_test``, ``copy_of_validation``, ``duplicate`` (the first
+    path is kept) and ``label_conflict`` (one picture under two labels: none is kept). The test
+    folder itself is never changed.
+
+    Args:
+        manifest: From ``manifest.build``.
+        groups: From ``audit.groups``: index path, value the name of the picture.
+        settings: ``seed``, ``validation_fraction``, ``test_fraction``.
+
+    Returns:
+        One row per accepted image with ``COLUMNS``, in the manifest's order. ``split`` is
+        train, validation, test or excluded; ``reason`` is empty unless excluded.
+
+    Raises:
+        InputError: A class has too few distinct images, or none in one of the splits.
+
+    Example:
+        >>> assign(manifest, audit.groups(manifest, source), settings).split.value_counts()
+    """
+    table = manifest.loc[manifest["status"] == "accepted", ["path", "label", "split"]]
+    table = table.reset_index(drop=True)
+    if not table["path"].isin(groups.index).all():
+        raise InputError("These groups belong to another manifest: make them with audit.groups.")
+    table["group"] = groups.loc[table["path"]].to_numpy()
+    table["reason"] = ""
+    table.loc[table["split"] == "", "split"] = "train"
+    has_test, has_validation = (
+        bool((manifest["split"] == split).any()) for split in ("test", "validation")
+    )
+    _exclude(table, "validation", table["group"].isin(_groups(table, "test")), "copy_of_test")
+    _exclude(table, "train", table["group"].isin(_groups(table, "test")), "copy_of_test")
+    held = _groups(table, "validation")
+    _exclude(table, "train", table["group"].isin(held), "copy_of_validation")
+    for split in ("train", "validation"):
+        _exclude_copies(table, split)
+    if not has_test:
+        _draw(table, "test", settings.test_fraction, settings.seed)
+    if not has_validation:
+        _draw(table, "validation", settings.validation_fraction, settings.seed)
+    _check(table, sorted(manifest.loc[manifest["label"] != "", "label"].unique()))
+    return table[COLUMNS].astype("str")
+
+
+def write(table: pd.DataFrame, path: Path) -> None:
+    """Write a split as CSV; ``read`` gives back the same table."""
+    table.to_csv(path, index=False, lineterminator="\n")
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Return the split written by ``write``.
+
+    Raises:
+        InputError: The file is missing or is not a split.
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"Cannot read the split {path}: {error}.") from None
+    if list(table.columns) != COLUMNS or not table["split"].isin(SPLITS).all():
+        raise InputError(f"{path} is not a split: expected the columns {', '.join(COLUMNS)}.")
+    return table.astype("str")
+
+
+def _groups(table: pd.DataFrame, split: str) -> set[str]:
+    return set(table.loc[table["split"] == split, "group"])
+
+
+def _exclude(table: pd.DataFrame, split: str, chosen: pd.Series, reason: str) -> None:
+    """Exclude the chosen rows of one split, in place."""
+    rows = (table["split"] == split) & chosen
+    table.loc[rows, "split"] = "excluded"
+    table.loc[rows, "reason"] = reason
+
+
+def _exclude_copies(table: pd.DataFrame, split: str) -> None:
+    """Leave one image of every picture in a split, none if its copies disagree; in place."""
+    rows = table[table["split"] == split]
+    labels = rows.groupby("group")["label"].nunique()
+    _exclude(table, split, table["group"].isin(labels[labels > 1].index), "label_conflict")
+    rows = table[table["split"] == split]
+    repeated = rows.index[rows.duplicated("group")]
+    _exclude(table, split, pd.Series(table.index.isin(repeated)), "duplicate")
+
+
+def _draw(table: pd.DataFrame, split: str, fraction: float, seed: int) -> None:
+    """Move a fraction of every class from train to ``split``, in place."""
+    salt = child_seed(seed, f"split/{split}")
+    for label, rows in table[table["split"] == "train"].groupby("label"):
+        if len(rows) < 2:
+            raise _too_small(str(label), len(rows))
+        order = rows["group"].map(lambda group: _rank(salt, group)).sort_values().index
+        # One must remain to train on; halves round up, so that no class goes without.
+        count = min(max(1, int(fraction * len(rows) + 0.5)), len(rows) - 1)
+        table.loc[order[:count], "split"] = split
+
+
+def _rank(salt: int, group: str) -> str:
+    return hashlib.sha256(f"{salt}/{group}".encode()).hexdigest()
+
+
+def _check(table: pd.DataFrame, labels: list[str]) -> None:
+    """Raise unless every class has an image in every split."""
+    for label in labels:
+        rows = table[table["label"] == label]
+        counts = {split: int((rows["split"] == split).sum()) for split in SPLITS[:3]}
+        if not all(counts.values()):
+            missing = " and ".join(split for split, count in counts.items() if not count)
+            left_out = int((rows["split"] == "excluded").sum())
+            raise InputError(
+                f"Class {label!r} has no usable image for {missing}: {len(rows)} accepted, "
+                f"{left_out} of them excluded as copies. Add distinct images of it."
+            )
+
+
+def _too_small(label: str, count: int) -> InputError:
+    return InputError(
+        f"Class {label!r} is too small to split: {count} distinct image left for training and "
+        "what is drawn from it. Each of train, validation and test needs at least one."
+    )
