@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -101,6 +101,15 @@ def _build(
         record.write_text(json.dumps(_record(file, shape, content)) + "\n", "utf-8")
         os.replace(partial, file)
         os.replace(record, file.with_suffix(".json"))
+
+
+def read_images(root: Path, paths: Iterable[str], size: int) -> np.ndarray:
+    """Return a few images, decoded now and kept nowhere: uint8 (N, size, size, 3), RGB, 0–255.
+
+    Raises:
+        InputError: One cannot be decoded.
+    """
+    return np.stack([_decoded(root, path, size) for path in paths])
 
 
 def _decoded(root: Path, path: str, size: int) -> np.ndarray:

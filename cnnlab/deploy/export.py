@@ -5,6 +5,7 @@ temperature in one graph, so a server in another language gives this program's o
 """
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -87,7 +88,13 @@ def export(model: keras.Model, folder: Path | str, image_size: int, temperature:
     module = tf.Module()
     module.weights = [variable.value for variable in model.variables]
     signatures = {"prepare": prepare, "predict": predict, "predict_bytes": predict_bytes}
-    tf.saved_model.save(module, str(folder), signatures=signatures)
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.WARNING)  # its note of the folder would stand red in a notebook
+    try:
+        tf.saved_model.save(module, str(folder), signatures=signatures)
+    finally:
+        logger.setLevel(level)
 
 
 def fresh_process_difference(
