@@ -188,7 +188,11 @@ def test_plain_papermill_runs_a_notebook(home):
     command = [sys.executable, "-m", "papermill", str(notebook), "out.ipynb", "--no-progress-bar"]
     command += ["-p", "run", "plain", "-p", "profile", "smoke"]
     environment = {**os.environ, "CNNLAB_HOME": str(home)}
-    subprocess.run(command, cwd=home, env=environment, check=True, capture_output=True)
+    done = subprocess.run(
+        command, cwd=home, env=environment, check=True, capture_output=True, text=True
+    )
+    assert "Unable to parse" not in done.stderr
+    assert "unknown parameter" not in done.stderr
     assert open_run("plain").settings.profile == "smoke"
     assert (home / "reports" / "plain" / "splits.csv").is_file()
     assert all(cell.execution_count for cell in _code(home / "out.ipynb"))

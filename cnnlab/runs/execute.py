@@ -173,6 +173,8 @@ def _call_papermill(run: Run, source: Path, target: Path, report: Callable[[], N
                 cwd=source.parent,
                 start_timeout=300,  # a cold disk under load
                 report=report,
+                # Notes of the kernel about itself; those of the cells are in the notebook.
+                extra_arguments=["--log-level=CRITICAL"],
                 config=_kernel_config(),
             )
     except PapermillExecutionError as error:
@@ -224,14 +226,14 @@ def _kernel_config() -> Config:
 
 @contextmanager
 def _silent(name: str) -> Iterator[None]:
-    """Keep one logger quiet for the length of a block."""
+    """Keep a logger and its children quiet for the length of a block."""
     logger = logging.getLogger(name)
-    before = logger.disabled
-    logger.disabled = True
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
     try:
         yield
     finally:
-        logger.disabled = before
+        logger.setLevel(before)
 
 
 def _red_lines(path: Path) -> list[str]:

@@ -1,5 +1,6 @@
 """The progress of a notebook: a bar on a terminal, a few plain lines in a log."""
 
+import shutil
 import sys
 import threading
 import time
@@ -38,6 +39,8 @@ class Progress:
             bar_format=BAR,
             file=self._stream,
             disable=not self._on_terminal,
+            ncols=shutil.get_terminal_size().columns,  # 80 where a terminal says it has none
+            nrows=24,
         )
         self._thread.start()
         return self
