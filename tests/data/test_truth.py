@@ -1,0 +1,33 @@
+import numpy as np
+import pandas as pd
+
+from cnnlab.data import truth
+from cnnlab.data.sources import Source
+
+
+def source_with_truth(folder) -> Source:
+    (folder / "images").mkdir()
+    (folder / "truth").mkdir()
+    objects = "path,label,left,top,right,bottom,mask\ntrain/a/1.jpg,a,0,64,128,256,m.png\n"
+    (folder / "truth" / "objects.csv").write_text(objects)
+    (folder / "truth" / "faults.csv").write_text("path,fault,other\nx.jpg,empty,\n")
+    return Source("made", folder / "images", ("train", "test"), folder / "truth")
+
+
+def test_boxes_are_scaled_to_the_prepared_size_and_nan_where_unknown(tmp_path):
+    source = source_with_truth(tmp_path)
+    boxes = truth.boxes(source, ["nobody.jpg", "train/a/1.jpg"], size=64)  # stored at 256
+    assert np.isnan(boxes[0]).all()
+    assert boxes[1].tolist() == [0, 16, 32, 64]
+
+
+def test_faults_read_as_text(tmp_path):
+    faults = truth.planted_faults(source_with_truth(tmp_path))
+    assert faults.to_dict(orient="records") == [{"path": "x.jpg", "fault": "empty", "other": ""}]
+
+
+def test_a_plain_folder_knows_nothing(tmp_path):
+    source = Source("plain", tmp_path, ("",), None)
+    assert np.isnan(truth.boxes(source, pd.Series(["a/1.jpg"]), 32)).all()
+    assert truth.planted_faults(source).empty
+    assert list(truth.planted_faults(source)) == ["path", "fault", "other"]
