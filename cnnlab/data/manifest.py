@@ -215,7 +215,7 @@ def _place(source: Source, names: frozenset[str], path: str) -> tuple[str, str]:
             return "", ""
         split = parts.pop(0)
     inside = len(parts) > 1 and parts[0] in names
-    return split, parts[0] if inside else ""
+    return split, _text(parts[0]) if inside else ""
 
 
 def _promises_image(path: str) -> bool:

@@ -57,9 +57,10 @@ def assign(manifest: pd.DataFrame, groups: pd.Series, settings: Settings) -> pd.
     for split in ("train", "validation"):
         _exclude_copies(table, split)
     if not has_test:
-        _draw(table, "test", settings.test_fraction, settings.seed)
+        left = 1 if has_validation else 2
+        _draw(table, "test", settings.test_fraction, settings.seed, left)
     if not has_validation:
-        _draw(table, "validation", settings.validation_fraction, settings.seed)
+        _draw(table, "validation", settings.validation_fraction, settings.seed, 1)
     _check(table, sorted(manifest.loc[manifest["label"] != "", "label"].unique()))
     return table[COLUMNS].astype("str")
 
@@ -105,15 +106,14 @@ def _exclude_copies(table: pd.DataFrame, split: str) -> None:
     _exclude(table, split, pd.Series(table.index.isin(repeated)), "duplicate")
 
 
-def _draw(table: pd.DataFrame, split: str, fraction: float, seed: int) -> None:
-    """Move a fraction of every class from train to ``split``, in place."""
+def _draw(table: pd.DataFrame, split: str, fraction: float, seed: int, left: int) -> None:
+    """Move a fraction of every class from train to ``split``, but leave ``left``; in place."""
     salt = child_seed(seed, f"split/{split}")
     for label, rows in table[table["split"] == "train"].groupby("label"):
-        if len(rows) < 2:
+        if len(rows) <= left:
             raise _too_small(str(label), len(rows))
         order = rows["group"].map(lambda group: _rank(salt, group)).sort_values().index
-        # One must remain to train on; halves round up, so that no class goes without.
-        count = min(max(1, int(fraction * len(rows) + 0.5)), len(rows) - 1)
+        count = min(max(1, int(fraction * len(rows) + 0.5)), len(rows) - left)  # halves round up
         table.loc[order[:count], "split"] = split
 
 
@@ -137,6 +137,6 @@ def _check(table: pd.DataFrame, labels: list[str]) -> None:
 
 def _too_small(label: str, count: int) -> InputError:
     return InputError(
-        f"Class {label!r} is too small to split: {count} distinct image left for training and "
-        "what is drawn from it. Each of train, validation and test needs at least one."
+        f"Class {label!r} is too small to split: {count} distinct training image(s). Each of "
+        "train, validation and test needs at least one of its own: add images of it."
     )

@@ -1,0 +1,329 @@
+"""Every file below the root is in the manifest once, with a status and a coded reason."""
+
+import hashlib
+import os
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from cnnlab import images
+from cnnlab.config import InputError
+from cnnlab.data import manifest
+from cnnlab.data.sources import Source
+
+needs_posix = pytest.mark.skipif(sys.platform != "linux", reason="names and links of Linux")
+
+
+def picture(seed, size=(48, 40)):
+    """A smooth random picture, unlike that of any other seed."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (5, 5, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
+
+
+def save(path, seed=0, kind=None, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture(seed).save(path, kind, **options)
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Two classes with one good image each."""
+    root = tmp_path / "pictures"
+    save(root / "cat" / "a.jpg", 1)
+    save(root / "dog" / "a.jpg", 2)
+    return root
+
+
+def source(root, splits=("",)):
+    return Source("pictures", root, splits, None)
+
+
+def verdicts(table):
+    return {
+        row.path: (row.status, row.reason)
+        for row in table[["path", "status", "reason"]].itertuples()
+    }
+
+
+def make_zoo(root):
+    """Fill ``root`` with everything that real folders hold; return path → (status, reason)."""
+    save(root / "cat" / "good.png", 3)
+    save(root / "cat" / "good.gif", 4)
+    save(root / "cat" / "no_extension", 5, "PNG")
+    save(root / "cat" / "image_inside.txt", 6, "JPEG")
+    save(root / "cat" / "wrong_extension.jpg", 7, "PNG")
+    save(root / "cat" / "folder.jpg" / "inside.jpg", 8)
+    save(root / "cat" / "deeper" / "down.jpg", 9)
+    save(root / "cat" / "-rf.jpg", 10)
+    save(root / "cat" / "two\nlines.jpg", 11)
+    save(root / "cat" / "Füße 🐈 中.jpg", 12)
+    save(root / "cat" / ".hidden.jpg", 13)
+    save(root / "cat" / "._a.jpg", 14)
+    save(root / "cat" / ".cache" / "thumb.jpg", 15)
+    save(root / "stray.jpg", 16)
+    save(root / "cat" / "tiny.png", 17)
+    picture(17, (4, 4)).save(root / "cat" / "tiny.png")
+    whole = (root / "cat" / "a.jpg").read_bytes()
+    for name, content in {
+        "cut.jpg": whole[: len(whole) // 2],
+        "empty.jpg": b"",
+        "empty.txt": b"",
+        "page.jpg": b"<html>404</html>",
+        "notes.txt": b"remember the milk",
+        "cut_without_extension": whole[:100],
+        "vector.svg": b"<svg/>",
+    }.items():
+        (root / "cat" / name).write_bytes(content)
+    (root / "README.md").write_text("about")
+    (root / "cat" / "link.jpg").symlink_to(root / "cat" / "a.jpg")
+    (root / "cat" / "device.jpg").symlink_to("/dev/zero")
+    (root / "cat" / "link").symlink_to("nowhere")
+    (root / "cat" / "loop").symlink_to(root)
+    os.mkfifo(root / "cat" / "pipe.jpg")
+    os.mkfifo(root / "cat" / "pipe")
+    accepted = ("accepted", "")
+    return {
+        "cat/a.jpg": accepted,
+        "dog/a.jpg": accepted,
+        "cat/good.png": accepted,
+        "cat/good.gif": accepted,
+        "cat/no_extension": accepted,
+        "cat/image_inside.txt": accepted,
+        "cat/wrong_extension.jpg": accepted,
+        "cat/folder.jpg/inside.jpg": accepted,
+        "cat/deeper/down.jpg": accepted,
+        "cat/-rf.jpg": accepted,
+        "cat/two\nlines.jpg": accepted,
+        "cat/Füße 🐈 中.jpg": accepted,
+        "cat/.hidden.jpg": ("skipped", "hidden"),
+        "cat/._a.jpg": ("skipped", "hidden"),
+        "cat/.cache/thumb.jpg": ("skipped", "hidden"),
+        "stray.jpg": ("skipped", "outside_class_folder"),
+        "README.md": ("skipped", "outside_class_folder"),
+        "cat/notes.txt": ("skipped", "not_an_image"),
+        "cat/empty.txt": ("skipped", "not_an_image"),
+        "cat/tiny.png": ("quarantined", "side_too_small"),
+        "cat/cut.jpg": ("quarantined", "corrupt"),
+        "cat/cut_without_extension": ("quarantined", "corrupt"),
+        "cat/empty.jpg": ("quarantined", "empty"),
+        "cat/page.jpg": ("quarantined", "unknown_format"),
+        "cat/vector.svg": ("quarantined", "unknown_format"),
+        "cat/folder.jpg": ("quarantined", "directory"),
+        "cat/link.jpg": ("quarantined", "link"),
+        "cat/device.jpg": ("quarantined", "link"),
+        "cat/link": ("skipped", "link"),
+        "cat/loop": ("skipped", "link"),
+        "cat/pipe.jpg": ("quarantined", "not_a_regular_file"),
+        "cat/pipe": ("skipped", "not_a_regular_file"),
+    }
+
+
+@needs_posix
+def test_every_file_has_its_verdict(root):
+    expected = make_zoo(root)
+    table = manifest.build(source(root))
+    assert verdicts(table) == expected
+    assert len(table) == len(expected)  # none twice
+    assert list(table["path"]) == sorted(expected)
+    walked = {
+        os.path.relpath(os.path.join(folder, name), root)
+        for folder, folders, files in os.walk(root)
+        for name in [*files, *(f for f in folders if os.path.islink(os.path.join(folder, f)))]
+    }
+    assert set(table["path"]) == walked | {"cat/folder.jpg"}
+
+
+@needs_posix
+def test_the_raw_folder_is_left_as_it_was(root):
+    make_zoo(root)
+
+    def state():
+        return sorted(
+            (str(p), p.lstat().st_size, p.lstat().st_mtime_ns, p.lstat().st_mode)
+            for p in root.rglob("*")
+        )
+
+    before = state()
+    manifest.build(source(root))
+    assert state() == before
+
+
+@needs_posix
+def test_a_name_that_is_not_utf8_is_refused_and_stays_readable(root, tmp_path):
+    good = (root / "cat" / "a.jpg").read_bytes()
+    for name in (b"cat/\xff\xfe.jpg", b"cat/back\\slash\xff.jpg", b"cat/back\\slash.jpg"):
+        with open(os.path.join(os.fsencode(root), name), "wb") as file:
+            file.write(good)
+    table = manifest.build(source(root))
+    found = verdicts(table)
+    assert found["cat/\\xff\\xfe.jpg"] == ("quarantined", "name_not_utf8")
+    assert found["cat/back\\\\slash\\xff.jpg"] == ("quarantined", "name_not_utf8")
+    assert found["cat/back\\slash.jpg"] == ("accepted", "")
+    manifest.write(table, tmp_path / "manifest.csv")
+    assert manifest.read(tmp_path / "manifest.csv").equals(table)
+
+
+def test_unreadable_files_and_folders_are_listed(root, monkeypatch):
+    save(root / "cat" / "locked.jpg", 3)
+    save(root / "cat" / "private" / "x.jpg", 4)
+    read_file, scandir = images.read_file, os.scandir
+
+    def denied_file(path):
+        if path.name == "locked.jpg":
+            raise images.ImageRejected("unreadable", "Permission denied")
+        return read_file(path)
+
+    def denied_folder(path):
+        if os.path.basename(path) == "private":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(images, "read_file", denied_file)
+    monkeypatch.setattr(os, "scandir", denied_folder)
+    found = verdicts(manifest.build(source(root)))
+    assert found["cat/locked.jpg"] == ("quarantined", "unreadable")
+    assert found["cat/private"] == ("skipped", "unreadable_folder")
+
+
+def test_a_file_that_vanishes_is_listed(root, monkeypatch):
+    def gone(path):
+        raise images.ImageRejected("not_found", "gone")
+
+    monkeypatch.setattr(images, "read_file", gone)
+    assert set(verdicts(manifest.build(source(root))).values()) == {("quarantined", "not_found")}
+
+
+def test_too_large_files_are_refused_unread(root):
+    for name in ("film.jpg", "archive.zip"):
+        with open(root / "cat" / name, "wb") as file:
+            file.truncate(images.MAX_BYTES + 1)
+    found = verdicts(manifest.build(source(root)))
+    assert found["cat/film.jpg"] == ("quarantined", "too_many_bytes")
+    assert found["cat/archive.zip"] == ("skipped", "too_many_bytes")
+
+
+def test_an_accepted_row_says_what_the_file_is(root):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    save(root / "cat" / "turned.jpg", 3, exif=exif)
+    table = manifest.build(source(root)).set_index("path")
+    row = table.loc["cat/turned.jpg"]
+    content = (root / "cat" / "turned.jpg").read_bytes()
+    assert row["sha256"] == hashlib.sha256(content).hexdigest()
+    assert row["bytes"] == len(content)
+    assert (row["format"], row["width"], row["height"]) == ("jpeg", 48, 40)
+    assert (row["orientation"], row["mode"], row["label"]) == (6, "rgb", "cat")
+    assert len(row["phash"]) == 16
+    assert int(row["phash"], 16) >= 0
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "expected"),
+    [
+        ("x.jpg", "L", "grey"),
+        ("x.jpg", "RGB", "rgb"),
+        ("x.jpg", "CMYK", "cmyk"),
+        ("x.png", "L", "grey"),
+        ("x.png", "LA", "grey_alpha"),
+        ("x.png", "P", "palette"),
+        ("x.png", "RGBA", "rgba"),
+        ("x.webp", "RGBA", "rgba"),
+        ("x.bmp", "RGB", "rgb"),
+    ],
+)
+def test_the_mode_of_the_stored_pixels(root, name, mode, expected):
+    alpha = Image.linear_gradient("L").resize((48, 40))
+    image = picture(3)
+    if mode.endswith("A"):
+        image.putalpha(alpha)
+    image.convert(mode).save(root / "cat" / name)
+    table = manifest.build(source(root)).set_index("path")
+    assert table.loc[f"cat/{name}", "mode"] == expected
+
+
+def test_a_palette_with_a_transparent_entry_counts_as_transparent(root):
+    picture(3).convert("P").save(root / "cat" / "x.png", transparency=0)
+    assert manifest.build(source(root)).set_index("path").loc["cat/x.png", "mode"] == "rgba"
+
+
+def test_a_flat_picture_has_no_hash(root):
+    Image.new("RGB", (40, 40), (200, 10, 10)).save(root / "cat" / "flat.png")
+    table = manifest.build(source(root)).set_index("path")
+    assert table.loc["cat/flat.png", "phash"] == ""
+    assert table.loc["cat/flat.png", "status"] == "accepted"
+
+
+def test_split_folders_are_told_from_class_folders(tmp_path):
+    for split in ("train", "test"):
+        for label in ("cat", "dog"):
+            save(tmp_path / split / label / "a.jpg", len(split + label))
+    save(tmp_path / "train" / "loose.jpg", 1)
+    save(tmp_path / "extra" / "cat" / "a.jpg", 2)
+    table = manifest.build(source(tmp_path, ("train", "test"))).set_index("path")
+    assert tuple(table.loc["test/dog/a.jpg", ["split", "label", "status"]]) == (
+        "test",
+        "dog",
+        "accepted",
+    )
+    for path in ("train/loose.jpg", "extra/cat/a.jpg"):
+        assert tuple(table.loc[path, ["label", "status", "reason"]]) == (
+            "",
+            "skipped",
+            "outside_class_folder",
+        )
+
+
+def test_written_and_read_back_it_is_the_same(root, tmp_path):
+    save(root / "NA" / 'com"ma, and\rreturn\r\n.jpg', 3)
+    save(root / "NA" / "null", 4, "PNG")
+    table = manifest.build(source(root))
+    manifest.write(table, tmp_path / "manifest.csv")
+    again = manifest.read(tmp_path / "manifest.csv")
+    pd.testing.assert_frame_equal(again, table)
+    assert set(again["label"]) == {"NA", "cat", "dog"}
+    assert manifest.digest(again) == manifest.digest(table)
+
+
+def test_the_number_of_threads_changes_nothing(root, monkeypatch):
+    for seed in range(20):
+        save(root / "cat" / f"{seed:02}.jpg", seed)
+    tables = []
+    for threads in (1, 8):
+        monkeypatch.setattr(os, "cpu_count", lambda n=threads: n)
+        tables.append(manifest.build(source(root)))
+    pd.testing.assert_frame_equal(*tables)
+
+
+def test_the_digest_names_the_content(root):
+    def digest():
+        return manifest.digest(manifest.build(source(root)))
+
+    first = digest()
+    assert first == digest()
+    os.utime(root / "cat" / "a.jpg")  # touching is not changing
+    assert first == digest()
+    save(root / "cat" / "a.jpg", 99)
+    changed = digest()
+    (root / "cat" / "a.jpg").rename(root / "cat" / "b.jpg")
+    renamed = digest()
+    (root / "cat" / "notes.txt").write_text("a skipped file is part of the folder too")
+    assert len({first, changed, renamed, digest()}) == 4
+
+
+def test_progress_goes_to_standard_output(root, capfd):
+    manifest.build(source(root), progress=True)
+    captured = capfd.readouterr()
+    assert "manifest" in captured.out
+    assert captured.err == ""
+
+
+@pytest.mark.parametrize("content", [None, "", "path,split\na,b\n"])
+def test_what_is_no_manifest_is_refused(tmp_path, content):
+    path = tmp_path / "manifest.csv"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(InputError, match="manifest"):
+        manifest.read(path)

@@ -1,0 +1,234 @@
+"""No picture on two sides, exact fractions, and a stable, explained split."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cnnlab.config import InputError, make_settings
+from cnnlab.data import manifest, splits
+
+SETTINGS = make_settings("quick", seed=0)
+
+
+def table_of(rows):
+    """A manifest of accepted images and their groups, from (split, label, name, group)."""
+    files = pd.DataFrame(
+        [
+            {
+                "path": "/".join(part for part in (split, label, name) if part),
+                "split": split,
+                "label": label,
+                "status": "accepted",
+                "group": group,
+            }
+            for split, label, name, group in rows
+        ]
+    ).sort_values("path", ignore_index=True)
+    groups = files.set_index("path")["group"]
+    files = files.drop(columns="group").reindex(columns=manifest.COLUMNS, fill_value="")
+    return files, groups
+
+
+def distinct(counts, split=""):
+    """Rows of distinct images: counts is label → number."""
+    return [
+        (split, label, f"{i:04}.jpg", f"{split}{label}{i}")
+        for label, count in counts.items()
+        for i in range(count)
+    ]
+
+
+def assign(rows, settings=SETTINGS):
+    return splits.assign(*table_of(rows), settings)
+
+
+def sides(table):
+    return dict(zip(table["path"], table["split"], strict=True))
+
+
+def counts(table, split):
+    return table[table["split"] == split]["label"].value_counts().to_dict()
+
+
+def test_the_table_has_one_row_per_accepted_image_in_order():
+    files, groups = table_of(distinct({"cat": 10, "dog": 10}))
+    refused = files.iloc[[0, 5]].assign(path=["cat/bad.jpg", "notes.txt"], status="quarantined")
+    both = pd.concat([files, refused], ignore_index=True)
+    table = splits.assign(both, groups, SETTINGS)
+    assert list(table.columns) == splits.COLUMNS
+    assert list(table["path"]) == list(files["path"])
+    assert list(table["group"]) == list(groups)
+    pd.testing.assert_frame_equal(table, splits.assign(files, groups, SETTINGS))
+
+
+@pytest.mark.parametrize("fraction", [0.05, 0.2, 0.25, 0.5])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_fractions_are_exact_in_every_class(fraction, seed):
+    sizes = {"cat": 100, "dog": 37, "owl": 5, "rat": 3}
+    settings = make_settings(
+        "quick", seed=seed, validation_fraction=fraction, test_fraction=fraction
+    )
+    table = assign(distinct(sizes), settings)
+    for label, size in sizes.items():
+        test, validation = counts(table, "test")[label], counts(table, "validation")[label]
+        assert test == min(max(1, int(fraction * size + 0.5)), size - 2)
+        rest = size - test
+        assert validation == min(max(1, int(fraction * rest + 0.5)), rest - 1)
+        assert counts(table, "train")[label] == rest - validation
+
+
+def test_folders_are_kept_and_only_what_is_missing_is_drawn():
+    three = [
+        row
+        for split, n in (("train", 10), ("validation", 3), ("test", 4))
+        for row in distinct({"cat": n, "dog": n}, split)
+    ]
+    table = assign(three)
+    assert all(path.startswith(split) for path, split in sides(table).items())
+    without_validation = [row for row in three if row[0] != "validation"]
+    table = assign(without_validation)
+    assert counts(table, "test") == {"cat": 4, "dog": 4}
+    assert counts(table, "validation") == {"cat": 2, "dog": 2}
+    without_test = [row for row in three if row[0] != "test"]
+    table = assign(without_test)
+    assert counts(table, "validation") == {"cat": 3, "dog": 3}
+    assert counts(table, "test") == {"cat": 2, "dog": 2}
+    assert set(table[table["split"] == "test"]["path"].str.split("/").str[0]) == {"train"}
+
+
+def base():
+    """Training, validation and test folders of two classes."""
+    return [
+        row
+        for split, n in (("train", 10), ("validation", 4), ("test", 4))
+        for row in distinct({"cat": n, "dog": n}, split)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("extra", "expected"),
+    [
+        (("train", "cat", "z.jpg", "testcat0"), {"train/cat/z.jpg": "copy_of_test"}),
+        (("train", "dog", "z.jpg", "testcat0"), {"train/dog/z.jpg": "copy_of_test"}),
+        (("validation", "cat", "z.jpg", "testcat0"), {"validation/cat/z.jpg": "copy_of_test"}),
+        (("train", "cat", "z.jpg", "validationcat0"), {"train/cat/z.jpg": "copy_of_validation"}),
+        (("train", "cat", "z.jpg", "traincat0"), {"train/cat/z.jpg": "duplicate"}),
+        (("train", "cat", "0.jpg", "traincat0"), {"train/cat/0000.jpg": "duplicate"}),
+        (("validation", "cat", "z.jpg", "validationcat0"), {"validation/cat/z.jpg": "duplicate"}),
+        (
+            ("train", "dog", "z.jpg", "traincat0"),
+            {"train/cat/0000.jpg": "label_conflict", "train/dog/z.jpg": "label_conflict"},
+        ),
+        (("test", "cat", "z.jpg", "testcat0"), {}),  # the test folder is never changed
+    ],
+)
+def test_a_copy_is_excluded_with_the_right_reason(extra, expected):
+    table = assign([*base(), extra])
+    excluded = table[table["split"] == "excluded"]
+    assert dict(zip(excluded["path"], excluded["reason"], strict=True)) == expected
+    assert set(table.loc[table["split"] != "excluded", "reason"]) == {""}
+
+
+@pytest.mark.parametrize("layout", [("",), ("train", "test"), ("train", "validation", "test")])
+@pytest.mark.parametrize("seed", range(10))
+def test_no_picture_is_ever_on_two_sides(layout, seed):
+    rng = np.random.default_rng(seed)
+
+    def group(own):
+        return str(rng.integers(150)) if rng.random() < 0.7 else own
+
+    rows = [
+        (split, label, f"{i:03}.jpg", group(f"{label}{i}"))
+        for label in ("cat", "dog", "owl")
+        for split in layout
+        for i in range(60)
+    ]
+    rows += [(split, label, "own.jpg", f"{split}/{label}/own") for label in ("cat", "dog", "owl")
+             for split in layout]  # fmt: skip
+    table = assign(rows, make_settings("quick", seed=seed))
+    used = table[table["split"] != "excluded"]
+    assert (used.groupby("group")["split"].nunique() == 1).all()
+    drawn = used if layout == ("",) else used[used["split"] != "test"]
+    assert drawn["group"].is_unique
+    assert ((table["split"] == "excluded") == (table["reason"] != "")).all()
+    # Nothing is lost without need: a picture that was excluded everywhere had a conflict.
+    lost = set(table["group"]) - set(used["group"])
+    assert lost == set(table.loc[table["reason"] == "label_conflict", "group"])
+
+
+def test_the_same_seed_gives_the_same_split_and_another_one_does_not():
+    rows = distinct({"cat": 100, "dog": 100})
+    first = assign(rows)
+    pd.testing.assert_frame_equal(first, assign(rows))
+    assert sides(first) != sides(assign(rows, make_settings("quick", seed=1)))
+
+
+def test_names_and_order_of_files_do_not_matter():
+    rows = distinct({"cat": 50, "dog": 50})
+    renamed = [(s, label, f"{99 - int(n[:4]):04}.jpg", g) for s, label, n, g in rows]
+
+    def by_group(table):
+        return dict(zip(table["group"], table["split"], strict=True))
+
+    assert by_group(assign(rows)) == by_group(assign(renamed))
+
+
+@pytest.mark.parametrize("added", [1, 10])
+def test_adding_images_moves_only_few(added):
+    before = sides(assign(distinct({"cat": 200, "dog": 200})))
+    after = sides(assign(distinct({"cat": 200 + added, "dog": 200})))
+    moved = [path for path in before if before[path] != after[path]]
+    assert all(path.startswith("cat") for path in moved)
+    # Each new image can push one old image over each of the two boundaries.
+    assert len(moved) <= 2 * added
+
+
+def test_a_class_does_not_depend_on_the_others():
+    alone = sides(assign(distinct({"cat": 50, "dog": 10})))
+    with_more = sides(assign(distinct({"cat": 50, "dog": 10, "owl": 30})))
+    assert alone == {path: with_more[path] for path in alone}
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        distinct({"cat": 10, "tiny": 1}),
+        distinct({"cat": 10, "tiny": 2}),  # one for the test, none for validation
+        [*distinct({"cat": 10}), *[("", "tiny", f"{i}.jpg", "same") for i in range(9)]],
+        [*distinct({"cat": 10, "tiny": 1}, "train"), *distinct({"cat": 5, "tiny": 5}, "test")],
+        [*distinct({"cat": 10, "tiny": 5}, "train"), *distinct({"cat": 5}, "test")],
+    ],
+)
+def test_a_class_that_is_too_small_is_named(rows):
+    with pytest.raises(InputError, match="'tiny'"):
+        assign(rows)
+
+
+def test_a_class_whose_images_were_all_refused_is_named():
+    files, groups = table_of(distinct({"cat": 10, "dog": 10}))
+    refused = files.iloc[[0]].assign(path="owl/a.jpg", label="owl", status="quarantined")
+    with pytest.raises(InputError, match="'owl'"):
+        splits.assign(pd.concat([files, refused], ignore_index=True), groups, SETTINGS)
+
+
+def test_groups_of_another_manifest_are_refused():
+    files, groups = table_of(distinct({"cat": 10, "dog": 10}))
+    with pytest.raises(InputError, match="groups"):
+        splits.assign(files, groups.iloc[1:], SETTINGS)
+
+
+def test_written_and_read_back_it_is_the_same(tmp_path):
+    table = assign(distinct({"NA": 10, 'quo"ted, name': 10}))
+    splits.write(table, tmp_path / "splits.csv")
+    pd.testing.assert_frame_equal(splits.read(tmp_path / "splits.csv"), table)
+
+
+@pytest.mark.parametrize(
+    "content", [None, "", "a,b\n1,2\n", "path,label,split,group,reason\na,b,elsewhere,c,\n"]
+)
+def test_what_is_no_split_is_refused(tmp_path, content):
+    path = tmp_path / "splits.csv"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(InputError, match="split"):
+        splits.read(path)
