@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 FLAT = 2.0  # grey levels (standard deviation) below which a picture has no hash of its own
 MAX_DISTANCE = 10  # of 64 bits; two unrelated pictures are 32 ± 4 apart, copies 0 to 4
-BLOCK = 1024  # hashes a side of one comparison: 8 MiB whatever the number of images
+BLOCK = 512  # hashes a side of one comparison: 2 MiB, which stays in the processor's cache
 KEPT = 8192  # pictures held for comparison: 96 MiB
 
 SIDE = 64  # pixels a side at which two pictures are compared
@@ -66,7 +66,10 @@ def candidate_pairs(hashes: np.ndarray, distance: int = MAX_DISTANCE) -> Iterato
             shape = (slice(len(rows)), slice(columns.shape[1]))
             np.bitwise_xor(rows, columns, out=bits[shape])
             np.bitwise_count(bits[shape], out=counts[shape])
-            pairs = np.argwhere(counts[shape] <= distance) + np.array([top, left])
+            near = counts[shape] <= distance
+            # Most blocks hold no pair, and asking is several times faster than searching.
+            pairs = np.argwhere(near) if near.any() else np.empty((0, 2), np.int64)
+            pairs += np.array([top, left])
             yield pairs[pairs[:, 0] < pairs[:, 1]]
 
 
