@@ -17,14 +17,14 @@ SIDE = 256  # pixels
 OVERSAMPLING = 3  # outlines are drawn this much larger, so that their edges come out soft
 
 # How hard the pictures are. Chosen so that the reference network ends between 0.90 and 0.99.
-RADIUS = (70.0, 100.0)  # of the target, pixels
+RADIUS = (62.0, 100.0)  # of the target, pixels
 WANDER = 14.0  # farthest the target's centre lies from the picture's, pixels along x and y
 TURN = 0.35  # largest angle by which the target is turned either way, radians
 SQUEEZE = 0.85  # smallest height of a shape relative to its width, before it is turned
 PIECES = (3, 6)  # of clutter on the ground, half-open
 PIECE = (24.0, 64.0)  # length of a piece of clutter, pixels
-OCCLUDED = 0.5  # share of the targets on which another piece is laid
-MIN_VISIBLE = 0.7  # a piece that would leave less than this of the target is left out
+OCCLUDED = 0.7  # share of the targets on which another piece is laid
+MIN_VISIBLE = 0.6  # a piece that would leave less than this of the target is left out
 MIN_DISTANCE = 130.0  # in RGB, between the target's colour and the mean of what lies around it
 GROUND_CONTRAST = (7.0, 28.0)  # of textures: of the ground, and of everything that lies on it
 PAPER_CONTRAST = (11.0, 42.0)
