@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import imagehash
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 FLAT = 2.0  # grey levels (standard deviation) below which a picture has no hash of its own
 MAX_DISTANCE = 10  # of 64 bits; two unrelated pictures are 32 ± 4 apart, copies 0 to 4

@@ -16,7 +16,7 @@ from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from cnnlab import images
 from cnnlab.config import InputError

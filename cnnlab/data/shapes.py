@@ -13,6 +13,7 @@ damaged files come on top. Whoever removes exactly those is left with the counts
 
 import os
 import shutil
+import sys
 import tempfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -139,7 +140,9 @@ def _write_all(folder: Path, items: list[_Item], seed: int, progress: bool) -> N
             (folder / "truth" / "masks" / split / label).mkdir(parents=True)
     with ThreadPoolExecutor(2) as pool:  # Pillow and NumPy let go of the lock while they work
         written = pool.map(lambda item: _write(folder, item, seed), items)
-        bar = tqdm(written, "shapes", len(items), unit="file", disable=not progress)
+        bar = tqdm(
+            written, "shapes", len(items), unit="file", file=sys.stdout, disable=not progress
+        )
         rows = dict(zip(items, bar, strict=True))
     found = sorted(row for row in rows.values() if row[2:])
     planted = sorted(

@@ -150,7 +150,7 @@ class Run:
         """Return where this run's images come from; generated data is made on first use."""
         from cnnlab.data import sources
 
-        return sources.resolve(self.settings)
+        return sources.resolve(self.settings, progress=True)
 
     def dataset(self) -> "Dataset":
         """Return the prepared pixels and splits, the test set sealed."""
@@ -163,6 +163,7 @@ class Run:
             self.settings,
             dataset_digest=manifest.digest(files),
             cache=home() / "data" / "prepared",
+            progress=True,
         )
 
     def open_test_set(self, by: str) -> "Dataset":
