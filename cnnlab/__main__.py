@@ -92,9 +92,9 @@ def audit(source: str) -> None:
     _print_table(["findings", ""], kinds or [["none", 0]])
     balance = auditing.balance(files)
     _print_table(["label", "split", "images"], balance[["label", "split", "count"]].values.tolist())
-    for row in findings.itertuples():
-        parts = [row.kind, row.path, row.other, row.detail]
-        click.echo("  ".join(str(part) for part in parts if isinstance(part, str) and part))
+    if len(findings):
+        rows = findings[["kind", "path", "other", "detail"]].fillna("").values.tolist()
+        _print_table(["finding", "path", "other", "detail"], rows)
 
 
 @main.command()
