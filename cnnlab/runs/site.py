@@ -1,8 +1,6 @@
 """The front page of a run and its summary: what was found, what is missing, where it came from."""
 
-import base64
 import json
-import struct
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -11,24 +9,13 @@ import nbformat
 from jinja2 import Environment, StrictUndefined
 
 from cnnlab.config import PROFILES
-from cnnlab.runs import execute, pages, storage
+from cnnlab.runs import execute, gallery, pages, storage
 from cnnlab.runs.folder import Run
 
 # Notebooks that later ones build on: when one runs again, what stands after it is out of date.
 UPSTREAM = ("01_explore_data", "03_training")
 EVALUATION = "04_kfold_evaluation"
 FILES = ("manifest.csv", "splits.csv", "training/history.csv", "metrics/test.json", "model/card.md")
-# The figures of the front page, where the notebooks saved them; the others are linked.
-KEY_FIGURES = {
-    "cam_correct": "Where the evidence lies when the network is right",
-    "cam_wrong": "… and when it is wrong, or least certain",
-    "confusion_test": "Test set: true class against predicted class",
-    "roc_test": "Test set: ROC curve of each class against the others",
-    "training_history": "Training: loss and accuracy by epoch",
-    "per_class_test": "Test set: precision, recall and F1 by class",
-    "fold_scores": "Cross-validation: the folds one by one",
-    "sample": "Images of the dataset",
-}
 
 
 @dataclass(frozen=True)
@@ -123,7 +110,7 @@ def _facts(run: Run) -> dict[str, Any]:
     """Return everything the front page shows."""
     state = run.state()
     rows = summary(run)
-    shown, others = _figures(run)
+    shown, others = gallery.figures(run)
     listed = notebooks(run)
     test = _optional(run, "metrics/test.json") or {}
     return {
@@ -224,31 +211,6 @@ def _title(path: Path) -> str:
             if cell.cell_type == "markdown" and line.startswith("# "):
                 return line.removeprefix("# ").replace("*", "").strip()
     return ""
-
-
-def _figures(run: Run) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return the key figures, embedded, and the names of the others."""
-    found = [path.stem for path in sorted((run.folder / "figures").glob("*.png"))]
-    shown = [
-        {
-            "caption": caption,
-            "data": base64.b64encode(_png(run, name)).decode("ascii"),
-            "wide": _is_wide(_png(run, name)),
-        }
-        for name, caption in KEY_FIGURES.items()
-        if name in found
-    ]
-    return shown, [name for name in found if name not in KEY_FIGURES]
-
-
-def _png(run: Run, name: str) -> bytes:
-    return (run.folder / "figures" / f"{name}.png").read_bytes()
-
-
-def _is_wide(png: bytes) -> bool:
-    """A figure at least twice as wide as high takes a row of its own."""
-    width, height = struct.unpack(">II", png[16:24])  # the IHDR chunk always comes first
-    return width >= 2 * height
 
 
 def _changed(run: Run) -> list[str]:
