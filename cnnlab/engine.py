@@ -39,8 +39,7 @@ def _noise_filtered() -> Iterator[None]:
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors still show, start-up notes do not
 with _noise_filtered():
-    import tensorflow as tf
-
     import keras
+    import tensorflow as tf
 
     tf.config.list_physical_devices()  # looks for a GPU now, while the note is held back
