@@ -56,7 +56,7 @@ def images():
     return np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), np.uint8)
 
 
-BOTH = pytest.mark.parametrize("method", [cam.grad_cam, cam.grad_cam_plus_plus])
+EACH = pytest.mark.parametrize("method", [cam.grad_cam, cam.grad_cam_plus_plus, cam.hires_cam])
 
 
 @pytest.mark.parametrize(
@@ -69,9 +69,13 @@ BOTH = pytest.mark.parametrize("method", [cam.grad_cam, cam.grad_cam_plus_plus])
         (cam.grad_cam_plus_plus, 0, [[1, 0], [0, 0]]),
         # Both planes have mean 1: weights 2/(2 + 2) and 1/(2 + 1); (4/2, 2/3, 2/3) by the largest.
         (cam.grad_cam_plus_plus, 1, [[1, 0], [1 / 3, 1 / 3]]),
+        # Behind a mean over the plane every place has the same gradient: equal to Grad-CAM.
+        (cam.hires_cam, 0, [[1, 0], [0, 0]]),
+        (cam.hires_cam, 1, [[1, 0], [1 / 4, 1 / 4]]),
         # Nothing speaks for the last class.
         (cam.grad_cam, 2, [[0, 0], [0, 0]]),
         (cam.grad_cam_plus_plus, 2, [[0, 0], [0, 0]]),
+        (cam.hires_cam, 2, [[0, 0], [0, 0]]),
     ],
 )
 def test_map_known_by_hand(known, method, target, expected):
@@ -81,14 +85,31 @@ def test_map_known_by_hand(known, method, target, expected):
     np.testing.assert_allclose(heatmap[0], expected, atol=1e-6)
 
 
-@BOTH
+def test_hires_cam_is_the_exact_decomposition_behind_flatten():
+    """On a linear head the unscaled map sums to the score; Grad-CAM's averaged weights erase it."""
+    inputs = keras.Input((2, 2, 3))
+    x = layers.Conv2D(2, 1, use_bias=False, name="planes")(inputs)
+    outputs = layers.Dense(2, use_bias=False, name="scores")(layers.Flatten()(x))
+    model = keras.Model(inputs, outputs)
+    model.get_layer("planes").set_weights([KERNEL])
+    weights = np.zeros((8, 2), np.float32)  # rows: place by place (row major), red then green
+    weights[:, 0] = [1, 0, -1, 3, 0, 2, 0, 0]  # red speaks for class 0 up left, against up right
+    model.get_layer("scores").set_weights([weights])
+    contributions = np.array([[4 * 1, 0], [2 * 2, 0]])  # value × weight at each place
+    assert contributions.sum() == float(model(IMAGE)[0, 0])
+    heatmap = cam.hires_cam(model, IMAGE, target=0)[0]
+    np.testing.assert_allclose(heatmap, contributions / contributions.max())
+    assert cam.grad_cam(model, IMAGE, target=0)[0].tolist() != heatmap.tolist()
+
+
+@EACH
 @pytest.mark.parametrize("ending", ["layer", "activation", "operation", "nested", "none"])
 def test_the_score_is_the_one_before_softmax(known, method, ending):
     expected = method(known, IMAGE, target=1)
     np.testing.assert_allclose(method(known_network(ending), IMAGE, target=1), expected)
 
 
-@BOTH
+@EACH
 def test_a_sure_network_still_has_a_map(method):
     sure = known_network(weights=1000 * WEIGHTS)
     assert sure(IMAGE).numpy()[0, 1] == 1  # the gradient of this probability is zero
@@ -150,7 +171,7 @@ def test_batches_do_not_matter(reference, images, monkeypatch):
     assert cam.grad_cam(reference, images[:0]).shape == (0, 32, 32)
 
 
-@BOTH
+@EACH
 def test_model_and_images_are_left_untouched(reference, images, method):
     weights, pixels = reference.get_weights(), images.copy()
     nodes = [len(layer._inbound_nodes) for layer in reference.layers]
@@ -193,7 +214,7 @@ def convolution_then(block):
     return keras.Model(inputs, layers.Dense(3, activation="softmax")(x))
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("block", ["relu", "norm", "residual", "operation"])
 def test_a_convolution_is_read_behind_its_activation(method, block):
     keras.utils.set_random_seed(1)
@@ -243,7 +264,7 @@ def nested_and_flat():
     return nested, flat
 
 
-@BOTH
+@EACH
 def test_layers_inside_a_nested_model(method):
     nested, flat = nested_and_flat()
     assert cam.last_convolution(nested) == "backbone/high"
