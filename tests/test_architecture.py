@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "cnnlab"
 
 # From the ground up. A room imports rooms of lower floors, never its siblings on the same one.
 FLOORS = (
-    {"config"},
+    {"config", "files"},
     {"engine"},
     {"images"},
     {"data", "augment", "models"},

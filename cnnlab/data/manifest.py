@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from cnnlab import images
 from cnnlab.config import InputError
-from cnnlab.data import duplicates
+from cnnlab.data import duplicates, tables
 from cnnlab.data.sources import Source, class_names
 from cnnlab.engine import tf
 
@@ -91,7 +91,7 @@ def build(source: Source, *, progress: bool = False) -> pd.DataFrame:
 
 def write(manifest: pd.DataFrame, path: Path) -> None:
     """Write a manifest as CSV; ``read`` gives back the same table."""
-    manifest.to_csv(path, index=False, lineterminator="\n")
+    tables.write(manifest, path)
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -100,13 +100,7 @@ def read(path: Path) -> pd.DataFrame:
     Raises:
         InputError: The file is missing or has other columns.
     """
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"Cannot read the manifest {path}: {error}.") from None
-    if list(table.columns) != COLUMNS:
-        raise InputError(f"{path} is not a manifest: expected the columns {', '.join(COLUMNS)}.")
-    return _typed(table)
+    return _typed(tables.read(path, "manifest", COLUMNS))
 
 
 def digest(manifest: pd.DataFrame) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from cnnlab.config import InputError, Settings, child_seed
+from cnnlab.data import tables
 
 COLUMNS = ["path", "label", "split", "group", "reason"]
 SPLITS = ("train", "validation", "test", "excluded")
@@ -67,7 +68,7 @@ def assign(manifest: pd.DataFrame, groups: pd.Series, settings: Settings) -> pd.
 
 def write(table: pd.DataFrame, path: Path) -> None:
     """Write a split as CSV; ``read`` gives back the same table."""
-    table.to_csv(path, index=False, lineterminator="\n")
+    tables.write(table, path)
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -76,13 +77,11 @@ def read(path: Path) -> pd.DataFrame:
     Raises:
         InputError: The file is missing or is not a split.
     """
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"Cannot read the split {path}: {error}.") from None
-    if list(table.columns) != COLUMNS or not table["split"].isin(SPLITS).all():
-        raise InputError(f"{path} is not a split: expected the columns {', '.join(COLUMNS)}.")
-    return table.astype("str")
+    table = tables.read(path, "split", COLUMNS).astype("str")
+    odd = sorted(set(table["split"]) - set(SPLITS))
+    if odd:
+        raise InputError(f"{path} has the split {odd[0]!r}: expected one of {', '.join(SPLITS)}.")
+    return table
 
 
 def _groups(table: pd.DataFrame, split: str) -> set[str]:

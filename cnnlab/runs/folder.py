@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from cnnlab import files
 from cnnlab.config import InputError, Settings, home
+from cnnlab.data import tables
 from cnnlab.runs import provenance, storage
 
 if TYPE_CHECKING:  # these import TensorFlow, which the runner and `cnnlab --help` can do without
@@ -93,7 +95,7 @@ class Run:
 
     def save_figure(self, figure: "Figure", name: str) -> "Figure":
         """Write ``figures/<name>.png`` and return the figure, so that the notebook shows it."""
-        with storage.replacing(self.path("figures", f"{name}.png")) as temporary:
+        with files.replacing(self.path("figures", f"{name}.png")) as temporary:
             figure.savefig(
                 temporary,
                 format="png",
@@ -116,8 +118,7 @@ class Run:
     def save_table(self, relative: str, table: pd.DataFrame) -> Path:
         """Write a CSV file without the index; numbers read back exactly."""
         path = self.path(relative)
-        with storage.replacing(path) as temporary:
-            table.to_csv(temporary, index=False, lineterminator="\n")
+        tables.write(table, path)
         return path
 
     def load_table(self, relative: str, notebook: str = "") -> pd.DataFrame:
@@ -156,12 +157,12 @@ class Run:
         """Return the prepared pixels and splits, the test set sealed."""
         from cnnlab.data import batches, manifest, splits
 
-        files = manifest.read(self.require("manifest.csv"))
+        found = manifest.read(self.require("manifest.csv"))
         return batches.open_dataset(
             splits.read(self.require("splits.csv")),
             self.source(),
             self.settings,
-            dataset_digest=manifest.digest(files),
+            dataset_digest=manifest.digest(found),
             cache=home() / "data" / "prepared",
             progress=True,
         )

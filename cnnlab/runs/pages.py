@@ -1,13 +1,13 @@
 """An executed notebook as one HTML page that opens anywhere: nothing in it asks a network."""
 
-from importlib.resources import files
+import importlib.resources
 from pathlib import Path
 
 import nbformat
 from jinja2 import DictLoader
 from nbconvert import HTMLExporter
 
-from cnnlab.runs import storage
+from cnnlab import files
 
 TEMPLATE = "notebook.html.jinja"
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -45,13 +45,13 @@ def write_page(
         "dark_css": _dark_css(exporter),
     }
     page, _ = exporter.from_notebook_node(node, resources=resources)
-    with storage.replacing(target) as temporary:
+    with files.replacing(target) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 
 def template(name: str) -> str:
     """Return the text of a template of this package."""
-    return (files("cnnlab.runs") / "templates" / name).read_text(encoding="utf-8")
+    return (importlib.resources.files("cnnlab.runs") / "templates" / name).read_text(encoding="utf-8")
 
 
 def _replace_widgets(node: nbformat.NotebookNode) -> None:

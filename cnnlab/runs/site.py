@@ -8,8 +8,9 @@ from typing import Any
 import nbformat
 from jinja2 import Environment, StrictUndefined
 
+from cnnlab import files
 from cnnlab.config import PROFILES
-from cnnlab.runs import execute, gallery, pages, storage
+from cnnlab.runs import execute, gallery, pages
 from cnnlab.runs.folder import Run
 
 # Notebooks that later ones build on: when one runs again, what stands after it is out of date.
@@ -101,7 +102,7 @@ def build(run: Run) -> Path:
     environment.filters["figure"] = lambda value: "–" if value is None else f"{value:.3f}"
     html = environment.from_string(pages.template("index.html.jinja")).render(_facts(run))
     target = run.path("index.html")
-    with storage.replacing(target) as temporary:
+    with files.replacing(target) as temporary:
         temporary.write_text(html, encoding="utf-8")
     return target
 

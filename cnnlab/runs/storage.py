@@ -1,10 +1,9 @@
-"""Files that are whole or absent: written beside their place, then moved onto it."""
+"""A run's JSON files: plain values, one writer at a time."""
 
 import fcntl
 import json
 import math
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,32 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from cnnlab import files
 from cnnlab.config import InputError
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path in the same folder; move it onto ``path`` if the block succeeds.
-
-    Example:
-        >>> with replacing(Path("table.csv")) as temporary:  # doctest: +SKIP
-        ...     temporary.write_text("a,b")
-    """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o644)  # mkstemp's 0600 would keep a shared report from being read
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, data: Any) -> None:
     """Write JSON; NumPy values become plain ones, NaN and infinities become null."""
     text = json.dumps(plain(data), indent=2, ensure_ascii=False, allow_nan=False)
-    with replacing(path) as temporary:
+    with files.replacing(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 

@@ -1,8 +1,8 @@
 """The best weights of a training: a file that is never half written, or a copy in memory."""
 
-import os
 from pathlib import Path
 
+from cnnlab import files
 from cnnlab.config import InputError
 from cnnlab.engine import keras
 
@@ -22,14 +22,8 @@ def save(model: keras.Model, path: Path) -> None:
     if not path.name.endswith(SUFFIX):
         raise InputError(f"Cannot write weights to {path}: expected a name ending in {SUFFIX}.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{os.getpid()}-{path.name}")  # same folder: a rename is atomic
-    try:
+    with files.replacing(path) as unfinished:
         model.save_weights(unfinished)
-        _to_disk(unfinished)
-        os.replace(unfinished, path)
-        _to_disk(path.parent)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def restore(model: keras.Model, path: Path) -> None:
@@ -81,12 +75,3 @@ class Best:
             raise InputError("No weights were kept: there is nothing to restore.")
         else:
             model.set_weights(self._weights)
-
-
-def _to_disk(path: Path) -> None:
-    """Wait until the operating system has written a file or a folder's entries."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

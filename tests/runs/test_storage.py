@@ -8,25 +8,6 @@ from cnnlab.config import InputError
 from cnnlab.runs import storage
 
 
-def test_replacing_moves_the_finished_file_and_leaves_nothing_beside_it(tmp_path):
-    path = tmp_path / "table.csv"
-    path.write_text("old")
-    with storage.replacing(path) as temporary:
-        temporary.write_text("new")
-        assert path.read_text() == "old"
-    assert path.read_text() == "new"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_replacing_keeps_the_old_file_when_writing_fails(tmp_path):
-    path = tmp_path / "table.csv"
-    path.write_text("old")
-    with pytest.raises(NotADirectoryError), storage.replacing(path) as temporary:
-        (temporary / "impossible").write_text("half")
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
 def test_json_holds_plain_values_and_null_for_what_is_not_a_number(tmp_path):
     data = {
         "a": np.float32(0.5),

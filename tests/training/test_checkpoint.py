@@ -51,21 +51,6 @@ def test_a_crash_while_writing_leaves_the_old_file(
     assert list(tmp_path.iterdir()) == [path]  # no unfinished file stays behind
 
 
-def test_the_file_is_on_disk_before_it_takes_the_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    events: list[str] = []
-    fsync, replace = checkpoint.os.fsync, checkpoint.os.replace
-    monkeypatch.setattr(
-        checkpoint.os, "fsync", lambda number: (events.append("fsync"), fsync(number))
-    )
-    monkeypatch.setattr(
-        checkpoint.os, "replace", lambda a, b: (events.append("replace"), replace(a, b))
-    )
-    checkpoint.save(network(), tmp_path / "one.weights.h5")
-    assert events == ["fsync", "replace", "fsync"]
-
-
 def test_another_ending_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"ending in \.weights\.h5"):
         checkpoint.save(network(), tmp_path / "one.h5")
