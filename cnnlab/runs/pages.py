@@ -1,6 +1,6 @@
 """An executed notebook as one HTML page that opens anywhere: nothing in it asks a network."""
 
-import importlib.resources
+from importlib.resources import files as package_files
 from pathlib import Path
 
 import nbformat
@@ -51,7 +51,7 @@ def write_page(
 
 def template(name: str) -> str:
     """Return the text of a template of this package."""
-    return (importlib.resources.files("cnnlab.runs") / "templates" / name).read_text(encoding="utf-8")
+    return (package_files("cnnlab.runs") / "templates" / name).read_text(encoding="utf-8")
 
 
 def _replace_widgets(node: nbformat.NotebookNode) -> None:
