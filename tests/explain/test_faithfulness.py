@@ -48,6 +48,15 @@ def test_localisation_beside_the_yardsticks():
     assert table["beats both"].tolist() == [True, False, None, None]
 
 
+def test_a_method_whose_maps_are_all_empty_has_no_mean_and_beats_nothing():
+    table = localisation({"blind": np.zeros((2, 8, 8))}, np.array([[0.0, 0, 4, 4]] * 2))
+    blind = table.set_index("method").loc["blind"]
+    assert blind["images"] == 0
+    assert np.isnan(blind["mean"])
+    assert np.isnan(blind["deviation"])
+    assert blind["beats both"] is False
+
+
 def test_the_centred_map_peaks_in_the_middle_and_is_symmetric():
     blob = centred_maps(1, 9)[0]
     assert np.unravel_index(blob.argmax(), blob.shape) == (4, 4)
