@@ -35,10 +35,9 @@ def open_run(
     """
     folder = home() / "reports" / checked_name(run or DEFAULT_RUN)
     asked = overrides.split()
-    if (folder / "run.json").exists():
-        opened = _existing(folder, profile, data, asked)
-    else:
-        opened = _created(folder, _wanted(profile or "quick", data, asked))
+    if not (folder / "run.json").exists():
+        _create(folder, _wanted(profile or "quick", data, asked))
+    opened = _existing(folder, profile, data, asked)  # another process may have been quicker
     if notebook:
         _register(opened, notebook)
     return opened
@@ -85,7 +84,8 @@ def _existing(folder: Path, profile: str, data: str, overrides: list[str]) -> Ru
     return Run(folder, stored)
 
 
-def _created(folder: Path, settings: Settings) -> Run:
+def _create(folder: Path, settings: Settings) -> None:
+    """Write ``run.json``, unless another process just did."""
     folder.mkdir(parents=True, exist_ok=True)
     state = {
         "name": folder.name,
@@ -97,9 +97,8 @@ def _created(folder: Path, settings: Settings) -> Run:
         "test_set_opened": [],
     }
     with storage.locked(folder):
-        if not (folder / "run.json").exists():  # another process may have been quicker
+        if not (folder / "run.json").exists():
             storage.write_json(folder / "run.json", state)
-    return Run(folder, from_dict(storage.read_state(folder)["settings"]))
 
 
 def _register(run: Run, notebook: str) -> None:

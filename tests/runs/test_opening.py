@@ -42,6 +42,18 @@ def test_other_settings_are_refused_and_all_are_named(home):
     assert (home / "reports" / "demo" / "run.json").read_bytes() == before
 
 
+def test_whoever_comes_second_is_told_of_other_settings(monkeypatch):
+    create = opening._create
+
+    def overtaken(folder, settings):
+        create(folder, make_settings("smoke", ["epochs=1"]))  # the quicker process
+        create(folder, settings)
+
+    monkeypatch.setattr(opening, "_create", overtaken)
+    with pytest.raises(InputError, match="epochs is 1 there, 2 asked"):
+        runs.open_run("demo", profile="smoke", overrides="epochs=2")
+
+
 def test_a_relative_folder_becomes_absolute(home, monkeypatch):
     (home / "photos").mkdir()
     monkeypatch.chdir(home)
