@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cnnlab import __version__
-from cnnlab.config import PROFILES, InputError, Settings, make_settings
+from cnnlab.config import PROFILES, InputError, Settings, changes, make_settings
 
 if TYPE_CHECKING:
     from cnnlab.deploy.predict import Predictor
@@ -51,10 +51,12 @@ def run(data: str, profile: str, name: str, only: str, overrides: tuple[str, ...
     make_settings(profile or "quick", overrides)  # a wrong key is told before anything is loaded
     if any(len(text.split()) != 1 for text in overrides):
         raise InputError("A setting is one word: expected --set key=value without spaces.")
+    from cnnlab.data import sources
     from cnnlab.runs import execute, open_run, site
 
     names = execute.selected(execute.available(), only)
-    _check_folder(data)
+    if data not in ("", sources.SHAPES):  # a folder that cannot be used makes no run
+        sources.resolve(make_settings("quick", data=data))
     opened = open_run(name or profile or "quick", profile, data, " ".join(overrides))
     click.echo(_headline(opened.name, opened.settings))
     try:
@@ -75,12 +77,10 @@ def run(data: str, profile: str, name: str, only: str, overrides: tuple[str, ...
 @click.argument("source")
 def audit(source: str) -> None:
     """Look through SOURCE ('shapes' or a folder) and list what is wrong with its images."""
-    _check_folder(source)
     from cnnlab.data import audit as auditing
     from cnnlab.data import manifest, sources
 
     found = sources.resolve(make_settings("quick", data=source))
-    sources.class_names(found)
     files = manifest.build(found, progress=sys.stderr.isatty())
     findings = auditing.findings(files, auditing.groups(files, found))
     counts = files["status"].value_counts()
@@ -90,11 +90,9 @@ def audit(source: str) -> None:
     _print_table(["files", ""], [*statuses, ["found", len(files)]])
     kinds = [[kind, int(count)] for kind, count in findings["kind"].value_counts().items()]
     _print_table(["findings", ""], kinds or [["none", 0]])
-    balance = auditing.balance(files)
-    _print_table(["label", "split", "images"], balance[["label", "split", "count"]].values.tolist())
+    _print_table(["label", "split", "images"], auditing.balance(files).values.tolist())
     if len(findings):
-        rows = findings[["kind", "path", "other", "detail"]].fillna("").values.tolist()
-        _print_table(["finding", "path", "other", "detail"], rows)
+        _print_table(["finding", "path", "other", "detail"], findings.values.tolist())
 
 
 @main.command()
@@ -135,28 +133,8 @@ def _predict_one(predictor: "Predictor", path: Path, as_json: bool, width: int) 
     return "error" not in answer
 
 
-def _check_folder(data: str) -> None:
-    """Tell a missing, empty or class-less folder at once, before a run is created."""
-    if data in ("", "shapes"):
-        return
-    if not Path(data).expanduser().is_dir():
-        raise InputError(
-            f"There is no data folder {data!r}: "
-            "expected 'shapes' or a folder with one folder of images per class."
-        )
-    from cnnlab.data import sources
-
-    folder = str(Path(data).expanduser().resolve())
-    sources.class_names(sources.resolve(make_settings("quick", data=folder)))
-
-
 def _headline(name: str, settings: Settings) -> str:
-    usual = PROFILES[settings.profile]
-    changed = [
-        f"{key}={value}"
-        for key, value in vars(settings).items()
-        if key != "data" and getattr(usual, key) != value
-    ]
+    changed = [f"{key}={value}" for key, value in changes(settings).items()]
     return " ".join([f"Run {name}: profile {settings.profile}, data {settings.data}", *changed])
 
 

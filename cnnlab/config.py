@@ -146,6 +146,18 @@ def _converted(key: str, value: str, kind: Any) -> Any:
         raise InputError(f"Cannot set {key}={value!r}: expected {kind.__name__}.") from None
 
 
+def changes(settings: Settings) -> dict[str, Any]:
+    """Return the settings that differ from their profile's; ``data`` is not one of a profile's.
+
+    Example:
+        >>> changes(make_settings("quick", ["epochs=3"]))
+        {'epochs': 3}
+    """
+    usual = asdict(PROFILES[settings.profile])
+    found = asdict(settings)
+    return {key: found[key] for key in found if key != "data" and found[key] != usual[key]}
+
+
 def to_dict(settings: Settings) -> dict[str, Any]:
     """Return the settings as a JSON-ready dict; ``from_dict`` gives them back unchanged."""
     return asdict(settings)

@@ -110,3 +110,8 @@ def test_home_is_the_checkout_or_what_the_environment_says(
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path / "not-made"))
     assert config.home() == tmp_path / "not-made"
     assert not config.home().exists()  # asking makes nothing
+
+
+def test_changes_are_what_differs_from_the_profile() -> None:
+    assert config.changes(make_settings("smoke", ["epochs=3", "data=photos"])) == {"epochs": 3}
+    assert config.changes(make_settings("full")) == {}

@@ -55,7 +55,7 @@ def resolve(settings: Settings, *, progress: bool = False) -> Source:
     root = Path(settings.data).expanduser()
     if not settings.data.strip() or not root.exists():  # Path("") would be the current folder
         raise InputError(
-            f"There is no folder {settings.data!r}: expected {SHAPES!r} or the path of a folder."
+            f"There is no data folder {settings.data!r}: expected {SHAPES!r} or a folder's path."
         )
     if not root.is_dir():
         raise InputError(f"{root} is a file: {EXPECTED}.")

@@ -1,7 +1,7 @@
 """The front page of a run and its summary: what was found, what is missing, where it came from."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import nbformat
 from jinja2 import Environment, StrictUndefined
 
 from cnnlab import files
-from cnnlab.config import PROFILES
+from cnnlab.config import changes
 from cnnlab.runs import execute, gallery, pages
 from cnnlab.runs.folder import Run
 
@@ -41,8 +41,7 @@ class Page:
     status: str  # done, out of date, failed, opened, not run
     detail: str
     seconds: float | None
-    html: bool
-    notebook: bool
+    notebook: bool  # it was executed; build() writes its page before the front page
 
 
 def summary(run: Run) -> list[Row]:
@@ -117,7 +116,7 @@ def _facts(run: Run) -> dict[str, Any]:
     return {
         "run": run.name,
         "settings": asdict(run.settings),
-        "changed": _changed(run),
+        "changed": list(changes(run.settings)),
         "state": state,
         "headlines": [row for row in rows if row.estimate is not None or row.missing][:4],
         "rows": rows,
@@ -130,7 +129,7 @@ def _facts(run: Run) -> dict[str, Any]:
         "level": test.get("interval", {}).get("level", 0.95),
         "figures": shown,
         "more_figures": others,
-        "dataset": _dataset(state["dataset"]),
+        "dataset": state["dataset"] or {},
         "links": [name for name in FILES if (run.folder / name).exists()],
         "devices": sorted({d for e in state["notebooks"].values() for d in e.get("devices", [])}),
     }
@@ -185,7 +184,6 @@ def _page(run: Run, name: str, entries: dict[str, dict[str, Any]]) -> Page:
         status=status,
         detail=detail,
         seconds=entry.get("seconds"),
-        html=executed.exists(),  # build() writes the pages before the front page
         notebook=executed.exists(),
     )
 
@@ -212,16 +210,3 @@ def _title(path: Path) -> str:
             if cell.cell_type == "markdown" and line.startswith("# "):
                 return line.removeprefix("# ").replace("*", "").strip()
     return ""
-
-
-def _changed(run: Run) -> list[str]:
-    """Return the names of the settings that differ from the run's profile."""
-    profile = PROFILES[run.settings.profile]
-    names = [field.name for field in fields(profile) if field.name not in ("profile", "data")]
-    return [name for name in names if getattr(profile, name) != getattr(run.settings, name)]
-
-
-def _dataset(recorded: Any) -> dict[str, Any]:
-    if isinstance(recorded, dict):
-        return recorded
-    return {"digest": recorded} if recorded else {}

@@ -84,7 +84,7 @@ def test_a_relative_path_gives_an_absolute_root(tmp_path, monkeypatch):
 def test_a_missing_path_is_named(tmp_path):
     message = refusal(tmp_path / "nowhere")
     assert str(tmp_path / "nowhere") in message
-    assert "no folder" in message
+    assert "no data folder" in message
 
 
 def test_an_empty_name_is_not_the_current_folder(tmp_path):
