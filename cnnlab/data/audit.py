@@ -5,7 +5,7 @@ import pandas as pd
 
 from cnnlab import images
 from cnnlab.config import InputError
-from cnnlab.data import duplicates
+from cnnlab.data import appearance, duplicates
 from cnnlab.data.sources import Source
 
 FINDING_COLUMNS = ["kind", "path", "other", "detail"]
@@ -18,6 +18,7 @@ KINDS = (
     "exact_duplicate",
     "near_duplicate",
     "unusual",
+    "outlier",
 )
 COPIES = ("exact_duplicate", "near_duplicate", "exact_leak", "near_leak")
 SMALL = 32  # pixels: a picture with a shorter side says little
@@ -73,7 +74,9 @@ def findings(manifest: pd.DataFrame, groups: pd.Series) -> pd.DataFrame:
     Kinds: ``quarantined`` and ``skipped`` (detail: the reason); ``exact_duplicate`` and
     ``near_duplicate`` (``other`` shows the same picture, in the same split); ``exact_leak`` and
     ``near_leak`` (``other`` is the copy on the held-out side); ``label_conflict`` (detail: both
-    labels); ``unusual`` (detail: grey, cmyk, transparent, exif_rotated or small).
+    labels); ``unusual`` (detail: grey, cmyk, transparent, exif_rotated or small); ``outlier``
+    (detail: the measure that stands out; see ``appearance``). The last two are for a person to
+    look at: they exclude nothing.
 
     Args:
         manifest: From ``manifest.build``.
@@ -90,6 +93,7 @@ def findings(manifest: pd.DataFrame, groups: pd.Series) -> pd.DataFrame:
     for _, members in accepted[accepted.duplicated("group", keep=False)].groupby("group"):
         rows += _copies(members)
     rows += _unusual(accepted)
+    rows += [("outlier", path, "", detail) for path, detail in appearance.outliers(accepted)]
     table = pd.DataFrame(rows, columns=FINDING_COLUMNS, dtype="str")
     rank = table["kind"].map(KINDS.index)
     return table.assign(rank=rank).sort_values(["rank", "path", "other", "detail"]).drop(

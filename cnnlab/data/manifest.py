@@ -12,6 +12,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path, PurePosixPath
 
@@ -20,7 +21,7 @@ from tqdm.auto import tqdm
 
 from cnnlab import images
 from cnnlab.config import InputError
-from cnnlab.data import duplicates, tables
+from cnnlab.data import appearance, duplicates, tables
 from cnnlab.data.sources import Source, class_names
 from cnnlab.engine import tf
 
@@ -52,10 +53,14 @@ class _Row:
     status: str = ""
     reason: str = ""
     mode: str = ""  # the stored pixels: grey, grey_alpha, rgb, rgba, palette or cmyk
+    brightness: float = 0.0  # these three as appearance.measure says
+    contrast: float = 0.0
+    sharpness: float = 0.0
 
 
 COLUMNS = [field.name for field in fields(_Row)]
-_NUMBERS = [field.name for field in fields(_Row) if field.type is int]
+_KINDS = {int: "int64", float: "float64", str: "str"}
+_TYPES = {name: _KINDS[kind] for name, kind in _Row.__annotations__.items()}
 
 
 def build(source: Source, *, progress: bool = False) -> pd.DataFrame:
@@ -100,6 +105,8 @@ def read(path: Path) -> pd.DataFrame:
     Raises:
         InputError: The file is missing or has other columns.
     """
+    with suppress(InputError):  # of a version that did not measure the pictures
+        return _typed(tables.read(path, "manifest", COLUMNS[: -len(appearance.MEASURES)]))
     return _typed(tables.read(path, "manifest", COLUMNS))
 
 
@@ -114,7 +121,7 @@ def digest(manifest: pd.DataFrame) -> str:
 
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:
-    return table.astype({name: "int64" if name in _NUMBERS else "str" for name in COLUMNS})
+    return table.reindex(columns=COLUMNS, fill_value=0).astype(_TYPES)
 
 
 def _walk(root: Path) -> Iterator[tuple[str, str]]:
@@ -179,6 +186,7 @@ def _looked_at(row: _Row, data: bytes) -> _Row:
     header = images.inspect(data)
     readable = images.admit(data)
     pixels = images.decode(readable, duplicates.SIDE)
+    brightness, contrast, sharpness = appearance.measure(pixels)
     return replace(
         row,
         format=header.format,
@@ -187,6 +195,9 @@ def _looked_at(row: _Row, data: bytes) -> _Row:
         orientation=header.orientation,
         phash=duplicates.perceptual_hash(pixels),
         mode=_mode(readable),
+        brightness=brightness,
+        contrast=contrast,
+        sharpness=sharpness,
     )
 
 

@@ -313,6 +313,22 @@ def test_the_digest_names_the_content(root):
     assert len({first, changed, renamed, digest()}) == 4
 
 
+def test_the_measures_are_no_part_of_the_name(root):
+    table = manifest.build(source(root))
+    assert (table[["brightness", "contrast", "sharpness"]] > 0).all(axis=None)
+    assert manifest.digest(table.assign(brightness=0.0)) == manifest.digest(table)
+
+
+def test_a_manifest_of_pictures_not_yet_measured_is_read(root, tmp_path):
+    table = manifest.build(source(root))
+    older = table.drop(columns=["brightness", "contrast", "sharpness"])
+    older.to_csv(tmp_path / "manifest.csv", index=False)
+    read = manifest.read(tmp_path / "manifest.csv")
+    pd.testing.assert_frame_equal(read[older.columns], older)
+    assert (read[["brightness", "contrast", "sharpness"]] == 0).all(axis=None)
+    assert manifest.digest(read) == manifest.digest(table)
+
+
 def test_progress_goes_to_standard_output(root, capfd):
     manifest.build(source(root), progress=True)
     captured = capfd.readouterr()
