@@ -79,7 +79,8 @@ def save(
     """Write a model folder and return its contract.
 
     The folder is written beside its place under another name and then renamed, so a reader sees
-    the old one or the new one, complete. ``model_id`` is a SHA-256 over the architecture's
+    the old one or the new one, complete; between the two renames, for an instant, none.
+    ``model_id`` is a SHA-256 over the architecture's
     configuration, the weights' bytes in order, the class names, the image size, the
     preprocessing version and the temperature. It is taken over these, not over the files, since
     TensorFlow does not write the same graph byte for byte twice: equal models have equal ids.
@@ -137,7 +138,7 @@ def load(folder: Path | str) -> Artifact:
     # copy lacks is checked here: so no byte of contract.json can change unseen either.
     inner = {name: value for name, value in contract.items() if name not in OUTSIDE_H5}
     total = seal.total_bytes(folder, contract["files"])
-    if h5.read_contract(folder / H5) != _json(inner) or contract["bytes"] != total:
+    if h5.read_contract(folder / H5) != _json(inner) or contract.get("bytes") != total:
         raise damaged(folder, CONTRACT, f"does not agree with {H5}")
     return Artifact(folder, contract)
 

@@ -108,6 +108,15 @@ def test_a_contract_edited_by_hand_is_refused(copied):
         artifact.load(copied)
 
 
+@pytest.mark.parametrize("name", ["bytes", "files", "model_id"])
+def test_a_contract_that_lacks_an_entry_is_refused(copied, name):
+    contract = contract_of(copied)
+    del contract[name]
+    (copied / "contract.json").write_text(json.dumps(contract, indent=2, sort_keys=True) + "\n")
+    with pytest.raises(ArtifactDamaged, match=r"contract\.json"):
+        artifact.load(copied)
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1}', "[" * 100_000, "\xff"])
 def test_a_contract_that_is_none_is_refused(copied, text):
     (copied / "contract.json").write_bytes(text.encode("latin-1"))
