@@ -5,17 +5,16 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from cnnlab.data import scenes
+from cnnlab.data import scenes, shapes
 from cnnlab.data.sources import Source
 
-FAULT_COLUMNS = ["path", "fault", "other"]
 BOX_SIDES = ["left", "top", "right", "bottom"]
 
 
 def planted_faults(source: Source) -> pd.DataFrame:
     """Return the faults planted in a source: path, fault, other; no rows for a plain folder."""
     if source.truth is None:
-        return pd.DataFrame(columns=FAULT_COLUMNS, dtype=str)
+        return pd.DataFrame(columns=shapes.FAULT_COLUMNS, dtype=str)
     return pd.read_csv(source.truth / "faults.csv", dtype=str, keep_default_na=False)
 
 

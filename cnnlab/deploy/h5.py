@@ -14,7 +14,7 @@ from cnnlab.config import InputError
 from cnnlab.engine import keras
 
 ATTRIBUTE = "cnnlab_contract"
-HALF_TYPES = ("float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16")
+OTHER_FLOATS = ("float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16")
 
 
 def float32_copy(model: keras.Model) -> keras.Model:
@@ -58,7 +58,7 @@ def _in_float32(description: Any) -> Any:
     if description.get("class_name") == "DTypePolicy":
         return "float32"
     return {
-        key: "float32" if key == "dtype" and str(value) in HALF_TYPES else _in_float32(value)
+        key: "float32" if key == "dtype" and str(value) in OTHER_FLOATS else _in_float32(value)
         for key, value in description.items()
         if key != "compile_config"  # losses and optimizers are of no use to a served model
     }

@@ -70,7 +70,7 @@ class Predictor:
     Example:
         >>> predictor = Predictor("reports/lab/model")                       # doctest: +SKIP
         >>> predictor.predict(images.read_file("photo.jpg")).label           # doctest: +SKIP
-        'circle'
+        'disc'
     """
 
     def __init__(self, folder: Path | str, *, cache_bytes: int = CACHE_BYTES) -> None:

@@ -65,7 +65,7 @@ class Run:
 
     @property
     def id(self) -> str:
-        """Name and hour of creation: tells two runs of one name apart."""
+        """Name and time of creation: tells two runs of one name apart."""
         created = re.sub(r"[-:]|\..*", "", self.state()["created"])
         return f"{self.name}-{created}Z"
 

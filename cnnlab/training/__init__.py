@@ -1,4 +1,4 @@
-"""Training: one function fits a network, one file keeps its best weights.
+"""Training: one function fits a network; the protocol calls it, once or fold by fold.
 
 ``from cnnlab.training import fit`` gives the function; its module is ``cnnlab.training.fit``.
 """
