@@ -4,6 +4,7 @@ Everything heavy is imported inside the command that needs it, so that ``cnnlab 
 at once.
 """
 
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from cnnlab.config import PROFILES, InputError, Settings, changes, make_settings
 if TYPE_CHECKING:
     from cnnlab.deploy.predict import Predictor
 
+LISTED = 20  # findings of one kind in a table
 BAD_INPUT = 2  # the exit status of an InputError; a failed notebook or file gives 1
 
 
@@ -74,25 +76,40 @@ def run(data: str, profile: str, name: str, only: str, overrides: tuple[str, ...
 
 
 @main.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object that lists everything.")
 @click.argument("source")
-def audit(source: str) -> None:
+def audit(source: str, as_json: bool) -> None:
     """Look through SOURCE ('shapes' or a folder) and list what is wrong with its images."""
     from cnnlab.data import audit as auditing
     from cnnlab.data import manifest, sources
 
-    found = sources.resolve(make_settings("quick", data=source))
-    files = manifest.build(found, progress=sys.stderr.isatty())
-    findings = auditing.findings(files, auditing.groups(files, found))
-    counts = files["status"].value_counts()
-    statuses = [
-        [status, int(counts.get(status, 0))] for status in ("accepted", "quarantined", "skipped")
-    ]
-    _print_table(["files", ""], [*statuses, ["found", len(files)]])
-    kinds = [[kind, int(count)] for kind, count in findings["kind"].value_counts().items()]
+    with contextlib.redirect_stdout(sys.stderr):  # bars must not get into a pipe
+        watched = _watched()
+        found = sources.resolve(make_settings("quick", data=source), progress=watched)
+        files = manifest.build(found, progress=watched)
+        groups = auditing.groups(files, found, progress=watched)
+    findings = auditing.findings(files, groups)
+    summary = auditing.summary(files, findings)
+    if as_json:
+        named = {"source": found.name, "sha256": manifest.digest(files), **summary}
+        rows = findings.to_dict(orient="records")
+        click.echo(json.dumps({**named, "list": rows}, ensure_ascii=False, allow_nan=False))
+        return
+    _print_table(["files", ""], [list(item) for item in summary["files"].items()])
+    kinds = [list(item) for item in summary["findings"].items()]
     _print_table(["findings", ""], kinds or [["none", 0]])
-    _print_table(["label", "split", "images"], auditing.balance(files).values.tolist())
-    if len(findings):
-        _print_table(["finding", "path", "other", "detail"], findings.values.tolist())
+    balance = [list(row.values()) for row in summary["balance"]]
+    _print_table(["label", "split", "images"], balance)
+    for warning in summary["warnings"]:
+        click.echo(f"warning: {warning}\n")
+    for kind, rows in findings.groupby("kind", sort=False):
+        header = [str(kind), "other", "detail"]
+        _print_table(header, rows[["path", "other", "detail"]].values.tolist(), LISTED)
+
+
+def _watched() -> bool:
+    """Tell whether a person sees standard error, where the progress bars go."""
+    return sys.stderr.isatty()
 
 
 @main.command()
@@ -138,9 +155,9 @@ def _headline(name: str, settings: Settings) -> str:
     return " ".join([f"Run {name}: profile {settings.profile}, data {settings.data}", *changed])
 
 
-def _print_table(header: list[str], rows: list[list[Any]]) -> None:
+def _print_table(header: list[str], rows: list[list[Any]], most: int | None = None) -> None:
     """Print aligned columns, numbers to the right, and an empty line after them."""
-    lines = [header, *[[str(cell) for cell in row] for row in rows]]
+    lines = [header, *[[_printable(cell) for cell in row] for row in rows[:most]]]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     right = [isinstance(cell, int) for cell in rows[0]]
     for line in lines:
@@ -149,7 +166,16 @@ def _print_table(header: list[str], rows: list[list[Any]]) -> None:
             for cell, width, number in zip(line, widths, right, strict=True)
         )
         click.echo("  ".join(cells).rstrip())
+    if len(rows) >= len(lines):
+        click.echo(f"… and {len(rows) - len(lines) + 1} more (--json lists all)")
     click.echo()
+
+
+def _printable(cell: object) -> str:
+    """Return text for a table; a line break or a terminal's code in a file name is escaped."""
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in str(cell)
+    )
 
 
 def _complain(message: str) -> None:

@@ -1,5 +1,7 @@
 """What is wrong, repeated, leaking or odd in a dataset, found from its manifest."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -21,6 +23,7 @@ KINDS = (
     "outlier",
 )
 COPIES = ("exact_duplicate", "near_duplicate", "exact_leak", "near_leak")
+UNBALANCED = 10.0  # largest class : smallest class; beyond, guessing the largest looks like skill
 SMALL = 32  # pixels: a picture with a shorter side says little
 
 # What a refusal amounts to; every other code means that the file is damaged.
@@ -111,6 +114,41 @@ def balance(manifest: pd.DataFrame) -> pd.DataFrame:
     )
     counts = accepted.groupby(["label", "split"]).size().reindex(every, fill_value=0)
     return counts.rename("count").reset_index()
+
+
+def summary(manifest: pd.DataFrame, findings: pd.DataFrame) -> dict[str, Any]:
+    """Return the audit in numbers, ready for JSON.
+
+    Args:
+        manifest: From ``manifest.build``.
+        findings: From ``findings``.
+
+    Returns:
+        ``files`` (status → count, and found), ``reasons`` (status → reason → count), ``findings``
+        (kind → count), ``balance`` (rows of ``balance``), ``imbalance`` (the accepted images of
+        the largest class over those of the smallest; None if that is empty) and ``warnings``.
+    """
+    status = manifest["status"]
+    files = {name: int((status == name).sum()) for name in ("accepted", "quarantined", "skipped")}
+    reasons = {
+        name: manifest.loc[status == name, "reason"].value_counts().to_dict()
+        for name in ("quarantined", "skipped")
+    }
+    counts = balance(manifest)
+    sizes = counts.groupby("label")["count"].sum().sort_values(kind="stable")
+    ratio = float(sizes.iloc[-1] / sizes.iloc[0]) if sizes.iloc[0] else None
+    warning = (
+        f"class {sizes.index[-1]!r} has {sizes.iloc[-1]} images, {sizes.index[0]!r} only "
+        f"{sizes.iloc[0]}: judge by macro scores, and add images of the small class"
+    )
+    return {
+        "files": files | {"found": len(manifest)},
+        "reasons": reasons,
+        "findings": findings["kind"].value_counts(sort=False).to_dict(),
+        "balance": counts.to_dict(orient="records"),
+        "imbalance": ratio,
+        "warnings": [warning] if ratio is None or ratio > UNBALANCED else [],
+    }
 
 
 def score(findings: pd.DataFrame, faults: pd.DataFrame) -> pd.DataFrame:
