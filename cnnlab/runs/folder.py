@@ -32,7 +32,7 @@ WRITERS = (
     ("metrics/test.json", "04_kfold_evaluation"),
     ("predictions/kfold.csv", "04_kfold_evaluation"),
     ("predictions/test.csv", "04_kfold_evaluation"),
-    ("metrics/training.json", "03_training"),
+    ("metrics/explanations.json", "05_interpretability"),
     ("metrics/validation.json", "03_training"),
     ("predictions/", "03_training"),
     ("training/", "03_training"),

@@ -37,6 +37,7 @@ def test_path_makes_the_folders_above_it(run):
         ("metrics/validation.json", "03_training"),
         ("metrics/kfold.json", "04_kfold_evaluation"),
         ("predictions/test.csv", "04_kfold_evaluation"),
+        ("metrics/explanations.json", "05_interpretability"),
     ],
 )
 def test_what_is_missing_names_the_notebook_to_run(run, relative, notebook):
