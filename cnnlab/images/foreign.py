@@ -42,9 +42,9 @@ def to_png(image_bytes: bytes, image_format: str) -> bytes:
             raise ImageRejected(
                 "unsupported", f"The {image_format.upper()} file has 32-bit pixels: expected 8."
             )
-        upright = ImageOps.exif_transpose(image)
+        ImageOps.exif_transpose(image, in_place=True)  # a copy would double the memory
         png = io.BytesIO()
-        _plain(upright).save(png, "PNG", compress_level=1)  # read once: speed over size
+        _plain(image).save(png, "PNG", compress_level=1)  # read once: speed over size
         return png.getvalue()
 
 
@@ -62,8 +62,10 @@ def _plain(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):  # either byte order; Pillow's own conversion would clip it
         return image
     if image.mode in ("1", "L") and not image.has_transparency_data:
-        return image.convert("L")
-    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+        mode = "L"
+    else:
+        mode = "RGBA" if image.has_transparency_data else "RGB"
+    return image if image.mode == mode else image.convert(mode)  # which copies even to the same
 
 
 @contextmanager
