@@ -1,4 +1,4 @@
-"""Where images come from: the generated shapes, or a folder with one folder per class."""
+"""Where images come from: the generated shapes, a fetched dataset, or a folder of class folders."""
 
 import hashlib
 import json
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cnnlab.config import InputError, Settings, home
-from cnnlab.data import shapes
+from cnnlab.data import catalogue, shapes
 
 SHAPES = "shapes"
 LAYOUTS = (("train", "test"), ("train", "validation", "test"), ("train", "validation"))
@@ -38,13 +38,13 @@ def resolve(settings: Settings, *, progress: bool = False) -> Source:
     """Return the source that ``settings.data`` means; generate the shapes on their first use.
 
     Args:
-        settings: ``data`` is ``"shapes"`` or the path of a folder; ``shapes_train``,
-            ``shapes_test`` and ``seed`` say which shapes.
+        settings: ``data`` is ``"shapes"``, a public dataset such as ``"flowers"`` or the path of
+            a folder; ``shapes_train``, ``shapes_test`` and ``seed`` say which shapes.
         progress: Show a bar while generating.
 
     Raises:
         InputError: There is no such folder, or it does not hold one folder per class, the same
-            in every split.
+            in every split; or the dataset was not fetched yet.
 
     Example:
         >>> resolve(make_settings("quick", data="photos/flowers")).splits
@@ -52,10 +52,14 @@ def resolve(settings: Settings, *, progress: bool = False) -> Source:
     """
     if settings.data == SHAPES:
         return _shapes(settings, progress)
-    root = Path(settings.data).expanduser()
+    if settings.data in catalogue.DATASETS:
+        root = catalogue.fetched(settings.data)
+    else:
+        root = Path(settings.data).expanduser()
     if not settings.data.strip() or not root.exists():  # Path("") would be the current folder
         raise InputError(
-            f"There is no data folder {settings.data!r}: expected {SHAPES!r} or a folder's path."
+            f"There is no data folder {settings.data!r}: expected {SHAPES!r}, a folder's path or "
+            f"one of {', '.join(catalogue.DATASETS)}."
         )
     if not root.is_dir():
         raise InputError(f"{root} is a file: {EXPECTED}.")

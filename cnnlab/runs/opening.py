@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlab.config import InputError, Settings, from_dict, home, make_settings, to_dict
+from cnnlab.data import catalogue
 from cnnlab.runs import provenance, storage
 from cnnlab.runs.folder import Run
 
@@ -22,7 +23,8 @@ def open_run(
     Args:
         run: A name of letters, digits, dots, hyphens and underscores; "" means ``lab``.
         profile: ``quick``, ``full`` or ``smoke``; "" means what the run says, ``quick`` if new.
-        data: ``shapes`` or a folder; "" means what the run says, ``shapes`` if new.
+        data: ``shapes``, a fetched dataset or a folder; "" means what the run says, ``shapes``
+            if new.
         overrides: Space-separated ``key=value`` settings; "" means what the run says.
         notebook: Who asks, such as ``"03_training"``; recorded with the devices it computes on.
 
@@ -56,6 +58,9 @@ def checked_name(name: str) -> str:
 def _wanted(profile: str, data: str, overrides: list[str]) -> Settings:
     settings = make_settings(profile, overrides, **({"data": data} if data else {}))
     if settings.data == "shapes":
+        return settings
+    if settings.data in catalogue.DATASETS:
+        catalogue.fetched(settings.data)  # one that is missing makes no run
         return settings
     folder = Path(settings.data).expanduser().resolve()  # a notebook runs in another folder
     if not folder.is_dir():
