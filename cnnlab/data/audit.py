@@ -5,9 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cnnlab import images
-from cnnlab.config import InputError
-from cnnlab.data import appearance, duplicates
+from cnnlab.data import appearance, duplicates, prepared
 from cnnlab.data.sources import Source
 
 FINDING_COLUMNS = ["kind", "path", "other", "detail"]
@@ -54,14 +52,7 @@ def groups(manifest: pd.DataFrame, source: Source, *, progress: bool = False) ->
     paths = distinct["path"].tolist()
 
     def load(i: int) -> np.ndarray:
-        try:
-            data = images.read_file(source.root / paths[i])
-            return images.decode(data, duplicates.SIDE)
-        except images.ImageRejected as rejection:
-            raise InputError(
-                f"{paths[i]} was readable when the manifest was made and is not now "
-                f"({rejection.code}): make the manifest anew."
-            ) from None
+        return prepared.read_image(source.root, paths[i], duplicates.SIDE)
 
     clusters = duplicates.clusters(distinct["phash"].tolist(), load, progress=progress)
     contents = pd.Series(distinct["sha256"].to_numpy())

@@ -81,7 +81,7 @@ def _build(
         pixels = np.lib.format.open_memmap(partial, "w+", np.uint8, shape)
 
         def fill(i: int) -> None:
-            pixels[i] = _decoded(root, paths[i], shape[1])
+            pixels[i] = read_image(root, paths[i], shape[1])
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding runs outside Python's lock
             jobs = pool.map(fill, range(len(paths)))
@@ -109,10 +109,15 @@ def read_images(root: Path, paths: Iterable[str], size: int) -> np.ndarray:
     Raises:
         InputError: One cannot be decoded.
     """
-    return np.stack([_decoded(root, path, size) for path in paths])
+    return np.stack([read_image(root, path, size) for path in paths])
 
 
-def _decoded(root: Path, path: str, size: int) -> np.ndarray:
+def read_image(root: Path, path: str, size: int) -> np.ndarray:
+    """Return one image of a manifest, decoded now: uint8 (size, size, 3), RGB, 0–255.
+
+    Raises:
+        InputError: It cannot be read or decoded any more.
+    """
     try:
         return images.decode(images.read_file(root / path), size)
     except images.ImageRejected as rejection:
