@@ -59,6 +59,7 @@ class _Row:
 
 
 COLUMNS = [field.name for field in fields(_Row)]
+NAMED = ["path", "split", "label", "sha256", "bytes", "status", "reason"]  # part of the digest
 _KINDS = {int: "int64", float: "float64", str: "str"}
 _TYPES = {name: _KINDS[kind] for name, kind in _Row.__annotations__.items()}
 
@@ -115,8 +116,7 @@ def digest(manifest: pd.DataFrame) -> str:
 
     Raw sizes and hashes are in it, versions of libraries are not.
     """
-    named = manifest[["path", "split", "label", "sha256", "bytes", "status", "reason"]]
-    lines = (repr(row) for row in named.itertuples(index=False, name=None))
+    lines = (repr(row) for row in manifest[NAMED].itertuples(index=False, name=None))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

@@ -3,5 +3,6 @@
 from cnnlab.runs.card import model_card
 from cnnlab.runs.folder import Run
 from cnnlab.runs.opening import open_run
+from cnnlab.runs.sealing import seal_manifest
 
-__all__ = ["Run", "model_card", "open_run"]
+__all__ = ["Run", "model_card", "open_run", "seal_manifest"]

@@ -1,0 +1,36 @@
+"""Sealing the data of a run: what one run was split, trained and measured on stays one dataset."""
+
+import pandas as pd
+
+from cnnlab.config import InputError
+from cnnlab.runs.folder import Run
+
+
+def seal_manifest(run: Run, files: pd.DataFrame, name: str) -> None:
+    """Write ``manifest.csv`` and record the dataset, unless the run was split with other data.
+
+    Args:
+        run: The run of notebook 01.
+        files: From ``manifest.build``, just now.
+        name: What the source is called.
+
+    Raises:
+        InputError: The run holds a manifest and a split of different data; the message lists
+            what changed, and nothing is written.
+
+    Example:
+        >>> seal_manifest(lab, manifest.build(source), source.name)  # doctest: +SKIP
+    """
+    from cnnlab.data import changes, manifest  # they import TensorFlow
+
+    sealed, split = (run.folder / part for part in ("manifest.csv", "splits.csv"))
+    if sealed.exists() and split.exists():
+        found = changes.difference(manifest.read(sealed), files)
+        if len(found):
+            raise InputError(
+                f"The data of run {run.name!r} changed since it was split: "
+                f"{changes.described(found)}. Results of two datasets must not mix: "
+                f"choose another run name, or remove {run.folder}."
+            )
+    manifest.write(files, run.path("manifest.csv"))
+    run.record("dataset", {"name": name, "sha256": manifest.digest(files)})

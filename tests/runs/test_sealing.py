@@ -1,0 +1,66 @@
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cnnlab import runs
+from cnnlab.config import InputError
+from cnnlab.data import manifest
+from cnnlab.data.sources import Source
+
+
+@pytest.fixture
+def run():
+    return runs.open_run("demo", profile="smoke")
+
+
+@pytest.fixture
+def source(tmp_path):
+    for seed, path in enumerate(("cat/a.png", "cat/b.png", "dog/a.png", "dog/b.png")):
+        pixels = np.random.default_rng(seed).integers(0, 256, (30, 30, 3), dtype=np.uint8)
+        (tmp_path / "photos" / path).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / "photos" / path)
+    return Source("photos", tmp_path / "photos", ("",), None)
+
+
+def seal(run, source):
+    files = manifest.build(source)
+    runs.seal_manifest(run, files, source.name)
+    return files
+
+
+def test_sealing_writes_the_manifest_and_names_the_dataset(run, source):
+    files = seal(run, source)
+    assert manifest.read(run.require("manifest.csv")).equals(files)
+    assert run.state()["dataset"] == {"name": "photos", "sha256": manifest.digest(files)}
+
+
+def test_the_same_data_may_be_sealed_again(run, source):
+    seal(run, source)
+    run.path("splits.csv").touch()
+    seal(run, source)
+
+
+def test_before_the_split_data_may_still_change(run, source):
+    seal(run, source)
+    (source.root / "cat" / "a.png").unlink()
+    files = seal(run, source)
+    assert manifest.read(run.require("manifest.csv")).equals(files)
+
+
+def test_after_the_split_changed_data_is_refused_and_nothing_written(run, source):
+    first = seal(run, source)
+    run.path("splits.csv").touch()
+    shutil.copy(source.root / "cat" / "a.png", source.root / "dog" / "c.png")
+    (source.root / "cat" / "b.png").rename(source.root / "cat" / "z.png")
+    (source.root / "dog" / "a.png").unlink()
+    with pytest.raises(InputError) as caught:
+        seal(run, source)
+    assert str(caught.value) == (
+        "The data of run 'demo' changed since it was split: 1 added (dog/c.png), "
+        "1 removed (dog/a.png), 1 moved (cat/b.png → cat/z.png). Results of two datasets must "
+        f"not mix: choose another run name, or remove {run.folder}."
+    )
+    assert manifest.read(run.require("manifest.csv")).equals(first)
+    assert run.state()["dataset"]["sha256"] == manifest.digest(first)
