@@ -1,4 +1,4 @@
-"""The ``cnnlab`` command: run the notebooks, audit a folder of images, predict with a saved model.
+"""The ``cnnlab`` command: run the notebooks, fetch and audit images, predict with a saved model.
 
 Everything heavy is imported inside the command that needs it, so that ``cnnlab --help`` answers
 at once.
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--data", default="", help="'shapes' (the default) or a folder of images.")
+@click.option("--data", default="", help="'shapes' (the default), a fetched dataset or a folder.")
 @click.option("--profile", default="", help=f"One of {', '.join(PROFILES)}; quick if not given.")
 @click.option("--run", "name", default="", help="Name of the run; the profile's if not given.")
 @click.option("--only", default="", help="Numbers of the notebooks to run, such as 03,05.")
@@ -76,10 +76,24 @@ def run(data: str, profile: str, name: str, only: str, overrides: tuple[str, ...
 
 
 @main.command()
+@click.argument("name")
+def fetch(name: str) -> None:
+    """Download the dataset NAME: clothing, flowers, cifar10 or fashion_mnist.
+
+    It is checked, unpacked into data/raw/NAME and from then on a name for --data. A download that
+    was cut goes on at the next call; a dataset that is there is left as it is.
+    """
+    from cnnlab.data import fetch as fetching
+
+    folder = fetching.fetch(name, progress=sys.stdout.isatty())
+    click.echo(f"{folder}\nTrain on it with: cnnlab run --data {name}")
+
+
+@main.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object that lists everything.")
 @click.argument("source")
 def audit(source: str, as_json: bool) -> None:
-    """Look through SOURCE ('shapes' or a folder) and list what is wrong with its images."""
+    """Look through SOURCE ('shapes', a dataset or a folder) and list what is wrong with it."""
     from cnnlab.data import audit as auditing
     from cnnlab.data import manifest, sources
 

@@ -66,8 +66,8 @@ DATASETS: dict[str, Archive | Arrays] = {
     ),
     # 70,000 grey pictures of 28 × 28 pixels; as PNG files in train and test
     "fashion_mnist": Arrays(
-        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/ "
-        "({train,t10k}-{images-idx3,labels-idx1}-ubyte.gz)",
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
+        "{train,t10k}-{images-idx3,labels-idx1}-ubyte.gz",
         "datasets/fashion-mnist/",
         (
             "t-shirt",

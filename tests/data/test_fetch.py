@@ -10,11 +10,14 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
+from cnnlab.__main__ import main
 from cnnlab.config import InputError, make_settings
 from cnnlab.data import catalogue, download, fetch, sources
 from cnnlab.data.catalogue import DATASETS, Archive, Arrays
+from cnnlab.runs import open_run
 
 PHOTOS = {"cat/b.jpg": b"a cat", "cat/a.jpg": b"another", "dog/1.jpg": b"a dog", "README": b"x"}
 
@@ -305,3 +308,26 @@ def test_data_names_a_fetched_dataset(web, home, tmp_path, monkeypatch):
     source = sources.resolve(settings)
     assert (source.name, source.splits) == ("flowers", ("",))
     assert sources.class_names(source) == ["cat", "dog"]
+
+
+def test_the_command_fetches_and_a_run_takes_the_name(web, home):
+    command = CliRunner().invoke
+    web.offers()
+    missing = command(main, ["run", "--data", "flowers", "--profile", "smoke"])
+    assert missing.exit_code == 2
+    assert "run `cnnlab fetch flowers` first" in missing.stderr
+    assert not (home / "reports").exists()
+    done = command(main, ["fetch", "flowers"])
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[0] == str(home / "data" / "raw" / "flowers")
+    opened = open_run("mine", profile="smoke", data="flowers")
+    assert opened.settings.data == "flowers"
+    assert opened.source().root == home / "data" / "raw" / "flowers"
+    assert open_run("mine", data="flowers").settings == opened.settings
+
+
+def test_the_command_tells_bad_input_in_one_line():
+    result = CliRunner().invoke(main, ["fetch", "tulips"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("cnnlab: error: There is no dataset 'tulips'")
+    assert result.stderr.count("\n") == 1
