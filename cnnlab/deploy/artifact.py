@@ -79,10 +79,10 @@ def save(
     """Write a model folder and return its contract.
 
     The folder is written beside its place and then renamed, so a reader sees the old one or the
-    new one, complete; between the two renames, for an instant, none. ``model_id`` is a SHA-256 over the architecture's
-    configuration, the weights' bytes in order, the class names, the image size, the
-    preprocessing version and the temperature. It is taken over these, not over the files, since
-    TensorFlow does not write the same graph byte for byte twice: equal models have equal ids.
+    new one, complete; between the two renames, for an instant, none. ``model_id`` is a SHA-256
+    over the architecture's configuration, the weights' bytes in order, the class names, the image
+    size, the preprocessing version and the temperature; not over the files, since TensorFlow does
+    not write the same graph byte for byte twice: equal models have equal ids.
 
     Args:
         model: A trained classifier, (B, S, S, 3) in 0…255 → softmax (B, C); mixed precision is
