@@ -81,18 +81,22 @@ def localisation(heatmaps: dict[str, np.ndarray], boxes: np.ndarray) -> pd.DataF
     Returns:
         A row per method, then ``uniform`` and ``centred``: method, images (with a map that is not
         empty), mean and deviation of the energy in the box over these images (nan if there are
-        none), and ``beats both`` (the mean exceeds that of both yardsticks; None for the
-        yardsticks themselves).
+        none), and ``beats both`` (the mean exceeds that of both yardsticks on the same images;
+        None for the yardsticks themselves).
     """
     count, size = next(iter(heatmaps.values())).shape[:2]
     yardsticks = {"uniform": uniform_maps(count, size), "centred": centred_maps(count, size)}
     found = {name: energies(maps, boxes) for name, maps in (heatmaps | yardsticks).items()}
-    bar = max(found[name].mean() for name in yardsticks)
     rows = []
     for name, values in found.items():
-        known = values[np.isfinite(values)]
+        drawn = np.isfinite(values)
+        known = values[drawn]
         row = {"method": name, "images": len(known), "mean": np.nan, "deviation": np.nan}
         if len(known):
             row |= {"mean": float(known.mean()), "deviation": float(known.std())}
-        rows.append(row | {"beats both": None if name in yardsticks else bool(row["mean"] > bar)})
+        beaten = [
+            bool(row["mean"] > found[other][drawn].mean()) for other in yardsticks if len(known)
+        ]
+        won = bool(beaten) and all(beaten)
+        rows.append(row | {"beats both": None if name in yardsticks else won})
     return pd.DataFrame(rows)

@@ -1,6 +1,7 @@
 """The protocol: from a dataset and settings to a trained network, once or fold by fold."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ def train(
     seed: int | None = None,
     epochs: int | None = None,
     report: Report | None = None,
+    folder: Path | None = None,
 ) -> Fit:
     """Train ``model`` in place by the settings' protocol; it ends with its best weights.
 
@@ -49,16 +51,17 @@ def train(
         seed: Root of order, augmentation and dropout; the settings' by default.
         epochs: At most so many; the settings' by default.
         report: Called after each epoch, see ``fit``.
+        folder: Keeps the best weights there, see ``fit``; in memory by default.
     """
     root = settings.seed if seed is None else seed
 
     def epoch_batches(epoch: int) -> Any:
-        view = augment.transform(settings, seed=child_seed(root, "augment"), epoch=epoch)
+        view = augment.transform(settings, seed=root, epoch=epoch)
         return training_batches(
             dataset,
             train,
             batch_size=settings.batch_size,
-            seed=child_seed(root, "order"),
+            seed=root,
             epoch=epoch,
             transform=view,
         )
@@ -72,6 +75,7 @@ def train(
         learning_rate=settings.learning_rate,
         seed=root,
         report=report,
+        folder=folder,
     )
 
 

@@ -64,3 +64,13 @@ def test_the_centred_map_peaks_in_the_middle_and_is_symmetric():
     np.testing.assert_allclose(blob, blob.T)
     edge = blob[4, 8] / blob[4, 4]
     assert edge == pytest.approx(np.exp(-0.5 * ((4 / 9) / 0.25) ** 2))
+
+
+def test_a_method_is_compared_on_the_images_it_says_something_about():
+    boxes = np.array([[0, 0, 8, 8], [0, 0, 2, 2]], float)  # the whole picture; a corner of it
+    maps = np.zeros((2, 8, 8))
+    maps[1, :2, :4] = 1  # half of its mass in the corner box; the first map is empty
+    table = localisation({"method": maps}, boxes).set_index("method")
+    assert table.loc["method", ["images", "mean"]].tolist() == [1, 0.5]
+    assert table.loc["uniform", "mean"] > 0.5  # over both images, the easy one included
+    assert table.loc["method", "beats both"] is True
