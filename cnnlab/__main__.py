@@ -6,6 +6,7 @@ at once.
 
 import contextlib
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,15 +51,20 @@ def run(data: str, profile: str, name: str, only: str, overrides: tuple[str, ...
 
     An existing run goes on with its own settings; asking for others is an error.
     """
-    make_settings(profile or "quick", overrides)  # a wrong key is told before anything is loaded
+    # A wrong key is told before anything is loaded.
+    asked = make_settings(profile or "quick", overrides, **({"data": data} if data else {}))
     if any(len(text.split()) != 1 for text in overrides):
         raise InputError("A setting is one word: expected --set key=value without spaces.")
     from cnnlab.data import sources
     from cnnlab.runs import execute, open_run, site
 
     names = execute.selected(execute.available(), only)
-    if data not in ("", sources.SHAPES):  # a folder that cannot be used makes no run
-        sources.resolve(make_settings("quick", data=data))
+    if asked.data != sources.SHAPES:  # a folder that cannot be used makes no run
+        sources.resolve(asked)
+    if asked.model != Settings.model:  # only then, because the networks load TensorFlow
+        from cnnlab import models
+
+        models.builder(asked.model)
     opened = open_run(name or profile or "quick", profile, data, " ".join(overrides))
     click.echo(_headline(opened.name, opened.settings))
     try:
@@ -140,7 +146,7 @@ def predict(folder: Path, as_json: bool, images: tuple[Path, ...]) -> None:
     from cnnlab.deploy.predict import Predictor
 
     predictor = Predictor(folder)
-    width = max(len(str(path)) for path in images)
+    width = max(len(_printable(path)) for path in images)
     good = [_predict_one(predictor, path, as_json, width) for path in images]
     sys.exit(0 if all(good) else 1)
 
@@ -152,21 +158,22 @@ def _predict_one(predictor: "Predictor", path: Path, as_json: bool, width: int) 
     try:
         prediction = predictor.predict(read_file(path))
     except ImageRejected as error:
-        answer: dict[str, Any] = {"error": {"code": error.code, "message": error.message}}
+        answer: dict[str, Any] = {"error": {"code": error.code, "message": _utf8(error.message)}}
         line = f"error: {error.message}"
     else:
         answer = prediction.to_json()
         line = f"{prediction.label}  {prediction.probability:.3f}"
     if as_json:
-        click.echo(json.dumps({"file": str(path), **answer}, ensure_ascii=False))
+        click.echo(json.dumps({"file": _utf8(str(path)), **answer}, ensure_ascii=False))
     else:
-        click.echo(f"{path!s:{width}}  {line}")
+        click.echo(f"{_printable(path):{width}}  {_printable(line)}")
     return "error" not in answer
 
 
 def _headline(name: str, settings: Settings) -> str:
     changed = [f"{key}={value}" for key, value in changes(settings).items()]
-    return " ".join([f"Run {name}: profile {settings.profile}, data {settings.data}", *changed])
+    data = _printable(settings.data)
+    return " ".join([f"Run {name}: profile {settings.profile}, data {data}", *changed])
 
 
 def _print_table(header: list[str], rows: list[list[Any]], most: int | None = None) -> None:
@@ -188,12 +195,18 @@ def _print_table(header: list[str], rows: list[list[Any]], most: int | None = No
 def _printable(cell: object) -> str:
     """Return text for a table; a line break or a terminal's code in a file name is escaped."""
     return "".join(
-        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in str(cell)
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode()
+        for sign in _utf8(str(cell))
     )
 
 
+def _utf8(text: str) -> str:
+    """Return text that UTF-8 can carry: a file name's undecodable bytes become ``\\xNN``."""
+    return os.fsencode(text).decode("utf-8", "backslashreplace")
+
+
 def _complain(message: str) -> None:
-    click.echo(f"cnnlab: error: {' '.join(message.split())}", err=True)
+    click.echo(f"cnnlab: error: {_printable(' '.join(message.split()))}", err=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -85,6 +86,9 @@ def test_the_version_is_the_packages():
         (["--data", "nowhere"], ["no data folder 'nowhere'"]),
         (["--only", "09"], ["no notebook 09", "01"]),
         (["--run", "a/b"], ["'a/b'"]),
+        (["--set", "data=nowhere"], ["no data folder 'nowhere'"]),
+        (["--set", "data="], ["no data folder ''"]),
+        (["--set", "model=nope"], ["Unknown model 'nope'", "baseline"]),
     ],
 )
 def test_run_tells_bad_input_in_one_line_and_makes_no_folder(home, notebooks, arguments, parts):
@@ -273,6 +277,27 @@ def test_a_missing_file_is_an_error_for_that_file_only(model, photos):
     first, second = result.stdout.splitlines()
     assert "error: " in first
     assert second.endswith("cat  0.750")
+
+
+@pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="names are always Unicode there")
+def test_predict_prints_odd_names_on_one_line_and_as_json(model, photos):
+    image_bytes = (photos / "cat" / "0.png").read_bytes()
+    odd = photos / "cat" / os.fsdecode(b"red\x1b[31m\n\xff.png")
+    odd.write_bytes(image_bytes)
+    plain = _call("predict", "--model", model, odd)
+    assert plain.exit_code == 0, plain.output
+    assert plain.stdout == f"{photos}/cat/red\\x1b[31m\\n\\xff.png  cat  0.750\n"
+    odd.unlink()
+    gone = json.loads(_call("predict", "--model", model, "--json", odd).stdout)
+    assert gone["file"] == f"{photos}/cat/red\x1b[31m\n\\xff.png"
+    assert gone["error"]["message"] == f"{gone['file']} does not exist."
+    _assert_one_line_and_status_2(_call("predict", "--model", odd, photos), "\\x1b[31m")
+
+
+def test_audit_prints_a_finding_on_one_line_whatever_the_name(photos):
+    (photos / "dog" / "a\nb.jpg").write_text("<!doctype html>")
+    lines = _call("audit", photos).stdout.splitlines()
+    assert any("dog/a\\nb.jpg" in line and "unknown_format" in line for line in lines)
 
 
 def test_predict_tells_a_missing_model(photos):

@@ -29,10 +29,18 @@ def build(
     Raises:
         InputError: The name is not registered, or there are fewer than two classes.
     """
-    if name not in REGISTRY:
-        raise InputError(f"Unknown model {name!r}: expected one of {', '.join(REGISTRY)}.")
+    make = builder(name)
     if num_classes < 2:
         raise InputError(f"A classifier needs at least two classes; got {num_classes}.")
-    return REGISTRY[name](
-        image_size=image_size, num_classes=num_classes, seed=seed, l2=l2, dropout=dropout
-    )
+    return make(image_size=image_size, num_classes=num_classes, seed=seed, l2=l2, dropout=dropout)
+
+
+def builder(name: str) -> Callable[..., keras.Model]:
+    """Return the function that builds a registered network.
+
+    Raises:
+        InputError: The name is not registered.
+    """
+    if name not in REGISTRY:
+        raise InputError(f"Unknown model {name!r}: expected one of {', '.join(REGISTRY)}.")
+    return REGISTRY[name]
