@@ -75,8 +75,6 @@ def download(
 
 def _attempt(address: str, part: Path, size: int | None, limit: int, progress: bool) -> None:
     """Ask once for what is missing and append it; raise ``OSError`` if it ends too early."""
-    if _size(part) > limit:
-        part.unlink()
     have = _size(part)
     if have == size:
         return
