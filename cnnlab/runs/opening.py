@@ -1,7 +1,6 @@
 """Opening a run: the first line of every notebook. It creates the run or checks what is asked."""
 
 import re
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -119,21 +118,8 @@ def _register(run: Run, notebook: str) -> None:
         entry.update(opened=provenance.now(), devices=devices, commit=origin["commit"])
 
     run.update(note)
-    _show_figures()
 
 
 def _device_name(tf: Any, device: Any) -> str:
     details = tf.config.experimental.get_device_details(device)
     return details.get("device_name", device.device_type)
-
-
-def _show_figures() -> None:
-    """Let a notebook display ``Figure`` objects made without pyplot, as PNG."""
-    if "IPython" not in sys.modules:
-        return
-    from IPython import get_ipython
-    from IPython.core.pylabtools import select_figure_formats
-
-    shell = get_ipython()
-    if shell is not None:
-        select_figure_formats(shell, {"png"})
