@@ -41,7 +41,7 @@ class ArchiveRefused(InputError):  # noqa: N818 - said as it happens
 class _Bounded:
     """A stream that refuses to give more than ``limit`` bytes, however well they were packed."""
 
-    def __init__(self, stream: IO[bytes], limit: int, archive: Path) -> None:
+    def __init__(self, stream: IO[bytes] | gzip.GzipFile, limit: int, archive: Path) -> None:
         self.stream, self.left, self.archive = stream, limit, archive
 
     def read(self, size: int) -> bytes:
