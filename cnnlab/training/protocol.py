@@ -135,7 +135,8 @@ def hold_out(
     if fewest < parts:
         raise InputError(
             f"The smallest class has {fewest} independent images left in a fold: a slice of "
-            f"1/{parts} needs at least {parts}. Add images, or set fewer folds."
+            f"1/{parts} needs at least {parts}. Add images of it, or set a larger "
+            "validation_fraction."
         )
     splitter = StratifiedGroupKFold(n_splits=parts, shuffle=True, random_state=seed)
     rest, cut = next(iter(splitter.split(indices, labels, groups)))

@@ -33,8 +33,11 @@ def test_hold_out_divides_by_class_and_group():
 
 def test_hold_out_names_the_cure_when_a_class_is_too_small():
     dataset = hand_made(per_class=4)
-    with pytest.raises(InputError, match=r"4 independent images.*needs at least 5"):
+    with pytest.raises(InputError, match=r"4 independent .*at least 5.*larger validation_fr"):
         protocol.hold_out(dataset, np.arange(8), fraction=0.2, seed=0)
+    rest, cut = protocol.hold_out(dataset, np.arange(8), fraction=0.25, seed=0)  # as it says
+    assert np.bincount(dataset.labels[cut]).tolist() == [1, 1]
+    assert sorted([*rest, *cut]) == list(range(8))
 
 
 def test_a_model_follows_settings_and_seed():
