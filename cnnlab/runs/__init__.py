@@ -1,8 +1,9 @@
 """Runs: the folder that a run fills, the six notebooks that fill it, the pages that show it."""
 
 from cnnlab.runs.card import model_card
+from cnnlab.runs.data_card import dataset_card
 from cnnlab.runs.folder import Run
 from cnnlab.runs.opening import open_run
 from cnnlab.runs.sealing import seal_manifest
 
-__all__ = ["Run", "model_card", "open_run", "seal_manifest"]
+__all__ = ["Run", "dataset_card", "model_card", "open_run", "seal_manifest"]
