@@ -119,25 +119,25 @@ def hold_out(
     Args:
         dataset: Gives labels and groups.
         indices: int64 (N,), the images to divide.
-        fraction: Share of the slice; it is rounded to 1/n.
+        fraction: Share of the slice; it is rounded to 1/n, and is larger where the smallest
+            class has fewer than n independent images, so that each class is on both sides.
         seed: Decides which images.
 
     Returns:
         (the rest, the slice): int64 arrays that divide ``indices``.
 
     Raises:
-        InputError: A class has too few independent images to be on both sides.
+        InputError: A class has fewer than two independent images.
     """
     labels = dataset.labels[indices]
     groups = dataset.table["group"].to_numpy()[indices]
-    parts = max(2, round(1 / fraction))
     fewest = min(len(np.unique(groups[labels == label])) for label in np.unique(labels))
-    if fewest < parts:
+    if fewest < 2:
         raise InputError(
-            f"The smallest class has {fewest} independent images left in a fold: a slice of "
-            f"1/{parts} needs at least {parts}. Add images of it, or set a larger "
-            "validation_fraction."
+            f"The smallest class has {fewest} independent image left in a fold: training and early "
+            "stopping need one each. Add images of it."
         )
+    parts = max(2, min(round(1 / fraction), fewest))
     splitter = StratifiedGroupKFold(n_splits=parts, shuffle=True, random_state=seed)
     rest, cut = next(iter(splitter.split(indices, labels, groups)))
     return indices[rest], indices[cut]
