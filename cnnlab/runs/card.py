@@ -2,8 +2,7 @@
 
 from typing import Any
 
-import pandas as pd
-
+from cnnlab.runs import markdown
 from cnnlab.runs.folder import Run
 
 LIMITS = """\
@@ -56,7 +55,7 @@ def _data(run: Run) -> str:
     return (
         f"Dataset `{dataset.get('name', '?')}`, manifest SHA-256 `{dataset.get('sha256', '?')}`. "
         "Images per class and split; *excluded* are copies and conflicts:\n\n"
-        f"{_markdown(counts)}"
+        f"{markdown.table(list(counts), counts.to_numpy().tolist())}"
     )
 
 
@@ -82,7 +81,7 @@ def _results(
     if test:
         rows.append(_scores("test, opened once", test))
     rows.append(_scores("validation (chose the epoch)", validation))
-    text = _markdown(pd.DataFrame(rows))
+    text = markdown.table(list(rows[0]), [list(row.values()) for row in rows])
     if kfold:
         accuracy = kfold["accuracy"]
         text += (
@@ -111,11 +110,3 @@ def _provenance(run: Run) -> str:
     commit = state["commit"] or {"id": "unknown", "dirty": False}
     changed = " with local changes" if commit["dirty"] else ""
     return f"Run `{run.id}`, commit `{commit['id']}`{changed}. {versions}."
-
-
-def _markdown(table: pd.DataFrame) -> str:
-    """Return a table in Markdown, without the further dependency that pandas would need."""
-    head = f"| {' | '.join(map(str, table.columns))} |"
-    rule = f"|{'---|' * len(table.columns)}"
-    rows = (f"| {' | '.join(map(str, row))} |" for row in table.itertuples(index=False))
-    return "\n".join([head, rule, *rows])

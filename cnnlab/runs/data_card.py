@@ -1,9 +1,8 @@
 """The dataset card: what a run's data is, what was found in it, what was decided and why."""
 
-from collections.abc import Sequence
-
 import pandas as pd
 
+from cnnlab.runs import markdown
 from cnnlab.runs.folder import Run
 
 SPLITS = ("train", "validation", "test", "excluded")
@@ -38,9 +37,8 @@ def dataset_card(run: Run, files: pd.DataFrame, findings: pd.DataFrame, table: p
         table: From ``splits.assign``.
 
     Example:
-        >>> lab.path("dataset_card.md").write_text(
-        ...     dataset_card(lab, files, findings, table), encoding="utf-8"
-        ... )  # doctest: +SKIP
+        >>> card = dataset_card(lab, files, findings, table)  # doctest: +SKIP
+        >>> lab.save_text("dataset_card.md", card)  # doctest: +SKIP
     """
     from cnnlab.data import audit, manifest  # they import TensorFlow
 
@@ -53,7 +51,7 @@ def dataset_card(run: Run, files: pd.DataFrame, findings: pd.DataFrame, table: p
         f"Manifest SHA-256 `{manifest.digest(files)}`: the same hash is the same data."
     )
     sections = {
-        f"# Dataset card: {_cell(name)}": origin,
+        f"# Dataset card: {markdown.cell(name)}": origin,
         "## Balance": _balance(table, summary["warnings"]),
         "## Images": _images(files[files["status"] == "accepted"], run.settings.image_size),
         "## Found, and what was decided": _found(findings, summary["reasons"]),
@@ -69,8 +67,8 @@ def _balance(table: pd.DataFrame, warnings: list[str]) -> str:
     rows.append(["**all**", *counts.sum()])
     used = counts.drop(columns="excluded").sum(axis=1)
     ratio = f"Largest class : smallest class = {used.max() / used.min():.1f} : 1, as used."
-    told = [f"**Warning:** {_cell(warning)}." for warning in warnings]
-    return "\n\n".join([_grid(["class", *SPLITS], rows), ratio, *told])
+    told = [f"**Warning:** {markdown.cell(warning)}." for warning in warnings]
+    return "\n\n".join([markdown.table(["class", *SPLITS], rows), ratio, *told])
 
 
 def _images(accepted: pd.DataFrame, size: int) -> str:
@@ -80,7 +78,7 @@ def _images(accepted: pd.DataFrame, size: int) -> str:
     kinds = accepted.groupby(["format", "mode"]).size().sort_values(ascending=False)
     listed = ", ".join(f"{count} {form} {mode}" for (form, mode), count in kinds.items())
     return (
-        f"{_grid(['', 'smallest', 'median', 'largest'], rows)}\n\n"
+        f"{markdown.table(['', 'smallest', 'median', 'largest'], rows)}\n\n"
         "Width and height in pixels as stored; brightness and contrast in grey levels (0–255); "
         f"sharpness without a unit. The network sees {size} × {size} pixels.\n\n{listed}."
     )
@@ -97,7 +95,7 @@ def _found(findings: pd.DataFrame, reasons: dict[str, dict[str, int]]) -> str:
             rows.append([kind, len(chosen), detail, chosen["path"].iloc[0], decision])
     if not rows:
         return "Nothing: every file is an image, and no two show the same picture."
-    return _grid(["finding", "count", "of these", "first", "decision"], rows)
+    return markdown.table(["finding", "count", "of these", "first", "decision"], rows)
 
 
 def _split(run: Run, files: pd.DataFrame, table: pd.DataFrame) -> str:
@@ -115,18 +113,3 @@ def _split(run: Run, files: pd.DataFrame, table: pd.DataFrame) -> str:
     excluded = table.loc[table["split"] == "excluded", "reason"].value_counts()
     listed = ", ".join(f"{count} {reason}" for reason, count in excluded.items())
     return f"{text}\n\nExcluded images: {listed or 'none'}."
-
-
-def _grid(header: list[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return a Markdown table."""
-    lines: list[Sequence[object]] = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
-
-
-def _cell(value: object) -> str:
-    """Return text that no file name can break a table or a line with."""
-    shown = "".join(
-        sign if sign.isprintable() else sign.encode("unicode_escape").decode()
-        for sign in str(value)
-    )
-    return shown.replace("|", "\\|").replace("<", "&lt;")

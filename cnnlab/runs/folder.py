@@ -105,6 +105,13 @@ class Run:
             )
         return figure
 
+    def save_text(self, relative: str, text: str) -> Path:
+        """Write a text file, UTF-8."""
+        path = self.path(relative)
+        with files.replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+        return path
+
     def save_json(self, relative: str, data: Any) -> Path:
         """Write JSON; NumPy values become plain ones, NaN and infinities become null."""
         path = self.path(relative)

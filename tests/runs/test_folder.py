@@ -74,6 +74,13 @@ def test_a_table_reads_back_exactly(run):
     assert read["reason"].isna().tolist() == [True, False, True]
 
 
+def test_text_reads_back(run):
+    path = run.save_text("notes/card.md", "# ±\n")
+    assert path == run.folder / "notes" / "card.md"
+    assert path.read_text(encoding="utf-8") == "# ±\n"
+    assert [entry.name for entry in path.parent.iterdir()] == ["card.md"]
+
+
 def test_json_reads_back(run):
     run.save_json("metrics/x.json", {"a": np.float64(0.25), "labels": ["ä"]})
     assert run.load_json("metrics/x.json") == {"a": 0.25, "labels": ["ä"]}
