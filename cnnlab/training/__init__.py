@@ -4,7 +4,8 @@
 """
 
 from cnnlab.training.fit import Diverged, EarlyStopping, Fit, fit, predict, print_progress
-from cnnlab.training.protocol import fold_runner, new_model, train
+from cnnlab.training.folds import fold_runner
+from cnnlab.training.protocol import new_model, train
 
 __all__ = [
     "Diverged",
