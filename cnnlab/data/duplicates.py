@@ -2,6 +2,10 @@
 
 The hash finds candidates among all pairs in bounded memory; flat or similar pictures may share
 one, so no pair counts as a copy before its pixels were compared.
+
+What escapes: copies that were mirrored, turned or cropped, and those that lost much to white. Of
+256 photographs brightened by 1.3, which leaves 22 % of the pixels with a white channel, 99.6 % were
+found; by 1.6 (42 %) 81 %, by 2 (56 %) 19 %.
 """
 
 import os
@@ -27,6 +31,8 @@ MIN_CORRELATION = 0.95
 MAX_CELL_DIFFERENCE = 12.0  # grey levels, mean over a cell; copies stay below 4, others above 19
 MARKED_CELLS = 2  # of 64 that may differ: a date, a watermark
 GAIN = (0.6, 1.7)  # brightness or contrast factor between a picture and its copy
+CLIPPED = (8, 247)  # grey levels; below and above, a value may have been cut off
+MIN_KEPT = 0.3  # share of the values that two pictures must have kept to be told by them
 
 
 def perceptual_hash(pixels: np.ndarray) -> str:
@@ -65,11 +71,11 @@ def candidate_pairs(hashes: np.ndarray, distance: int = MAX_DISTANCE) -> Iterato
             columns = hashes[None, left : left + BLOCK]
             shape = (slice(len(rows)), slice(columns.shape[1]))
             np.bitwise_xor(rows, columns, out=bits[shape])
-            np.bitwise_count(bits[shape], out=counts[shape])
-            near = counts[shape] <= distance
-            # Most blocks hold no pair, and asking is several times faster than searching.
-            pairs = np.argwhere(near) if near.any() else np.empty((0, 2), np.int64)
-            pairs += np.array([top, left])
+            apart = np.bitwise_count(bits[shape], out=counts[shape])
+            if apart.min() > distance:  # as in most blocks; asking is faster than searching
+                yield np.empty((0, 2), np.int64)
+                continue
+            pairs = np.argwhere(apart <= distance) + np.array([top, left])
             yield pairs[pairs[:, 0] < pairs[:, 1]]
 
 
@@ -136,24 +142,48 @@ def _root(parents: list[int], i: int) -> int:
 def same_picture(first: np.ndarray, second: np.ndarray) -> bool:
     """Tell whether two pictures are copies but for size, compression, brightness and contrast.
 
-    One gain and one offset for all channels are fitted to make the second look like the first.
+    One gain and one offset for all channels are fitted to make one picture look like the other.
     What is left over must be small as a whole and in nearly every cell: two different objects
-    before the same background agree in most places, but not where the objects are.
+    before the same background agree in most places, but not where the objects are. Where too much
+    light was cut off at white (or black), the fit asks only the values that survived.
 
     Args:
         first: uint8 (SIDE, SIDE, 3), RGB, 0–255.
         second: The same shape.
     """
+    kept = _unclipped(first), _unclipped(second)
+    if kept[0].sum() > kept[1].sum():  # only the picture that lost less can explain the other
+        first, second = second, first
+    both = kept[0] & kept[1]
     a, b = first.astype(np.float32), second.astype(np.float32)
-    a_centred, b_centred = a - a.mean(), b - b.mean()
-    a_spread, b_spread = float(a_centred.std()), float(b_centred.std())
+    return _explained(a, b, np.ones_like(both)) or (
+        float(both.mean()) >= MIN_KEPT and _explained(a, b, both)
+    )
+
+
+def _unclipped(picture: np.ndarray) -> np.ndarray:
+    """Return which values are neither black nor white, nor blurred into it; bool."""
+    return (picture >= CLIPPED[0]) & (picture <= CLIPPED[1])
+
+
+def _explained(picture: np.ndarray, by: np.ndarray, fitted: np.ndarray) -> bool:
+    """Tell whether ``by`` in another light, cut off at black and white, is ``picture``.
+
+    Args:
+        picture: float32 (SIDE, SIDE, 3), 0–255.
+        by: The same.
+        fitted: bool (SIDE, SIDE, 3), the values that gain and offset are fitted to.
+    """
+    a, b = picture[fitted], by[fitted]
+    a_spread, b_spread = float(a.std()), float(b.std())
     if min(a_spread, b_spread) < MIN_TEXTURE:
         return False
-    correlation = float((a_centred * b_centred).mean()) / (a_spread * b_spread)
+    correlation = float(((a - a.mean()) * (b - b.mean())).mean()) / (a_spread * b_spread)
     gain = correlation * a_spread / b_spread
     if correlation < MIN_CORRELATION or not GAIN[0] <= gain <= GAIN[1]:
         return False
-    return cell_difference(a_centred, gain * b_centred) <= MAX_CELL_DIFFERENCE
+    relit = np.clip(gain * (by - b.mean()) + a.mean(), 0, 255)
+    return cell_difference(picture, relit) <= MAX_CELL_DIFFERENCE
 
 
 def cell_difference(first: np.ndarray, second: np.ndarray) -> float:

@@ -204,7 +204,7 @@ def _looked_at(row: _Row, data: bytes) -> _Row:
 def _mode(readable: bytes) -> str:
     """Return how the pixels of an admitted JPEG or PNG are stored."""
     if readable.startswith(b"\xff\xd8"):
-        return _JPEG_MODES[int(tf.image.extract_jpeg_shape(readable)[2])]
+        return _JPEG_MODES[int(tf.image.extract_jpeg_shape(readable).numpy()[2])]
     mode = _PNG_MODES[readable[25]]
     if mode != "rgba" and b"tRNS" in readable[: readable.index(b"IDAT")]:
         return "rgba"  # one colour, or entries of the palette, are transparent

@@ -23,7 +23,8 @@ DECISIONS = {
 }
 LIMITS = """\
 - Wrong labels are not found, unless one picture stands under two of them.
-- Copies that were cropped, mirrored or turned escape the comparison.
+- Copies that were cropped, mirrored or turned escape the comparison, as do those so bright that
+  they are half white.
 - Who or what the pictures show, who took them and under which licence is not recorded here."""
 
 

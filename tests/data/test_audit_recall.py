@@ -27,11 +27,7 @@ def encoded(picture, quality=92):
 
 
 def draw(random):
-    """Patches of colour at five scales, the coarse ones strongest, as in photographs.
-
-    Well exposed: hardly anything is clipped, also when it is brightened by a tenth. A copy that
-    lost its highlights may escape the audit.
-    """
+    """Patches of colour at five scales, the coarse ones strongest, as in photographs."""
     pixels = np.zeros((SIDE, SIDE, 3))
     for cells in (2, 4, 8, 16, 32):
         coarse = random.normal(0, 100 / cells**0.7, (cells, cells, 3)).astype(np.float32)
@@ -44,11 +40,13 @@ def draw(random):
 
 def near(picture, turn):
     """The same picture, differently compressed, resampled or lit."""
-    if turn % 3 == 0:
+    if turn % 4 == 0:
         return encoded(picture, 50)
-    if turn % 3 == 1:
+    if turn % 4 == 1:
         return encoded(picture.resize((SIDE * 5 // 4, SIDE * 5 // 4), Image.Resampling.BICUBIC))
-    return encoded(picture.point(lambda level: level * 1.1))
+    if turn % 4 == 2:
+        return encoded(picture.point(lambda level: level * 1.1))
+    return encoded(picture.point(lambda level: level * 1.5))  # a sixth ends at white
 
 
 def plant(root):

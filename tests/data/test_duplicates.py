@@ -58,6 +58,7 @@ COPIES = {
     "half the size": lambda image: stored(image.resize((128, 128))),
     "stretched": lambda image: stored(image.resize((300, 200))),
     "brighter": lambda image: stored(ImageEnhance.Brightness(image).enhance(1.15)),
+    "bright until clipped": lambda image: stored(clipped(image)),
     "darker": lambda image: stored(ImageEnhance.Brightness(image).enhance(0.8)),
     "less contrast": lambda image: stored(ImageEnhance.Contrast(image).enhance(0.8)),
     "another format": lambda image: stored(image, "PNG"),
@@ -70,6 +71,13 @@ def marked(image):
     copy = image.copy()
     copy.paste((255, 255, 255), (220, 248, 250, 252))
     return copy
+
+
+def clipped(image):
+    """The image so bright that a tenth or more of its values end at white."""
+    bright = ImageEnhance.Brightness(image).enhance(1.4)
+    assert (np.asarray(bright) == 255).mean() > 0.1
+    return bright
 
 
 def other_object(image):
@@ -85,6 +93,9 @@ OTHERS = {
     "mirrored": lambda image: stored(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
     "negative": lambda image: stored(Image.eval(image, lambda v: 255 - v)),
     "another object": lambda image: stored(other_object(image)),
+    "another object, clipped": lambda image: stored(clipped(other_object(image))),
+    "another picture, clipped": lambda image: stored(clipped(scene(99))),
+    "all but white": lambda image: stored(ImageEnhance.Brightness(image).enhance(6)),
     "flat": lambda image: stored(Image.new("RGB", (256, 256), (120, 120, 120))),
 }
 
@@ -111,6 +122,20 @@ def test_two_flat_pictures_cannot_be_told_apart_and_stay_apart():
     flat = np.full((duplicates.SIDE, duplicates.SIDE, 3), 90, np.uint8)
     assert not duplicates.same_picture(flat, flat)
     assert duplicates.perceptual_hash(flat) == ""
+
+
+def test_a_white_ground_does_not_hide_another_object():
+    """What one picture lost to white, the other must show as nearly white."""
+    texture = np.asarray(scene(3))[:32, :64] // 2
+    first = np.full((duplicates.SIDE, duplicates.SIDE, 3), 255, np.uint8)
+    second = first.copy()
+    first[:32] = second[:32] = texture  # enough to be fitted
+    first[32:48, 32:48] = 90
+    second[48:64, 32:48] = 90
+    assert not duplicates.same_picture(first, second)
+    second[48:64, 32:48] = 255
+    second[32:48, 32:48] = 90
+    assert duplicates.same_picture(first, second)
 
 
 def test_the_cell_difference_is_that_of_the_worst_cell_but_two():
