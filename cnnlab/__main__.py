@@ -163,6 +163,10 @@ def _predict_one(predictor: "Predictor", path: Path, as_json: bool, width: int) 
     else:
         answer = prediction.to_json()
         line = f"{prediction.label}  {prediction.probability:.3f}"
+        if prediction.plausible:
+            line += f"  plausible: {', '.join(prediction.plausible)}"
+        if prediction.none_of_these:
+            line += "  perhaps none of these"
     if as_json:
         click.echo(json.dumps({"file": _utf8(str(path)), **answer}, ensure_ascii=False))
     else:

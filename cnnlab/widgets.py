@@ -41,6 +41,7 @@ _STYLE = """<style>
 .cnnlab-track { height: 0.75em; border-radius: 2px; overflow: hidden;
   background: var(--jp-layout-color2, #8884); }
 .cnnlab-fill { height: 100%; background: var(--jp-brand-color1, #0072b2); }
+.cnnlab-plausible { margin-top: 6px; overflow-wrap: anywhere; }
 .cnnlab-reason { border-left: 4px solid var(--jp-error-color1, #d55e00); padding-left: 8px; }
 </style>"""
 
@@ -51,6 +52,14 @@ class Answer(Protocol):
     @property
     def top(self) -> Any:
         """(label, probability) pairs, the most probable first."""
+
+    @property
+    def plausible(self) -> Any:
+        """The labels that it may well be, best first; empty if that is not known."""
+
+    @property
+    def none_of_these(self) -> bool | None:
+        """Whether it is likely none of the classes; None if that is not known."""
 
     @property
     def cached(self) -> bool:
@@ -81,7 +90,8 @@ def prediction_app(predictor: Predicts, explain: Explain | None = None) -> ipywi
     Returns:
         A widget. Its parts carry the classes cnnlab-upload, cnnlab-clear, cnnlab-status,
         cnnlab-results; every card is a cnnlab-result, or a cnnlab-error for a refused file, and
-        cnnlab-cache marks the line that says where an answer came from.
+        cnnlab-cache marks the line that says where an answer came from, cnnlab-plausible and
+        cnnlab-none the two that say how far to trust it.
     """
     upload = ipywidgets.FileUpload(
         accept=_ACCEPTED,
@@ -169,8 +179,23 @@ def _answered(predictor: Predicts, explain: Explain | None, name: str, image_byt
     return (
         f'<div class="cnnlab-card">{pictures}<div class="cnnlab-text">'
         f'<div class="cnnlab-name">{html.escape(name)}</div>'
-        f'<div class="cnnlab-note cnnlab-cache">{origin}</div>{rows}</div></div>'
+        f'<div class="cnnlab-note cnnlab-cache">{origin}</div>{rows}{_doubts(prediction)}'
+        "</div></div>"
     )
+
+
+def _doubts(prediction: Answer) -> str:
+    """Return what else it may be, and whether it may be nothing the network knows."""
+    lines = []
+    if prediction.plausible:
+        plausible = html.escape(" or ".join(map(str, prediction.plausible)))
+        lines.append(f'<div class="cnnlab-note cnnlab-plausible">plausible: {plausible}</div>')
+    if prediction.none_of_these:
+        lines.append(
+            '<div class="cnnlab-reason cnnlab-none" role="note">Perhaps none of these: the '
+            "network is less certain than for almost every image of the classes it knows.</div>"
+        )
+    return "".join(lines)
 
 
 def _evidence(explain: Explain, pixels: np.ndarray, name: str, label: str) -> str:

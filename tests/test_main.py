@@ -239,7 +239,9 @@ class _Predictor:
         if image_bytes.startswith(b"<"):
             raise predict.ImageRejected("unknown_format", "This is not an image.")
         top = (("cat", 0.75), ("dog", 0.25))
-        return predict.Prediction("cat", 0.75, top, False, "0" * 64, "1" * 64)
+        sure = image_bytes.startswith(b"\x89PNG")
+        doubts = ((), None) if sure else (("cat", "dog"), True)
+        return predict.Prediction("cat", 0.75, top, *doubts, False, "0" * 64, "1" * 64)
 
 
 @pytest.fixture
@@ -255,6 +257,18 @@ def test_predict_prints_aligned_lines(model, photos):
     assert result.exit_code == 0
     assert result.stdout.splitlines()[0] == f"{long}  cat  0.750"
     assert len({line.index("  cat") for line in result.stdout.splitlines()}) == 1
+
+
+def test_predict_says_how_far_to_trust_an_answer(model, photos):
+    image = photos / "cat" / "photo.bin"
+    image.write_bytes(b"another")
+    plain = _call("predict", "--model", model, image)
+    assert plain.stdout == f"{image}  cat  0.750  plausible: cat, dog  perhaps none of these\n"
+    answer = json.loads(_call("predict", "--model", model, "--json", image).stdout)
+    assert (answer["plausible"], answer["none_of_these"]) == (["cat", "dog"], True)
+    image.write_bytes((photos / "cat" / "0.png").read_bytes())
+    answer = json.loads(_call("predict", "--model", model, "--json", image).stdout)
+    assert (answer["plausible"], answer["none_of_these"]) == ([], None)
 
 
 def test_a_bad_file_is_an_error_for_that_file_only(model, photos):

@@ -39,7 +39,13 @@ class FakePredictor:
             raise ZeroDivisionError("division by zero")
         cached = image_bytes in self.seen
         self.seen.add(image_bytes)
-        return SimpleNamespace(top=(("cat & dog", 0.875), ("mouse", 0.125)), cached=cached)
+        strange = image_bytes.startswith(b"?")
+        return SimpleNamespace(
+            top=(("cat & dog", 0.875), ("mouse", 0.125)),
+            plausible=("cat & dog", "mouse") if strange else (),
+            none_of_these=True if strange else None,
+            cached=cached,
+        )
 
     def pixels(self, image_bytes: bytes) -> np.ndarray:
         return np.full((SIZE, SIZE, 3), image_bytes[0], np.uint8)
@@ -106,6 +112,15 @@ def test_the_cache_line_says_where_the_answer_came_from(app):
     again, first = _find(app, "cnnlab-result")  # newest on top
     assert re.search(r"cnnlab-cache\">computed in \d+ ms<", first.value)
     assert 'cnnlab-cache">from the cache<' in again.value
+
+
+def test_a_card_says_how_far_to_trust_the_answer(app):
+    _send(app, ("strange.jpg", b"?"), ("plain.jpg", b"A"))
+    strange, plain = _find(app, "cnnlab-result")
+    assert "plausible: cat &amp; dog or mouse<" in strange.value
+    assert "Perhaps none of these" in strange.value
+    assert "plausible" not in plain.value
+    assert "none of these" not in plain.value
 
 
 def test_the_same_file_can_be_chosen_twice(app):

@@ -1,70 +1,40 @@
 """The model folder: ``model.h5``, ``saved_model/``, ``card.md`` and the contract over them."""
 
 import hashlib
-import json
 import math
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from cnnlab.config import InputError
 from cnnlab.deploy import h5, seal
+from cnnlab.deploy.contract import CONTRACT, FORMAT, Artifact, as_json, read_contract, seal_contract
 from cnnlab.deploy.export import export
 from cnnlab.deploy.seal import ArtifactDamaged, damaged
 from cnnlab.engine import keras
+from cnnlab.evaluation.conformal import SetRule
+from cnnlab.evaluation.novelty import NoveltyRule
 from cnnlab.images import PREPROCESSING_VERSION
 
 __all__ = ["Artifact", "ArtifactDamaged", "load", "load_keras", "save", "write_card"]
 
-FORMAT = 1
-CONTRACT = "contract.json"
 CARD = "card.md"
 H5 = "model.h5"
 SAVED_MODEL = "saved_model"
-MAX_CONTRACT_BYTES = 16 * 2**20
 # These change with the card, so the H5 file, which is sealed with the weights, leaves them out.
 OUTSIDE_H5 = ("files", "bytes")
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """A model folder whose every file was found to be what the contract says.
-
-    Attributes:
-        folder: Where it is, absolute.
-        contract: The content of ``contract.json``.
-    """
-
-    folder: Path
-    contract: dict[str, Any]
-
-    @property
-    def class_names(self) -> list[str]:
-        """The labels, in the order of the probabilities."""
-        return list(self.contract["class_names"])
-
-    @property
-    def image_size(self) -> int:
-        """S, pixels a side."""
-        return int(self.contract["image_size"])
-
-    @property
-    def temperature(self) -> float:
-        """T of softmax(log p / T), which the SavedModel applies and ``model.h5`` does not."""
-        return float(self.contract["temperature"])
-
-    @property
-    def model_id(self) -> str:
-        """The model's identity, hexadecimal; see ``save``."""
-        return str(self.contract["model_id"])
-
-    @property
-    def run_id(self) -> str:
-        """The run that trained it."""
-        return str(self.contract["run_id"])
+# What an answer depends on beside the network itself.
+ANSWERS = (
+    "class_names",
+    "image_size",
+    "preprocessing_version",
+    "temperature",
+    "conformal",
+    "novelty",
+)
 
 
 def save(
@@ -75,14 +45,17 @@ def save(
     run_id: str,
     card: str,
     temperature: float = 1.0,
+    conformal: SetRule | None = None,
+    novelty: NoveltyRule | None = None,
 ) -> dict[str, Any]:
     """Write a model folder and return its contract.
 
     The folder is written beside its place and then renamed, so a reader sees the old one or the
     new one, complete; between the two renames, for an instant, none. ``model_id`` is a SHA-256
-    over the architecture's configuration, the weights' bytes in order, the class names, the image
-    size, the preprocessing version and the temperature; not over the files, since TensorFlow does
-    not write the same graph byte for byte twice: equal models have equal ids.
+    over all that an answer depends on: the architecture's configuration, the weights' bytes in
+    order, the class names, the image size, the preprocessing version, the temperature and both
+    rules; not over the files, since TensorFlow does not write the same graph byte for byte twice:
+    equal models have equal ids.
 
     Args:
         model: A trained classifier, (B, S, S, 3) in 0…255 → softmax (B, C); mixed precision is
@@ -92,6 +65,8 @@ def save(
         run_id: The name of the run that trained it.
         card: The model card, Markdown.
         temperature: T > 0 of softmax(log p / T), applied inside the SavedModel.
+        conformal: Which classes are plausible, fitted on tempered probabilities.
+        novelty: When an image shows none of the classes, likewise.
 
     Raises:
         InputError: The labels, the shapes or the temperature do not fit, the model cannot be
@@ -107,15 +82,17 @@ def save(
         "image_size": image_size,
         "preprocessing_version": PREPROCESSING_VERSION,
         "temperature": float(temperature),
+        "conformal": asdict(conformal) if conformal else None,
+        "novelty": asdict(novelty) if novelty else None,
         "run_id": run_id,
         "parameters": int(copy.count_params()),
     }
     contract["model_id"] = _model_id(copy, contract)
     with seal.replacing(folder) as new:
-        h5.write(copy, new / H5, _json(contract))
+        h5.write(copy, new / H5, as_json(contract))
         export(copy, new / SAVED_MODEL, image_size, float(temperature))
         (new / CARD).write_text(card, "utf-8")
-        return _seal(new, contract)
+        return seal_contract(new, contract)
 
 
 def load(folder: Path | str) -> Artifact:
@@ -131,13 +108,13 @@ def load(folder: Path | str) -> Artifact:
     folder = Path(folder).resolve()
     if not folder.is_dir():
         raise InputError(f"No model folder at {folder}: expected one with a {CONTRACT}.")
-    contract = _read_contract(folder)
+    contract = read_contract(folder)
     seal.check(folder, contract["files"], CONTRACT)
     # The contract cannot list its own hash. Its copy inside model.h5 is sealed, and what that
     # copy lacks is checked here: so no byte of contract.json can change unseen either.
     inner = {name: value for name, value in contract.items() if name not in OUTSIDE_H5}
     total = seal.total_bytes(folder, contract["files"])
-    if h5.read_contract(folder / H5) != _json(inner) or contract.get("bytes") != total:
+    if h5.read_contract(folder / H5) != as_json(inner) or contract.get("bytes") != total:
         raise damaged(folder, CONTRACT, f"does not agree with {H5}")
     return Artifact(folder, contract)
 
@@ -169,7 +146,7 @@ def write_card(folder: Path | str, text: str) -> dict[str, Any]:
     with seal.replacing(artifact.folder) as new:
         shutil.copytree(artifact.folder, new, dirs_exist_ok=True, symlinks=True)
         (new / CARD).write_text(text, "utf-8")
-        return _seal(new, artifact.contract)
+        return seal_contract(new, artifact.contract)
 
 
 def _checked_image_size(model: keras.Model, class_names: Sequence[str], temperature: float) -> int:
@@ -196,47 +173,12 @@ def _checked_image_size(model: keras.Model, class_names: Sequence[str], temperat
 
 def _model_id(model: keras.Model, contract: dict[str, Any]) -> str:
     """Return the SHA-256 that names a float32 model; ``save`` says what goes in."""
-    names = ("class_names", "image_size", "preprocessing_version", "temperature")
-    facts = {name: contract[name] for name in names}
-    digest = hashlib.sha256(_json(facts | {"architecture": model.get_config()}).encode())
+    facts = {name: contract[name] for name in ANSWERS}
+    digest = hashlib.sha256(as_json(facts | {"architecture": model.get_config()}).encode())
     for weight in model.get_weights():
         digest.update(f"{weight.dtype.str}{weight.shape}".encode())
         digest.update(weight.tobytes())
     return digest.hexdigest()
-
-
-def _seal(folder: Path, contract: dict[str, Any]) -> dict[str, Any]:
-    """Write the contract over all files of a new folder, and return it."""
-    files = seal.hashes(folder, CONTRACT)
-    sealed = contract | {"files": files, "bytes": seal.total_bytes(folder, files)}
-    (folder / CONTRACT).write_text(_json(sealed, indent=2) + "\n", "utf-8")
-    return sealed
-
-
-def _read_contract(folder: Path) -> dict[str, Any]:
-    """Return the contract, which must be written exactly as ``_seal`` writes it."""
-    with seal.open_regular(folder, CONTRACT) as file:
-        content = file.read(MAX_CONTRACT_BYTES)
-    try:
-        contract = json.loads(content)
-        number = contract["format"]
-        # Catches what JSON itself would let pass: another spacing, a key given twice.
-        same = (_json(contract, indent=2) + "\n").encode() == content
-    except (KeyError, TypeError, ValueError, RecursionError):
-        raise damaged(folder, CONTRACT, "was changed") from None
-    if number != FORMAT:
-        raise InputError(
-            f"The model in {folder} has format {number!r}: expected {FORMAT}. "
-            "Use the version of cnnlab that wrote it, or save the model again."
-        )
-    if not same or not isinstance(contract.get("files"), dict):
-        raise damaged(folder, CONTRACT, "was changed")
-    return contract
-
-
-def _json(value: Any, indent: int | None = None) -> str:
-    """Return JSON that is the same text for equal values."""
-    return json.dumps(value, sort_keys=True, indent=indent, allow_nan=False)
 
 
 def _refuse_foreign(folder: Path) -> None:

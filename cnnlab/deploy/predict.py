@@ -12,6 +12,7 @@ from cnnlab.config import InputError
 from cnnlab.deploy import artifact
 from cnnlab.deploy.cache import Cache, key
 from cnnlab.engine import tf
+from cnnlab.evaluation import conformal, novelty
 from cnnlab.images import ImageRejected
 
 BATCH_SIZE = 32  # images a step of predict_many: bounds its memory
@@ -27,6 +28,10 @@ class Prediction:
         probability: Its probability, 0…1, temperature applied.
         top: The most probable classes with their probabilities, best first; equal ones in
             label order.
+        plausible: The labels of the prediction set, best first: together they hold the right one
+            as often as the artifact promises. Empty if it promises nothing.
+        none_of_these: Whether the network is less certain than for nearly all images of its
+            classes; None if the artifact sets no threshold.
         cached: Whether the answer came from the cache.
         sha256: SHA-256 of the image's bytes, hexadecimal.
         model_id: Which model answered; see ``artifact.save``.
@@ -35,6 +40,8 @@ class Prediction:
     label: str
     probability: float
     top: tuple[tuple[str, float], ...]
+    plausible: tuple[str, ...]
+    none_of_these: bool | None
     cached: bool
     sha256: str
     model_id: str
@@ -45,6 +52,8 @@ class Prediction:
             "label": self.label,
             "probability": self.probability,
             "top": [{"label": label, "probability": value} for label, value in self.top],
+            "plausible": list(self.plausible),
+            "none_of_these": self.none_of_these,
             "cached": self.cached,
             "sha256": self.sha256,
             "model_id": self.model_id,
@@ -76,6 +85,7 @@ class Predictor:
     def __init__(self, folder: Path | str, *, cache_bytes: int = CACHE_BYTES) -> None:
         self.artifact = artifact.load(folder)
         self.cache = Cache(cache_bytes)
+        self._set_rule, self._novelty_rule = self.artifact.conformal, self.artifact.novelty
         self._graph = tf.saved_model.load(str(self.artifact.folder / "saved_model"))
         self._prepare = self._graph.signatures["prepare"]
         self._predict = self._graph.signatures["predict"]
@@ -187,10 +197,24 @@ class Predictor:
         """Return the answer that a row of probabilities means."""
         if isinstance(found, ImageRejected):
             return found
-        order = np.argsort(-found, kind="stable")[:top]
-        listed = tuple((self.class_names[index], float(found[index])) for index in order)
+        order = np.argsort(-found, kind="stable")
+        listed = tuple((self.class_names[index], float(found[index])) for index in order[:top])
+        plausible, none_of_these = self._doubts(found, order)
         sha256 = name.partition("-")[0]
-        return Prediction(*listed[0], listed, cached, sha256, self.model_id)
+        return Prediction(
+            *listed[0], listed, plausible, none_of_these, cached, sha256, self.model_id
+        )
+
+    def _doubts(self, found: np.ndarray, order: np.ndarray) -> tuple[tuple[str, ...], bool | None]:
+        """Return the plausible labels, best first, and whether it is likely none of them."""
+        plausible: tuple[str, ...] = ()
+        none_of_these: bool | None = None
+        if self._set_rule:
+            members = conformal.sets(found[None], self._set_rule.threshold)[0]
+            plausible = tuple(self.class_names[index] for index in order if members[index])
+        if self._novelty_rule:
+            none_of_these = bool(novelty.flagged(found[None], self._novelty_rule.threshold)[0])
+        return plausible, none_of_these
 
     def _probabilities(self, pixels: np.ndarray) -> np.ndarray:
         """Run the graph: uint8 (B, S, S, 3) → float32 (B, C)."""

@@ -12,6 +12,8 @@ from cnnlab.config import InputError
 from cnnlab.deploy import artifact
 from cnnlab.deploy.artifact import ArtifactDamaged
 from cnnlab.engine import keras, tf
+from cnnlab.evaluation.conformal import SetRule
+from cnnlab.evaluation.novelty import NoveltyRule
 
 NAMES = ["zebra", "ant", "mole"]
 PIXELS = np.random.default_rng(1).integers(0, 256, (4, 16, 16, 3), dtype=np.uint8)
@@ -43,11 +45,13 @@ def flip_byte(path, position):
 def test_the_contract_describes_the_folder(saved, model):
     contract = contract_of(saved)
     assert {name: contract[name] for name in contract if name not in ("files", "model_id")} == {
-        "format": 1,
+        "format": 2,
         "class_names": NAMES,
         "image_size": 16,
         "preprocessing_version": 1,
         "temperature": 1.0,
+        "conformal": None,
+        "novelty": None,
         "run_id": "lab",
         "parameters": model.count_params(),
         "bytes": sum((saved / name).stat().st_size for name in FILES),
@@ -63,6 +67,24 @@ def test_load_gives_the_contract_in_the_order_of_the_labels(saved):
     assert loaded.class_names == NAMES
     assert (loaded.image_size, loaded.temperature, loaded.run_id) == (16, 1.0, "lab")
     assert len(loaded.model_id) == 64
+
+
+def test_the_rules_come_back_to_the_last_bit(tmp_path, model):
+    threshold = float(np.float32(0.1))  # exact in float64, and not 0.1
+    rules = {"conformal": SetRule(0.9, threshold, 40), "novelty": NoveltyRule(0.95, 1 / 3, 41)}
+    save(model, tmp_path / "m", **rules)
+    contract = contract_of(tmp_path / "m")
+    assert contract["conformal"] == {"coverage": 0.9, "threshold": threshold, "calibrated_on": 40}
+    assert contract["novelty"] == {
+        "score": "max_softmax", "accepted": 0.95, "threshold": 1 / 3, "calibrated_on": 41,
+    }  # fmt: skip
+    loaded = artifact.load(tmp_path / "m")
+    assert {"conformal": loaded.conformal, "novelty": loaded.novelty} == rules
+
+
+def test_without_rules_there_are_none(saved):
+    loaded = artifact.load(saved)
+    assert (loaded.conformal, loaded.novelty) == (None, None)
 
 
 def test_the_h5_file_carries_labels_size_version_run_and_model(saved):
@@ -117,7 +139,7 @@ def test_a_contract_that_lacks_an_entry_is_refused(copied, name):
         artifact.load(copied)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1}', "[" * 100_000, "\xff"])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 2}', "[" * 100_000, "\xff"])
 def test_a_contract_that_is_none_is_refused(copied, text):
     (copied / "contract.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(ArtifactDamaged, match=r"contract\.json"):
@@ -125,8 +147,8 @@ def test_a_contract_that_is_none_is_refused(copied, text):
 
 
 def test_another_format_is_named(copied):
-    (copied / "contract.json").write_text('{"format": 2}')
-    with pytest.raises(InputError, match="format 2: expected 1"):
+    (copied / "contract.json").write_text('{"format": 1}')
+    with pytest.raises(InputError, match="format 1: expected 2"):
         artifact.load(copied)
 
 
@@ -196,8 +218,11 @@ def test_equal_models_have_equal_ids_and_any_difference_another(tiny, tmp_path, 
         save(changed, tmp_path / "weights")["model_id"],
         save(tiny(), tmp_path / "labels", class_names=NAMES[::-1])["model_id"],
         save(tiny(), tmp_path / "temperature", temperature=2.0)["model_id"],
+        save(tiny(), tmp_path / "conformal", conformal=SetRule(0.9, 0.25, 40))["model_id"],
+        save(tiny(), tmp_path / "threshold", conformal=SetRule(0.9, 0.26, 40))["model_id"],
+        save(tiny(), tmp_path / "novelty", novelty=NoveltyRule(0.95, 0.5, 40))["model_id"],
     ]
-    assert len({same, *others}) == 4
+    assert len({same, *others}) == 7
 
 
 def test_saving_replaces_an_earlier_model_completely(copied, tiny):

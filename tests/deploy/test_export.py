@@ -5,6 +5,7 @@ from cnnlab import images
 from cnnlab.config import InputError
 from cnnlab.deploy import artifact, export
 from cnnlab.engine import tf
+from cnnlab.evaluation import calibration
 
 PIXELS = np.random.default_rng(2).integers(0, 256, (7, 16, 16, 3), dtype=np.uint8)
 NAMES = ["zebra", "ant", "mole"]
@@ -96,6 +97,24 @@ def test_temperature_divides_the_logits(temperature):
     weights = np.exp(logits / temperature)
     found = export.tempered(tf.nn.softmax(tf.constant(logits, tf.float32)), temperature)
     assert np.allclose(found, weights / weights.sum(axis=1, keepdims=True), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.5, 1.0, 2.0, 20.0])
+def test_numpy_applies_the_same_temperature(temperature):
+    rows = np.random.default_rng(4).dirichlet(np.full(5, 0.2), 200).astype("float32")
+    rows[0] = [0, 0.5, 0.5, 0, 0]
+    found = calibration.apply(rows, temperature)
+    assert found.dtype == np.float32
+    assert np.abs(found - export.tempered(tf.constant(rows), temperature)).max() <= 1e-6
+
+
+def test_the_h5_file_with_the_temperature_is_the_saved_model(tmp_path, model):
+    artifact.save(model, tmp_path / "m", class_names=NAMES, run_id="lab", card="", temperature=0.3)
+    plain = artifact.load_keras(tmp_path / "m")(PIXELS.astype("float32"), training=False).numpy()
+    graph = tf.saved_model.load(str(tmp_path / "m" / "saved_model"))
+    found = graph.signatures["predict"](pixels=tf.constant(PIXELS))["probabilities"].numpy()
+    assert np.abs(found - calibration.apply(plain, 0.3)).max() <= 1e-6
+    assert np.abs(found - plain).max() > 0.01
 
 
 def test_temperature_keeps_zero_and_one():

@@ -12,6 +12,8 @@ from cnnlab.deploy import artifact
 from cnnlab.deploy.artifact import ArtifactDamaged
 from cnnlab.deploy.predict import BATCH_SIZE, Prediction, Predictor
 from cnnlab.engine import keras
+from cnnlab.evaluation.conformal import SetRule
+from cnnlab.evaluation.novelty import NoveltyRule
 from cnnlab.images import ImageRejected
 
 NAMES = ["zebra", "ant", "mole"]
@@ -60,17 +62,78 @@ def test_equal_probabilities_are_listed_in_label_order(tmp_path, tiny, photos):
     assert [label for label, _ in Predictor(tmp_path / "m").predict(photos[0]).top] == NAMES
 
 
+@pytest.fixture(scope="module")
+def doubting(tiny, tmp_path_factory):
+    """Return a function: both thresholds → predictor that gives 0.25, 0.5, 0.25 to any image."""
+    network = tiny()
+    network.get_layer("answer").kernel.assign(np.zeros((784, 3)))
+    network.get_layer("answer").bias.assign(np.log([0.25, 0.5, 0.25]))
+
+    def build(plausible_from, flagged_below):
+        folder = tmp_path_factory.mktemp("doubting") / "m"
+        artifact.save(
+            network, folder, class_names=NAMES, run_id="lab", card="",
+            conformal=SetRule(0.9, plausible_from, 40),
+            novelty=NoveltyRule(0.95, flagged_below, 40),
+        )  # fmt: skip
+        return Predictor(folder)
+
+    return build
+
+
+def test_an_artifact_without_rules_promises_nothing(shared, photos):
+    found = shared.predict(photos[0])
+    assert (found.plausible, found.none_of_these) == ((), None)
+
+
+@pytest.mark.parametrize(
+    ("plausible_from", "flagged_below", "plausible", "none_of_these"),
+    [
+        (0.0, 0.0, ("ant", "zebra", "mole"), False),  # best first, equal ones in label order
+        (0.2499, 0.4999, ("ant", "zebra", "mole"), False),
+        (0.2501, 0.5001, ("ant",), True),
+        (0.9, 1.0, ("ant",), True),  # the best one is plausible whatever the threshold
+    ],
+)
+def test_thresholds_decide_what_is_plausible_and_what_is_none_of_these(
+    doubting, photos, plausible_from, flagged_below, plausible, none_of_these
+):
+    predictor = doubting(plausible_from, flagged_below)
+    for cached in (False, True):
+        found = predictor.predict(photos[0], top=1)
+        assert (found.plausible, found.none_of_these) == (plausible, none_of_these)
+        assert found.cached == cached
+
+
+def test_a_probability_on_the_threshold_counts_as_reaching_it(saved, tiny, photos, tmp_path):
+    plain = Predictor(saved).predict(photos[0])
+    second = plain.top[1][1]  # a float32, exactly
+    for number, (threshold, size) in enumerate(((second, 2), (np.nextafter(second, 1.0), 1))):
+        artifact.save(
+            tiny(), tmp_path / str(number), class_names=NAMES, run_id="lab", card="",
+            conformal=SetRule(0.9, float(threshold), 40),
+            novelty=NoveltyRule(0.95, float(np.nextafter(plain.probability, number)), 40),
+        )  # fmt: skip
+        found = Predictor(tmp_path / str(number)).predict(photos[0])
+        assert found.plausible == tuple(label for label, _ in plain.top[:size])
+        assert found.none_of_these == bool(number)
+
+
 @pytest.mark.parametrize(("top", "listed"), [(1, 1), (2, 2), (3, 3), (99, 3)])
 def test_top_says_how_many_are_listed(shared, photos, top, listed):
     assert len(shared.predict(photos[0], top=top).top) == listed
 
 
 def test_to_json_is_the_answer_of_a_server():
-    prediction = Prediction("ant", 0.75, (("ant", 0.75), ("mole", 0.25)), True, "ab", "cd")
+    top = (("ant", 0.75), ("mole", 0.25))
+    prediction = Prediction("ant", 0.75, top, ("ant", "mole"), False, True, "ab", "cd")
+    assert set(prediction.to_json()) == {field.name for field in dataclasses.fields(prediction)}
     assert json.loads(json.dumps(prediction.to_json())) == {
         "label": "ant",
         "probability": 0.75,
         "top": [{"label": "ant", "probability": 0.75}, {"label": "mole", "probability": 0.25}],
+        "plausible": ["ant", "mole"],
+        "none_of_these": False,
         "cached": True,
         "sha256": "ab",
         "model_id": "cd",
