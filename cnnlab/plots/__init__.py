@@ -1,10 +1,10 @@
 """Every figure of the laboratory: arrays and tables in, a matplotlib ``Figure`` out.
 
-``style`` is the shared look; ``data``, ``images``, ``training``, ``evaluation`` and ``explain``
-hold the pictures of one subject each. Nothing here computes a result or imports another room.
+``style`` is the shared look; ``data``, ``images``, ``training``, ``evaluation``, ``uncertainty``
+and ``explain`` hold the pictures of one subject each. Nothing here computes a result or imports another room.
 """
 
-from cnnlab.plots.data import class_balance, draw_histograms, size_scatter
+from cnnlab.plots.data import class_balance, class_means, draw_histograms, size_scatter
 from cnnlab.plots.evaluation import (
     confusion_matrix,
     per_class_scores,
@@ -14,12 +14,14 @@ from cnnlab.plots.evaluation import (
 from cnnlab.plots.explain import activation_grid, cam_grid, filter_grid, heatmap_overlay
 from cnnlab.plots.images import augmentation_grid, image_grid, image_pairs
 from cnnlab.plots.training import fold_scores, training_history
+from cnnlab.plots.uncertainty import novelty_scores, set_sizes
 
 __all__ = [
     "activation_grid",
     "augmentation_grid",
     "cam_grid",
     "class_balance",
+    "class_means",
     "confusion_matrix",
     "draw_histograms",
     "filter_grid",
@@ -27,9 +29,11 @@ __all__ = [
     "heatmap_overlay",
     "image_grid",
     "image_pairs",
+    "novelty_scores",
     "per_class_scores",
     "probability_bars",
     "roc_curves",
+    "set_sizes",
     "size_scatter",
     "training_history",
 ]

@@ -1,5 +1,6 @@
-"""Pictures of a dataset: how many, how large, and what augmentation draws."""
+"""Pictures of a dataset: how many, how large, the mean of each class, what augmentation draws."""
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -9,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from cnnlab.plots.images import image_grid
 from cnnlab.plots.style import (
     FAINT,
     PALETTE,
@@ -110,6 +112,25 @@ def _size_title(frame: pd.DataFrame) -> str:
         return f"{counts.max():,} of {len(frame):,} images are {width} × {height}"
     sides = frame[["width", "height"]].to_numpy()
     return f"{len(frame):,} images with sides of {sides.min():,} to {sides.max():,} pixels"
+
+
+def class_means(images: np.ndarray, colours: np.ndarray, class_names: Sequence[str]) -> Figure:
+    """Draw the mean image of each class above a bar of the class' mean colour.
+
+    Args:
+        images: uint8 (C, S, S, 3), RGB, 0–255.
+        colours: uint8 (C, 3), RGB, 0–255.
+        class_names: C names in label order.
+    """
+    need_some("mean images", images)
+    need_equal("mean images", len(images), "colours", len(colours))
+    side = np.shape(images)[1]
+    gap, bar = max(1, side // 20), max(1, side // 6)  # pixels
+    framed = np.pad(np.asarray(images), ((0, 0), (0, gap + bar), (0, 0), (0, 0)),
+                    constant_values=255)  # fmt: skip
+    framed[:, side + gap :] = np.asarray(colours)[:, None, None]
+    rows = -(-len(images) // 6)
+    return image_grid(framed, class_names, columns=-(-len(images) // rows))
 
 
 @styled

@@ -62,6 +62,10 @@ def _examples() -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
     matrix = rng.integers(0, 1000, (10, 10))
     return {
         "class_balance": (plots.class_balance, (counts,)),
+        "class_means": (
+            plots.class_means,
+            (_images(10), sides[:, :30].reshape(10, 6)[:, :3] // 5, CLASSES),
+        ),
         "image_grid": (plots.image_grid, (_images(8), ["longsleeve → outwear 0.93"] * 8)),
         "image_pairs": (plots.image_pairs, (_images(4), _images(4), captions)),
         "size_scatter": (plots.size_scatter, (*sides, np.array(CLASSES * 6))),
@@ -78,6 +82,11 @@ def _examples() -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
         ),
         "filter_grid": (plots.filter_grid, (rng.normal(size=(3, 3, 3, 32)),)),
         "activation_grid": (plots.activation_grid, (maps, _images(1)[0])),
+        "set_sizes": (plots.set_sizes, (rng.integers(1, 11, 5000), 0.9, 0.9)),
+        "novelty_scores": (
+            plots.novelty_scores,
+            (rng.beta(9, 1, 12_345), rng.beta(2, 2, 12_345), 0.654),
+        ),
         "probability_bars": (
             plots.probability_bars,
             (CLASSES[:5], np.array([0.6, 0.2, 0.1, 0.06, 0.04]), "train/longsleeve/0123.jpg"),

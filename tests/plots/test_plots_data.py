@@ -42,6 +42,19 @@ def test_size_scatter_of_one_size_has_a_range_to_draw_in():
     assert low < 64 < high
 
 
+def test_class_means_shows_each_image_above_its_colour():
+    images = np.arange(7 * 40 * 40 * 3).reshape(7, 40, 40, 3).astype(np.uint8)
+    colours = np.array([[30 * i, 5, 200] for i in range(7)], np.uint8)
+    figure = plots.class_means(images, colours, list("abcdefg"))
+    shown = [axes for axes in figure.axes if axes.images]
+    assert [axes.get_title() for axes in shown] == list("abcdefg")
+    for axes, image, colour in zip(shown, images, colours, strict=True):
+        pixels = axes.images[0].get_array()
+        np.testing.assert_array_equal(pixels[:40], image)
+        assert (pixels[40] == 255).all()
+        assert (pixels[-3:] == colour).all()
+
+
 def test_histograms_hold_every_draw():
     draws = {"angle (degrees)": np.array([-1.0, 0.0, 0.0, 1.0]), "flipped": np.array([True] * 4)}
     angle, flipped = plots.draw_histograms(draws).axes
