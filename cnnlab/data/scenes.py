@@ -5,7 +5,7 @@ and camera come from generators of their own, so that two classes drawn from the
 differ only where their shapes lie: a network can succeed by seeing the shape and by nothing else.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,7 +81,9 @@ def _cross(variation: float) -> Outline:
     return np.concatenate([quarter @ _rotation(turn * np.pi / 2).T for turn in range(4)])
 
 
-OUTLINES: dict[str, Callable[[float], Outline]] = {
+Outlines = Mapping[str, Callable[[float], Outline]]
+
+OUTLINES: Outlines = {
     "cross": _cross,
     "disc": _disc,
     "square": _square,
@@ -199,12 +201,13 @@ def _photographed(rng: np.random.Generator, picture: Image.Image) -> Image.Image
     return Image.fromarray(np.clip(pixels, 0, 255, out=pixels).astype(np.uint8))
 
 
-def draw(label: str, rng: np.random.Generator) -> Scene:
+def draw(label: str, rng: np.random.Generator, outlines: Outlines = OUTLINES) -> Scene:
     """Draw one scene.
 
     Args:
-        label: A name in ``OUTLINES``.
+        label: A name in ``outlines``.
         rng: Decides everything but the outline.
+        outlines: Name → centred outline of about unit radius, given a variation in 0…1.
 
     Example:
         >>> draw("star", np.random.default_rng(0)).picture.size
@@ -214,7 +217,7 @@ def draw(label: str, rng: np.random.Generator) -> Scene:
     radius = place.uniform(*RADIUS)
     centre = SIDE / 2 + place.uniform(-WANDER, WANDER, 2)
     stretch = np.array([1.0, place.uniform(SQUEEZE, 1.0)])
-    outline = OUTLINES[label](place.random()) * radius * stretch
+    outline = outlines[label](place.random()) * radius * stretch
     layer = _layer(outline, place.uniform(-TURN, TURN), centre)
     picture = _ground(ground)
     left, top = (np.maximum(centre - radius, 0)).astype(int)
