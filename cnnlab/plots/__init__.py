@@ -1,7 +1,8 @@
 """Every figure of the laboratory: arrays and tables in, a matplotlib ``Figure`` out.
 
 ``style`` is the shared look; ``data``, ``images``, ``training``, ``evaluation``, ``uncertainty``
-and ``explain`` hold the pictures of one subject each. Nothing here computes a result or imports another room.
+and ``explain`` hold the pictures of one subject each. Nothing here computes a result or imports
+another room.
 """
 
 from cnnlab.plots.data import class_balance, class_means, draw_histograms, size_scatter
