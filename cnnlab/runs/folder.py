@@ -161,13 +161,25 @@ class Run:
         return sources.resolve(self.settings, progress=True)
 
     def dataset(self) -> "Dataset":
-        """Return the prepared pixels and splits, the test set sealed."""
-        from cnnlab.data import batches, manifest, splits
+        """Return the prepared pixels and splits, the test set sealed.
 
-        found = manifest.read(self.require("manifest.csv"))
+        Raises:
+            InputError: Notebook 01 has not run, or an image is not what it was then.
+        """
+        from cnnlab.data import batches, changes, manifest, splits
+
+        listed = self.require("manifest.csv")
+        found, source = manifest.read(listed), self.source()
+        changed = changes.since(found, source.root, listed.stat().st_mtime_ns)
+        if len(changed):
+            raise InputError(
+                f"The data of run {self.name!r} changed since its manifest was made: "
+                f"{changes.described(changed)}. Results of two datasets must not mix: put the "
+                f"files back, choose another run name, or remove {self.folder}."
+            )
         return batches.open_dataset(
             splits.read(self.require("splits.csv")),
-            self.source(),
+            source,
             self.settings,
             dataset_digest=manifest.digest(found),
             cache=home() / "data" / "prepared",
@@ -177,11 +189,29 @@ class Run:
     def open_test_set(self, by: str) -> "Dataset":
         """Return the dataset with the test set open; ``run.json`` records that, when and for what.
 
+        It is opened for one model: the same may be scored again, which is recorded again.
+
         Args:
             by: The notebook that opens it.
+
+        Raises:
+            InputError: It was opened for another model, so this one was trained after the
+                answer was seen.
         """
-        contract = self.load_json("model/contract.json")
+        model_id = self.load_json("model/contract.json")["model_id"]
         opened = replace(self.dataset(), test_open=True)
-        entry = {"at": provenance.now(), "by": by, "model_id": contract["model_id"]}
-        self.update(lambda state: state["test_set_opened"].append(entry))
+
+        def note(state: dict[str, Any]) -> None:
+            for earlier in state["test_set_opened"]:
+                if earlier["model_id"] != model_id:
+                    raise InputError(
+                        f"The test set of run {self.name!r} was opened at {earlier['at']} for "
+                        f"model {earlier['model_id'][:12]}; the run holds model {model_id[:12]} "
+                        "now, trained after the answer was seen: choose another run name."
+                    )
+            state["test_set_opened"].append(
+                {"at": provenance.now(), "by": by, "model_id": model_id}
+            )
+
+        self.update(note)
         return opened

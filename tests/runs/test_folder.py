@@ -144,6 +144,23 @@ def test_opening_the_test_set_is_recorded_with_the_model(run, monkeypatch):
     ] * 2
 
 
+def test_the_test_set_is_not_opened_for_a_second_model(run, monkeypatch):
+    monkeypatch.setattr(Run, "dataset", lambda self: _Sealed())
+    run.save_json("model/contract.json", {"model_id": "a" * 64})
+    run.open_test_set(by="04_kfold_evaluation")
+    at = run.state()["test_set_opened"][0]["at"]
+    run.save_json("model/contract.json", {"model_id": "b" * 64})
+    with pytest.raises(InputError) as caught:
+        run.open_test_set(by="04_kfold_evaluation")
+    assert f"opened at {at} for model {'a' * 12};" in str(caught.value)
+    assert f"holds model {'b' * 12} now" in str(caught.value)
+    assert "choose another run name" in str(caught.value)
+    assert len(run.state()["test_set_opened"]) == 1
+    run.save_json("model/contract.json", {"model_id": "a" * 64})
+    run.open_test_set(by="04_kfold_evaluation")
+    assert len(run.state()["test_set_opened"]) == 2
+
+
 def test_the_dataset_asks_for_notebook_01_first(run):
     with pytest.raises(InputError, match=r"manifest\.csv yet: run notebook 01_explore_data"):
         run.dataset()
