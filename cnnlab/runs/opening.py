@@ -37,7 +37,7 @@ def open_run(
     folder = home() / "reports" / checked_name(run or DEFAULT_RUN)
     asked = overrides.split()
     if not (folder / "run.json").exists():
-        _create(folder, _wanted(profile or "quick", data, asked))
+        create(folder, _wanted(profile or "quick", data, asked))
     opened = _existing(folder, profile, data, asked)  # another process may have been quicker
     if notebook:
         _register(opened, notebook)
@@ -71,7 +71,16 @@ def _wanted(profile: str, data: str, overrides: list[str]) -> Settings:
 
 
 def _existing(folder: Path, profile: str, data: str, overrides: list[str]) -> Run:
-    stored = from_dict(storage.read_state(folder)["settings"])
+    settings = storage.read_state(folder)["settings"]
+    stored = from_dict(settings)
+    edited = storage.edited(folder, settings)
+    if edited:
+        listed = "; ".join(f"{key} was {was!r}, is {now!r}" for key, (was, now) in edited.items())
+        raise InputError(
+            f"The settings of run {folder.name!r} were edited since it was made ({listed}): "
+            f"results of two settings must not mix. Undo that in {folder / 'run.json'}, or choose "
+            "another run name."
+        )
     wanted = _wanted(profile or stored.profile, data, overrides)
     asked = [text.partition("=")[0] for text in overrides]
     asked += [key for key, given in (("profile", profile), ("data", data)) if given]
@@ -88,8 +97,8 @@ def _existing(folder: Path, profile: str, data: str, overrides: list[str]) -> Ru
     return Run(folder, stored)
 
 
-def _create(folder: Path, settings: Settings) -> None:
-    """Write ``run.json``, unless another process just did."""
+def create(folder: Path, settings: Settings) -> None:
+    """Write ``run.json`` and ``settings.json``, unless another process just did."""
     folder.mkdir(parents=True, exist_ok=True)
     state = {
         "name": folder.name,
@@ -102,6 +111,7 @@ def _create(folder: Path, settings: Settings) -> None:
     }
     with storage.locked(folder):
         if not (folder / "run.json").exists():
+            storage.write_json(folder / storage.SETTINGS, state["settings"])
             storage.write_json(folder / "run.json", state)
 
 

@@ -14,6 +14,8 @@ import numpy as np
 from cnnlab import files
 from cnnlab.config import InputError
 
+SETTINGS = "settings.json"  # a second record of a run's settings, which nothing changes later
+
 
 def write_json(path: Path, data: Any) -> None:
     """Write JSON; NumPy values become plain ones, NaN and infinities become null."""
@@ -54,6 +56,22 @@ def read_state(folder: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{path} is damaged: remove the folder and run again.") from None
     return state
+
+
+def edited(folder: Path, settings: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Return key → (value when the run was made, value now) of settings that somebody changed.
+
+    Args:
+        folder: The run folder.
+        settings: Those of its ``run.json``.
+    """
+    try:
+        made = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        keys = {**made, **settings}
+    except (OSError, ValueError, TypeError):
+        return {}  # a run of an earlier version has no second record
+    pairs = {key: (made.get(key), settings.get(key)) for key in keys}
+    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
 
 
 @contextmanager

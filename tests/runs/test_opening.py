@@ -43,13 +43,13 @@ def test_other_settings_are_refused_and_all_are_named(home):
 
 
 def test_whoever_comes_second_is_told_of_other_settings(monkeypatch):
-    create = opening._create
+    create = opening.create
 
     def overtaken(folder, settings):
         create(folder, make_settings("smoke", ["epochs=1"]))  # the quicker process
         create(folder, settings)
 
-    monkeypatch.setattr(opening, "_create", overtaken)
+    monkeypatch.setattr(opening, "create", overtaken)
     with pytest.raises(InputError, match="epochs is 1 there, 2 asked"):
         runs.open_run("demo", profile="smoke", overrides="epochs=2")
 
@@ -112,3 +112,14 @@ def test_settings_of_another_version_are_refused():
     run.save_json("run.json", state)
     with pytest.raises(InputError, match="another version of cnnlab: momentum"):
         runs.open_run("demo")
+
+
+def test_settings_that_somebody_edited_are_named_and_refused():
+    run = runs.open_run("demo", profile="smoke")
+    state = run.state()
+    state["settings"]["seed"] = 7
+    run.save_json("run.json", state)
+    with pytest.raises(InputError, match=r"edited since it was made \(seed was 0, is 7\)"):
+        runs.open_run("demo")
+    (run.folder / "settings.json").unlink()  # a run of an earlier version has none
+    assert runs.open_run("demo").settings.seed == 7
