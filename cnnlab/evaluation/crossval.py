@@ -1,8 +1,7 @@
 """k-fold cross-validation: stratified, grouped; no row is predicted by a model that saw it."""
 
 import json
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -12,13 +11,12 @@ from sklearn.model_selection import StratifiedGroupKFold
 from cnnlab.config import InputError
 from cnnlab.evaluation import metrics
 
-# (fold 1…k, training indices, held-out indices) → probabilities of the held-out rows (M, C)
-RunFold = Callable[[int, np.ndarray, np.ndarray], np.ndarray]
+Pairs = list[tuple[np.ndarray, np.ndarray]]  # (training, held-out) row indices of each fold
+# the pairs → for each in order: probabilities of its held-out rows (M, C), and seconds
+RunFolds = Callable[[Pairs], Iterable[tuple[np.ndarray, float]]]
 
 
-def folds(
-    labels: np.ndarray, groups: np.ndarray, k: int, seed: int
-) -> list[tuple[np.ndarray, np.ndarray]]:
+def folds(labels: np.ndarray, groups: np.ndarray, k: int, seed: int) -> Pairs:
     """Return k pairs of (training, held-out) row indices.
 
     Every row is held out exactly once; rows of one group (copies of one image) stay on one
@@ -62,7 +60,7 @@ def cross_validate(
     groups: np.ndarray,
     k: int,
     seed: int,
-    run_fold: RunFold,
+    run_folds: RunFolds,
     num_classes: int,
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """Train and predict k times, and pool the held-out predictions.
@@ -72,24 +70,24 @@ def cross_validate(
         groups: (N,); rows of one group stay on one side.
         k: Number of folds, at least 2.
         seed: Decides the folds.
-        run_fold: Called with (fold, training indices, held-out indices), the fold counted from
-            1; trains on the first and returns probabilities (M, C) of the second, in order.
+        run_folds: Called once with all pairs of (training, held-out) row indices, so that it may
+            train several at a time; gives for each, in order, the probabilities (M, C) of the
+            held-out rows and the seconds it took.
         num_classes: C.
 
     Returns:
-        A table with a row per fold (fold, n, accuracy, macro_f1, seconds), and the pooled
-        out-of-fold probabilities, float32 (N, C), row i for row i of ``labels``.
+        A table with a row per fold (fold, n_train, n_test, accuracy, macro_f1, seconds), and the
+        pooled out-of-fold probabilities, float32 (N, C), row i for row i of ``labels``.
 
     Raises:
-        InputError: No such folds can be made, or ``run_fold`` returned another shape.
+        InputError: No such folds can be made, or ``run_folds`` gave another shape.
     """
     labels = np.asarray(labels)
     pooled = np.zeros((len(labels), num_classes), np.float32)
+    pairs = folds(labels, groups, k, seed)
     rows = []
-    for fold, (training, held_out) in enumerate(folds(labels, groups, k, seed), start=1):
-        start = time.perf_counter()
-        probabilities = np.asarray(run_fold(fold, training, held_out))
-        seconds = time.perf_counter() - start
+    for fold, (pair, result) in enumerate(zip(pairs, run_folds(pairs), strict=True), start=1):
+        (training, held_out), (probabilities, seconds) = pair, result
         if probabilities.shape != (len(held_out), num_classes):
             raise InputError(
                 f"Fold {fold} gave probabilities {probabilities.shape}: "
@@ -99,7 +97,8 @@ def cross_validate(
         rows.append(
             {
                 "fold": fold,
-                "n": len(held_out),
+                "n_train": len(training),
+                "n_test": len(held_out),
                 "accuracy": metrics.accuracy(labels[held_out], probabilities),
                 "macro_f1": metrics.macro_f1(labels[held_out], probabilities),
                 "seconds": seconds,

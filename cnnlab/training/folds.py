@@ -1,46 +1,196 @@
-"""Training fold by fold: each fold has its own child seed and predicts what it held out."""
+"""Training fold by fold: each has its own child seed, and predicts what it held out.
 
-from collections.abc import Callable
+A finished fold is kept in a file, so that a killed run trains only what is missing. With several
+jobs each fold is trained in a process of its own, which maps the same pixels.
+"""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from cnnlab.config import InputError, Settings, child_seed
 from cnnlab.data.batches import Dataset, evaluation_batches
+from cnnlab.training import kept
 from cnnlab.training.fit import predict
-from cnnlab.training.protocol import Report, new_model, train
+from cnnlab.training.processes import side_by_side
+from cnnlab.training.protocol import new_model, train
+
+Pair = tuple[np.ndarray, np.ndarray]  # (training, held-out), positions in the pool
+
+
+class FoldFailed(RuntimeError):  # noqa: N818 - it says what happened
+    """A fold could not be trained: the message says which and why."""
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What every fold needs. ``content`` names the pool's images, see ``kept.content``."""
+
+    dataset: Dataset
+    pool: np.ndarray
+    settings: Settings
+    folder: Path | None
+    content: str
+
+    def train(self, fold: int, training: np.ndarray, held_out: np.ndarray) -> kept.Result:
+        """Train one fold; its result takes the place of its checkpoints."""
+        started = time.perf_counter()
+        seed = child_seed(self.settings.seed, f"fold/{fold}")
+        data, settings = self.dataset, self.settings
+        learned, judging = hold_out(data, self.pool[training], settings.validation_fraction, seed)
+        model = new_model(data, settings, seed=seed)
+        checkpoints = self.folder / f"fold-{fold}" if self.folder else None
+        fitted = train(
+            model, data, learned, judging, settings,
+            seed=seed, epochs=settings.fold_epochs, folder=checkpoints,
+        )  # fmt: skip
+        batches = evaluation_batches(data, self.pool[held_out], batch_size=settings.batch_size)
+        probabilities = predict(model, batches)
+        result = kept.Result(probabilities, time.perf_counter() - started, len(fitted.history))
+        if checkpoints:
+            fingerprint = self._fingerprint(training, held_out)
+            kept.save(checkpoints.with_suffix(".npz"), result, fingerprint)
+            shutil.rmtree(checkpoints, ignore_errors=True)
+        return result
+
+    def earlier(self, fold: int, training: np.ndarray, held_out: np.ndarray) -> kept.Result | None:
+        """Return what an earlier process kept of this very fold; None if that is nothing."""
+        if self.folder is None:
+            return None
+        return kept.load(self.folder / f"fold-{fold}.npz", self._fingerprint(training, held_out))
+
+    def _fingerprint(self, training: np.ndarray, held_out: np.ndarray) -> str:
+        return kept.fingerprint(self.settings, self.content, self.pool, training, held_out)
 
 
 def fold_runner(
-    dataset: Dataset, pool: np.ndarray, settings: Settings, *, report: Report | None = None
-) -> Callable[[int, np.ndarray, np.ndarray], np.ndarray]:
-    """Return the function that trains one fold and predicts its held-out images.
+    dataset: Dataset,
+    pool: np.ndarray,
+    settings: Settings,
+    *,
+    folder: Path | None = None,
+    jobs: int = 1,
+) -> Callable[[list[Pair]], list[tuple[np.ndarray, float]]]:
+    """Return the function that trains all folds and predicts their held-out images.
 
     Each fold has its own child seed, for its initial weights as for all else. Early stopping is
-    judged on a slice of the fold's *training* images, so the held-out ones decide nothing.
+    judged on a slice of the fold's *training* images, so the held-out ones decide nothing. The
+    function prints a line for each fold that is done. How many are trained at a time changes no
+    bit of what they give, on one machine.
 
     Args:
         dataset: Prepared pixels and labels.
         pool: int64 (N,), the images that are cross-validated; folds index into it.
         settings: Protocol; at most ``fold_epochs`` epochs a fold.
-        report: Called after each epoch of each fold.
+        folder: Keeps finished folds as ``fold-<n>.npz`` and the checkpoints of unfinished ones in
+            ``fold-<n>/``: called again after a kill, the function trains what is missing. See
+            ``forget_folds``. None keeps nothing.
+        jobs: Folds trained at a time. More than one are processes of their own, each with a
+            TensorFlow of its own in memory; the pixels must be mapped from a file then.
 
     Returns:
-        (fold, training (N,), held_out (M,)) → probabilities float32 (M, C).
+        [(training (N,), held_out (M,)), …] → [(probabilities float32 (M, C), seconds), …]. It
+        raises ``FoldFailed`` after what runs beside the failed fold is done, and kept.
+
+    Raises:
+        InputError: ``jobs`` is below 1, or the pixels are not mapped and it is above.
+
+    Example:
+        >>> run_folds = fold_runner(dataset, pool, settings, folder=Path("folds"), jobs=2)
+        >>> table, pooled = cross_validate(labels, groups, 5, seed, run_folds, num_classes=3)
+        >>> forget_folds(Path("folds"))  # once the results are written
     """
+    if jobs < 1:
+        raise InputError(f"jobs={jobs} is out of range: expected 1 or more folds at a time.")
+    if jobs > 1:
+        _mapped_file(dataset)
 
-    def run_fold(fold: int, training: np.ndarray, held_out: np.ndarray) -> np.ndarray:
-        seed = child_seed(settings.seed, f"fold/{fold}")
-        learned, judging = hold_out(dataset, pool[training], settings.validation_fraction, seed)
-        model = new_model(dataset, settings, seed=seed)
-        train(
-            model, dataset, learned, judging, settings,
-            seed=seed, epochs=settings.fold_epochs, report=report,
-        )  # fmt: skip
-        batches = evaluation_batches(dataset, pool[held_out], batch_size=settings.batch_size)
-        return predict(model, batches)
+    def run_folds(pairs: list[Pair]) -> list[tuple[np.ndarray, float]]:
+        content = kept.content(dataset, pool) if folder else ""
+        work = _Work(dataset, pool, settings, folder, content)
+        found = {fold: work.earlier(fold, *pair) for fold, pair in enumerate(pairs, start=1)}
+        results = {fold: result for fold, result in found.items() if result}
+        for fold, result in results.items():
+            _print_done(fold, len(pairs), result, f"  trained earlier, from fold-{fold}.npz")
+        missing = {fold: pairs[fold - 1] for fold in found if fold not in results}
+        workers, failure = min(jobs, len(missing)), None
+        for fold, outcome in _outcomes(work, missing, workers):
+            try:
+                results[fold] = outcome()
+            except Exception as error:
+                failure = failure or _failed(fold, error)
+                if workers == 1:
+                    break
+                print(f"fold {fold}/{len(pairs)}  failed", flush=True)  # others may run for long
+            else:
+                _print_done(fold, len(pairs), results[fold])
+        if failure:
+            raise failure
+        return [(results[fold].probabilities, results[fold].seconds) for fold in sorted(results)]
 
-    return run_fold
+    return run_folds
+
+
+def forget_folds(folder: Path) -> None:
+    """Remove what ``fold_runner`` kept, so that the next cross-validation trains anew."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _print_done(fold: int, k: int, result: kept.Result, note: str = "") -> None:
+    epochs = f"{result.epochs} epoch{'s' if result.epochs != 1 else ''}"
+    print(f"fold {fold}/{k}  {epochs}  {result.seconds:.0f} s{note}", flush=True)
+
+
+def _train_mapped(work: _Work, file: Path, fold: int, pair: Pair) -> kept.Result:
+    """Train a fold in another process, which maps the pixels itself."""
+    pixels = np.load(file, mmap_mode="r", allow_pickle=False)
+    return replace(work, dataset=replace(work.dataset, pixels=pixels)).train(fold, *pair)
+
+
+def _outcomes(
+    work: _Work, missing: dict[int, Pair], workers: int
+) -> Iterator[tuple[int, Callable[[], kept.Result]]]:
+    """Give each fold that was trained, and what returns its result or raises its error."""
+    if workers > 1:
+        bare = replace(work, dataset=replace(work.dataset, pixels=np.empty(0, np.uint8)))
+        file = _mapped_file(work.dataset)
+        calls = {fold: (bare, file, fold, pair) for fold, pair in missing.items()}
+        for fold, future in side_by_side(_train_mapped, calls, workers):
+            yield fold, future.result
+    else:
+        for fold, pair in missing.items():
+            yield fold, partial(work.train, fold, *pair)
+
+
+def _failed(fold: int, error: Exception) -> FoldFailed:
+    """Return the exception that names the fold."""
+    reason = f"{type(error).__name__}: {error}"
+    if isinstance(error, BrokenProcessPool):
+        reason = (
+            "its process died, or one beside it, which most often means that the memory was full: "
+            "try fewer jobs"
+        )
+    failed = FoldFailed(f"Fold {fold} failed ({reason.rstrip('.')}).")
+    failed.__cause__ = error
+    return failed
+
+
+def _mapped_file(dataset: Dataset) -> Path:
+    """Return the ``.npy`` file that a dataset's pixels are mapped from, all of them in order."""
+    name = getattr(dataset.pixels, "filename", None)
+    if name and np.load(name, mmap_mode="r").shape == dataset.pixels.shape:
+        return Path(name)
+    raise InputError(
+        "Folds side by side need pixels that are mapped from a file: use those of open_dataset, "
+        "or jobs=1."
+    )
 
 
 def hold_out(

@@ -51,22 +51,20 @@ def test_folds_that_cannot_be_made_are_refused(labels, groups, k):
 
 
 def test_pooled_predictions_stand_at_their_rows():
-    called = []
+    def run_folds(pairs):
+        for fold, (_, held_out) in enumerate(pairs, start=1):
+            shift = 1 if fold == 2 else 0  # every answer of the second is wrong
+            yield np.eye(3)[(LABELS[held_out] + shift) % 3], fold / 2
 
-    def run_fold(fold, training, held_out):
-        called.append(fold)
-        assert not set(training) & set(held_out)
-        wrong = np.eye(3)[(LABELS[held_out] + 1) % 3]
-        return wrong if fold == 2 else np.eye(3)[LABELS[held_out]]
-
-    table, pooled = crossval.cross_validate(LABELS, GROUPS, 5, 0, run_fold, 3)
-    assert called == [1, 2, 3, 4, 5]
+    table, pooled = crossval.cross_validate(LABELS, GROUPS, 5, 0, run_folds, 3)
     assert pooled.shape == (60, 3)
     assert pooled.dtype == np.float32
-    assert list(table.columns) == ["fold", "n", "accuracy", "macro_f1", "seconds"]
+    assert table["fold"].tolist() == [1, 2, 3, 4, 5]
+    assert table["n_train"].tolist() == [48] * 5
+    assert table["n_test"].tolist() == [12] * 5
     assert table["accuracy"].tolist() == [1, 0, 1, 1, 1]
     assert table["macro_f1"].tolist() == [1, 0, 1, 1, 1]
-    assert (table["seconds"] >= 0).all()
+    assert table["seconds"].tolist() == [0.5, 1, 1.5, 2, 2.5]
     second = crossval.folds(LABELS, GROUPS, 5, 0)[1][1]
     hits = pooled.argmax(axis=1) == LABELS
     assert np.flatnonzero(~hits).tolist() == second.tolist()
@@ -75,14 +73,20 @@ def test_pooled_predictions_stand_at_their_rows():
 
 def test_probabilities_of_another_shape_are_refused():
     with pytest.raises(InputError, match=r"Fold 1 gave probabilities \(3, 3\)"):
-        crossval.cross_validate(LABELS, GROUPS, 5, 0, lambda *_: np.ones((3, 3)), 3)
+        crossval.cross_validate(LABELS, GROUPS, 5, 0, lambda _: [(np.ones((3, 3)), 0)] * 5, 3)
+
+
+def test_a_fold_without_an_answer_is_no_zero():
+    answers = [(np.eye(3)[[0] * 12], 0.0)] * 4
+    with pytest.raises(ValueError, match="shorter"):
+        crossval.cross_validate(LABELS, GROUPS, 5, 0, lambda _: answers, 3)
 
 
 def test_summary_of_two_folds_by_hand():
     table = pd.DataFrame(
         {
             "fold": [1, 2],
-            "n": [5, 5],
+            "n_test": [5, 5],
             "accuracy": [0.8, 0.6],
             "macro_f1": [0.5, 0.5],
             "seconds": 1.0,

@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from cnnlab.config import InputError, make_settings
 from cnnlab.data.batches import Dataset
-from cnnlab.training import folds
+from cnnlab.training import Fit, folds
 
 SETTINGS = make_settings("smoke", ["image_size=16", "fold_epochs=1", "epochs=1", "batch_size=8"])
 
@@ -45,6 +47,38 @@ def test_hold_out_refuses_a_class_of_one_picture():
         folds.hold_out(dataset, np.arange(6), fraction=0.2, seed=0)
 
 
+@pytest.fixture
+def mapped(tmp_path):
+    """The hand-made pictures, mapped from a file as those of a run are."""
+    dataset = hand_made()
+    np.save(tmp_path / "pixels.npy", dataset.pixels)
+    pixels = np.load(tmp_path / "pixels.npy", mmap_mode="r")
+    return replace(dataset, pixels=pixels)
+
+
+def pairs_of(count: int, k: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """k folds of every k-th position."""
+    positions = np.arange(count)
+    return [(positions[positions % k != fold], positions[fold::k]) for fold in range(k)]
+
+
+class Trained:
+    """Stands for ``train``: notes what it was called for, and fails where it is told to."""
+
+    def __init__(self, monkeypatch, failing=()):
+        self.folders, self.failing = [], failing
+        monkeypatch.setattr(folds, "train", self)
+
+    def __call__(self, model, dataset, train, validation, settings, *, folder, **_):
+        self.folders.append(folder and folder.name)
+        if len(self.folders) in self.failing:
+            raise ValueError("no luck.")
+        if folder:
+            folder.mkdir(parents=True)
+            (folder / "checkpoint").touch()
+        return Fit(pd.DataFrame({"epoch": [1]}), 1, False, 0.1)
+
+
 @pytest.mark.slow
 def test_held_out_images_decide_nothing(monkeypatch):
     """The fold's network sees its training rows only, and each once."""
@@ -61,9 +95,82 @@ def test_held_out_images_decide_nothing(monkeypatch):
     pool = np.arange(len(dataset.table))[::-1].copy()  # positions in the pool are not row numbers
     training, held_out = pool[:20], pool[20:]
     positions = np.arange(len(pool))
-    run_fold = folds.fold_runner(dataset, pool, SETTINGS)
-    probabilities = run_fold(1, positions[:20], positions[20:])
+    run_folds = folds.fold_runner(dataset, pool, SETTINGS)
+    [(probabilities, seconds)] = run_folds([(positions[:20], positions[20:])])
     assert sorted(seen) == sorted(training)
     assert not set(seen) & set(held_out)
     assert probabilities.shape == (4, 2)
+    assert seconds > 0
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_folds_side_by_side_give_the_same_bits_as_in_turn(mapped, tmp_path, capfd):
+    pool, pairs = np.arange(24), pairs_of(24, 3)
+    alone = folds.fold_runner(mapped, pool, SETTINGS)(pairs)
+    capfd.readouterr()
+    together = folds.fold_runner(mapped, pool, SETTINGS, folder=tmp_path / "f", jobs=2)(pairs)
+    for (first, _), (second, _) in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(alone[0][0], alone[1][0])
+    captured = capfd.readouterr()
+    assert sorted(line[:8] for line in captured.out.splitlines()) == [
+        "fold 1/3", "fold 2/3", "fold 3/3",
+    ]  # fmt: skip
+    assert captured.err == ""
+
+
+def test_what_is_kept_is_not_trained_again_until_it_is_forgotten(
+    mapped, tmp_path, monkeypatch, capsys
+):
+    pool, pairs, folder = np.arange(24), pairs_of(24, 3), tmp_path / "training" / "folds"
+    trained = Trained(monkeypatch, failing={3})
+    run_folds = folds.fold_runner(mapped, pool, SETTINGS, folder=folder)
+    with pytest.raises(folds.FoldFailed, match=r"^Fold 3 failed \(ValueError: no luck\)\.$"):
+        run_folds(pairs)
+    assert trained.folders == ["fold-1", "fold-2", "fold-3"]
+    assert sorted(path.name for path in folder.iterdir()) == ["fold-1.npz", "fold-2.npz"]
+    assert "earlier" not in capsys.readouterr().out
+    results = run_folds(pairs)
+    assert trained.folders[3:] == ["fold-3"]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("trained earlier, from fold-1.npz")
+    assert ["earlier" in line for line in lines] == [True, True, False]
+    again = run_folds(pairs)
+    assert len(trained.folders) == 4
+    for (first, seconds), (second, same) in zip(results, again, strict=True):
+        np.testing.assert_array_equal(first, second)
+        assert seconds == same
+    folds.forget_folds(folder)
+    folds.forget_folds(folder)  # nothing is there any more, and that is fine
+    run_folds(pairs)
+    assert trained.folders[4:] == ["fold-1", "fold-2", "fold-3"]
+
+
+def test_without_a_folder_nothing_is_kept(mapped, monkeypatch):
+    trained = Trained(monkeypatch)
+    run_folds = folds.fold_runner(mapped, np.arange(24), SETTINGS)
+    for _ in range(2):
+        run_folds(pairs_of(24, 2))
+    assert trained.folders == [None] * 4
+
+
+def test_jobs_below_one_and_pixels_in_memory_are_refused(mapped):
+    with pytest.raises(InputError, match=r"jobs=0 .* expected 1 or more"):
+        folds.fold_runner(mapped, np.arange(24), SETTINGS, jobs=0)
+    for pixels in (np.array(mapped.pixels), mapped.pixels[:12]):
+        odd = replace(mapped, pixels=pixels)
+        with pytest.raises(InputError, match="mapped from a file"):
+            folds.fold_runner(odd, np.arange(12), SETTINGS, jobs=2)
+
+
+@pytest.mark.slow
+def test_a_fold_that_fails_beside_others_is_named_and_they_are_kept(mapped, tmp_path, capsys):
+    pairs = pairs_of(24, 3)
+    dark = np.arange(12, 24)
+    pairs[1] = (dark[:1], dark[1:])  # one picture cannot be divided
+    with pytest.raises(folds.FoldFailed, match=r"^Fold 2 failed \(InputError: The smallest class"):
+        folds.fold_runner(mapped, np.arange(24), SETTINGS, folder=tmp_path / "f", jobs=2)(pairs)
+    assert "fold 2/3  failed" in capsys.readouterr().out
+    assert (tmp_path / "f" / "fold-1.npz").is_file()
+    assert not (tmp_path / "f" / "fold-2.npz").exists()

@@ -1,0 +1,71 @@
+"""The result of a finished fold, kept in a file until all folds are done."""
+
+import hashlib
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import sklearn
+
+from cnnlab import __version__, files
+from cnnlab.config import Settings, to_dict
+from cnnlab.data.batches import Dataset
+from cnnlab.engine import keras, tf
+
+CHUNK = 256  # images hashed at a time
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one fold gave: probabilities float32 (M, C) of what it held out, and its cost."""
+
+    probabilities: np.ndarray
+    seconds: float
+    epochs: int
+
+
+def save(path: Path, result: Result, fingerprint: str) -> None:
+    """Write a result; a crash leaves the old file or the new, no other. Its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with files.replacing(path) as temporary:
+        np.savez(temporary, fingerprint=fingerprint, **vars(result))
+
+
+def load(path: Path, fingerprint: str) -> Result | None:
+    """Return what ``save`` wrote with this fingerprint; None if that is nothing, or damaged."""
+    try:
+        # Opened here, because NumPy leaves a file open that is no archive.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as found:
+            if str(found["fingerprint"]) != fingerprint:
+                return None
+            return Result(found["probabilities"], float(found["seconds"]), int(found["epochs"]))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def fingerprint(settings: Settings, content: str, *indices: np.ndarray) -> str:
+    """Return the SHA-256 of everything that decides a fold's probabilities.
+
+    Args:
+        settings: The protocol and the root seed.
+        content: From ``content``.
+        indices: int64 (n,) each: the pool, the fold's training and held-out positions.
+    """
+    versions = [__version__, *(each.__version__ for each in (tf, keras, np, sklearn))]
+    facts = {"settings": to_dict(settings), "content": content, "versions": versions}
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for each in indices:
+        digest.update(f"|{len(each)}|".encode() + np.asarray(each, np.int64).tobytes())
+    return digest.hexdigest()
+
+
+def content(dataset: Dataset, pool: np.ndarray) -> str:
+    """Return the SHA-256 of the pixels, labels and groups of the images in ``pool``."""
+    digest = hashlib.sha256()
+    for start in range(0, len(pool), CHUNK):
+        digest.update(dataset.pixels[pool[start : start + CHUNK]].tobytes())
+    known = [dataset.class_names, dataset.table.iloc[pool][["label", "group"]].values.tolist()]
+    digest.update(json.dumps(known).encode())
+    return digest.hexdigest()

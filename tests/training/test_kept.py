@@ -1,0 +1,83 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cnnlab.config import make_settings
+from cnnlab.data.batches import Dataset
+from cnnlab.training import kept
+
+RESULT = kept.Result(np.array([[0.25, 0.75]], np.float32), 1.5, 7)
+SETTINGS = make_settings("smoke")
+POOL, TRAINING, HELD_OUT = np.arange(4), np.array([0, 1]), np.array([2, 3])
+
+
+def _dataset():
+    table = pd.DataFrame({"label": list("abab"), "group": list("wxyz")})
+    return Dataset(np.arange(4 * 48, dtype=np.uint8).reshape(4, 4, 4, 3), table, ["a", "b"])
+
+
+def test_a_result_reads_back_under_its_fingerprint_only(tmp_path):
+    path = tmp_path / "folds" / "fold-1.npz"
+    kept.save(path, RESULT, "abc")
+    found = kept.load(path, "abc")
+    np.testing.assert_array_equal(found.probabilities, RESULT.probabilities)
+    assert found.probabilities.dtype == np.float32
+    assert (found.seconds, found.epochs) == (1.5, 7)
+    assert kept.load(path, "abd") is None
+    assert [entry.name for entry in path.parent.iterdir()] == ["fold-1.npz"]
+
+
+def test_what_is_absent_cut_or_changed_is_nothing(tmp_path):
+    path = tmp_path / "fold-1.npz"
+    assert kept.load(path, "abc") is None
+    kept.save(path, RESULT, "abc")
+    whole = path.read_bytes()
+    for length in (0, 10, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        assert kept.load(path, "abc") is None
+    flipped = bytearray(whole)
+    flipped[whole.index(RESULT.probabilities.tobytes())] ^= 1
+    path.write_bytes(flipped)
+    assert kept.load(path, "abc") is None
+
+
+def test_nothing_is_unpickled(tmp_path):
+    path = tmp_path / "fold-1.npz"
+    odd = np.array([{"a": 1}], dtype=object)
+    np.savez(path, fingerprint="abc", probabilities=odd, seconds=1.0, epochs=1)
+    assert kept.load(path, "abc") is None
+
+
+def test_everything_that_decides_a_fold_is_in_its_fingerprint():
+    def of(settings=SETTINGS, content="c", pool=POOL, training=TRAINING, held_out=HELD_OUT):
+        return kept.fingerprint(settings, content, pool, training, held_out)
+
+    others = [
+        of(settings=replace(SETTINGS, seed=1)),
+        of(content="d"),
+        of(pool=POOL[::-1]),
+        of(training=HELD_OUT, held_out=TRAINING),
+        of(training=np.array([0, 1, 2]), held_out=np.array([3])),
+    ]
+    assert of() == of(training=TRAINING.astype(np.int32))
+    assert len({of(), *others}) == 6
+
+
+def test_a_new_version_is_another_fingerprint(monkeypatch):
+    before = kept.fingerprint(SETTINGS, "c", POOL)
+    monkeypatch.setattr(kept.np, "__version__", "0.0")
+    assert kept.fingerprint(SETTINGS, "c", POOL) != before
+
+
+@pytest.mark.parametrize("change", ["pixel", "label", "group"])
+def test_the_content_is_the_pools_pixels_labels_and_groups(change):
+    dataset, other = _dataset(), _dataset()
+    rows = np.array([1, 2])
+    if change == "pixel":
+        other.pixels[2, 3, 3, 2] ^= 1
+    else:
+        other.table.loc[2, change] = "b"
+    assert kept.content(other, rows) != kept.content(dataset, rows)
+    assert kept.content(other, rows[:1]) == kept.content(dataset, rows[:1])
