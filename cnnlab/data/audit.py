@@ -41,8 +41,9 @@ def groups(manifest: pd.DataFrame, source: Source, *, progress: bool = False) ->
         progress: Show a bar on standard output.
 
     Returns:
-        str Series "group", index = path of the accepted rows. A group is named by the smallest
-        SHA-256 of its members, so it keeps its name when other images are added.
+        str Series "group", index = path of the accepted rows. A group is named by the SHA-256 of
+        its largest member (pixels, then bytes, then the smallest hash). Other images and exact
+        copies never change that, and nor do near copies that are smaller, as most are.
 
     Raises:
         InputError: An image cannot be read any more.
@@ -55,9 +56,12 @@ def groups(manifest: pd.DataFrame, source: Source, *, progress: bool = False) ->
         return prepared.read_image(source.root, paths[i], duplicates.SIDE)
 
     clusters = duplicates.clusters(distinct["phash"].tolist(), load, progress=progress)
-    contents = pd.Series(distinct["sha256"].to_numpy())
-    names = contents.groupby(clusters).transform("min").str[:16]
-    by_content = dict(zip(contents, names, strict=True))
+    area = distinct["width"] * distinct["height"]
+    largest = distinct.assign(cluster=clusters, area=area).sort_values(
+        ["area", "bytes", "sha256"], ascending=[False, False, True]
+    )
+    names = largest.groupby("cluster")["sha256"].transform("first").str[:16]
+    by_content = dict(zip(largest["sha256"], names, strict=True))
     group = accepted["sha256"].map(by_content).astype("str")
     return pd.Series(group.to_numpy(), index=accepted["path"].to_numpy(), name="group", dtype="str")
 

@@ -13,11 +13,11 @@ DECISIONS = {
     "skipped": "Left out: never meant to be an image of a class.",
     "exact_leak": "The copy outside the test set is excluded: a test on seen images measures "
     "memory. Between training and validation, validation keeps it.",
-    "near_leak": "As an exact leak: another compression or size is still the same picture.",
+    "near_leak": "Excluded like an exact leak: another compression or size is still the same picture.",
     "label_conflict": "Inside one split no copy is used: nobody here can say which label is right.",
     "exact_duplicate": "The first copy is used, so that no picture counts twice. The test folder "
     "is left as it is.",
-    "near_duplicate": "As an exact duplicate.",
+    "near_duplicate": "The first copy is used, as of exact duplicates.",
     "unusual": "Used: the decoder makes upright RGB of each of them.",
     "outlier": "Used, and worth a look: unlike the others is not yet wrong.",
 }
@@ -102,7 +102,7 @@ def _found(findings: pd.DataFrame, reasons: dict[str, dict[str, int]]) -> str:
 def _split(run: Run, files: pd.DataFrame, table: pd.DataFrame) -> str:
     settings = run.settings
     drawn = [
-        f"{part} is {fraction:.0%} of every class, drawn with seed {settings.seed}"
+        f"{part} is about {fraction:.0%} of every class, drawn with seed {settings.seed}"
         for part, fraction in (
             ("test", settings.test_fraction),
             ("validation", settings.validation_fraction),
