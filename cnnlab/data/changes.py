@@ -1,20 +1,27 @@
-"""What changed in a folder of images between two manifests."""
+"""What changed in a folder of images: between two manifests, or since one was made."""
 
+import hashlib
+import os
+import stat
 from collections import defaultdict, deque
+from pathlib import Path
 
 import pandas as pd
 
+from cnnlab import images
 from cnnlab.data import manifest
 
 CHANGES = ("added", "removed", "changed", "moved")
 COLUMNS = ["change", "path", "other"]
+_CLOCK_STEP = 2_000_000_000  # nanoseconds: the coarsest clock of a file system in use (FAT)
 
 
 def difference(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     """Return which files were added, removed, changed or moved; no rows where nothing was.
 
-    A file is *changed* if its content or its verdict differs under the same path. It is *moved*
-    if its content went from a path that is gone to one that is new; each pair counts once.
+    As in ``manifest.digest``, files that were skipped do not count. A file is *changed* if its
+    content or its verdict differs under the same path. It is *moved* if its content went from a
+    path that is gone to one that is new; each pair counts once.
 
     Args:
         old: From ``manifest.build`` or ``manifest.read``.
@@ -51,6 +58,50 @@ def difference(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS, dtype="str")
 
 
+def since(files: pd.DataFrame, root: Path, made: int) -> pd.DataFrame:
+    """Return which accepted images were removed or changed since the manifest was made.
+
+    Every file is looked at, few are read: one of another size is changed, and one of the same
+    size is read and compared by its SHA-256 if the file system says that it was written, renamed
+    or put there since. New files are not looked for.
+
+    Args:
+        files: From ``manifest.build`` or ``manifest.read``.
+        root: The source's root.
+        made: When the manifest was written, nanoseconds since the epoch (``st_mtime_ns``).
+
+    Returns:
+        A table as from ``difference``.
+
+    Example:
+        >>> since(files, root, path.stat().st_mtime_ns).empty  # doctest: +SKIP
+        True
+    """
+    accepted = files.loc[files["status"] == "accepted", ["path", "bytes", "sha256"]]
+    changes = [
+        (_change(root / path, int(size), str(content), made - _CLOCK_STEP), path, "")
+        for path, size, content in accepted.itertuples(index=False, name=None)
+    ]
+    rows = sorted((row for row in changes if row[0]), key=lambda row: CHANGES.index(row[0]))
+    return pd.DataFrame(rows, columns=COLUMNS, dtype="str")
+
+
+def _change(path: Path, size: int, content: str, made: int) -> str:
+    """Return what happened to a file that had this size and SHA-256: removed, changed or ""."""
+    try:
+        found = os.lstat(path)
+        if not stat.S_ISREG(found.st_mode) or found.st_size != size:
+            return "changed"
+        if max(found.st_mtime_ns, found.st_ctime_ns) < made:  # tools set the first, not the second
+            return ""
+        now = hashlib.sha256(images.read_file(path)).hexdigest()
+    except (FileNotFoundError, NotADirectoryError):
+        return "removed"
+    except (OSError, images.ImageRejected):
+        return "changed"
+    return "" if now == content else "changed"
+
+
 def described(changes: pd.DataFrame, first: int = 3) -> str:
     """Return the changes as one line: "2 added (cat/1.jpg, cat/2.jpg), 1 removed (dog/3.jpg)".
 
@@ -70,6 +121,7 @@ def described(changes: pd.DataFrame, first: int = 3) -> str:
 
 
 def _by_path(files: pd.DataFrame) -> dict[str, tuple[str, ...]]:
-    """Return path → the rest of what names it, by path."""
-    rows = files.sort_values("path")[manifest.NAMED].itertuples(index=False, name=None)
+    """Return path → what names it, by path; of accepted and quarantined files."""
+    named = files.loc[files["status"] != "skipped", manifest.NAMED].sort_values("path")
+    rows = named.itertuples(index=False, name=None)
     return {str(row[0]): tuple(map(str, row)) for row in rows}

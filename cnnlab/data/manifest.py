@@ -112,11 +112,13 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def digest(manifest: pd.DataFrame) -> str:
-    """Return the SHA-256 (hex) that names the dataset: path, split, label and content of each row.
+    """Return the SHA-256 (hex) that names the dataset: path, split, label, content and verdict.
 
-    Raw sizes and hashes are in it, versions of libraries are not.
+    Only of accepted and quarantined files: a stray ``.DS_Store`` or other skipped file decides
+    nothing. Raw sizes and hashes are in it, versions of libraries are not.
     """
-    lines = (repr(row) for row in manifest[NAMED].itertuples(index=False, name=None))
+    named = manifest.loc[manifest["status"] != "skipped", NAMED]
+    lines = (repr(row) for row in named.itertuples(index=False, name=None))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

@@ -309,8 +309,25 @@ def test_the_digest_names_the_content(root):
     changed = digest()
     (root / "cat" / "a.jpg").rename(root / "cat" / "b.jpg")
     renamed = digest()
-    (root / "cat" / "notes.txt").write_text("a skipped file is part of the folder too")
+    (root / "cat" / "bad.jpg").write_bytes(b"")
     assert len({first, changed, renamed, digest()}) == 4
+
+
+def test_files_that_are_skipped_are_listed_but_not_part_of_the_name(root):
+    before = manifest.build(source(root))
+    for name in (".DS_Store", "cat/.DS_Store", "dog/Thumbs.db", "dog/._a.jpg", "README.txt"):
+        (root / name).write_bytes(b"left by a file manager")
+    after = manifest.build(source(root))
+    assert len(after) == len(before) + 5
+    assert manifest.digest(after) == manifest.digest(before)
+
+
+@pytest.mark.parametrize("column", ["path", "split", "label", "sha256", "status", "reason"])
+def test_the_digest_depends_on(root, column):
+    table = manifest.build(source(root))
+    other = table.copy()
+    other.loc[0, column] = "quarantined" if column == "status" else "another"
+    assert manifest.digest(other) != manifest.digest(table)
 
 
 def test_the_measures_are_no_part_of_the_name(root):

@@ -6,7 +6,7 @@ from PIL import Image
 
 from cnnlab import runs
 from cnnlab.config import InputError
-from cnnlab.data import manifest
+from cnnlab.data import audit, manifest, splits
 from cnnlab.data.sources import Source
 
 
@@ -64,3 +64,42 @@ def test_after_the_split_changed_data_is_refused_and_nothing_written(run, source
     )
     assert manifest.read(run.require("manifest.csv")).equals(first)
     assert run.state()["dataset"]["sha256"] == manifest.digest(first)
+
+
+@pytest.fixture
+def split_run(tmp_path):
+    """A run on twelve pictures, split and its pixels prepared."""
+    for seed in range(12):
+        path = tmp_path / "photos" / ("cat", "dog")[seed % 2] / f"{seed}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(seed).integers(0, 256, (30, 30, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(path)
+    run = runs.open_run("demo", profile="smoke", data=str(tmp_path / "photos"))
+    source = run.source()
+    files = seal(run, source)
+    table = splits.assign(files, audit.groups(files, source), run.settings)
+    splits.write(table, run.path("splits.csv"))
+    assert len(run.dataset().pixels) == 12
+    return run
+
+
+def test_an_image_swapped_or_lost_after_the_split_is_named(split_run):
+    root = split_run.source().root
+    data = bytearray((root / "cat" / "0.png").read_bytes())
+    data[-20] ^= 1
+    (root / "cat" / "0.png").write_bytes(data)  # of the same size
+    (root / "dog" / "5.png").unlink()
+    with pytest.raises(InputError) as caught:
+        split_run.dataset()
+    assert str(caught.value) == (
+        "The data of run 'demo' changed since its manifest was made: 1 removed (dog/5.png), "
+        "1 changed (cat/0.png). Results of two datasets must not mix: put the files back, choose "
+        f"another run name, or remove {split_run.folder}."
+    )
+
+
+def test_touched_and_stray_files_are_no_change(split_run):
+    root = split_run.source().root
+    (root / "cat" / "0.png").touch()
+    (root / "cat" / ".DS_Store").write_bytes(b"left by a file manager")
+    assert len(split_run.dataset().pixels) == 12
