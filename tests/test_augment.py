@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from cnnlab import augment
 from cnnlab.config import InputError, make_settings
@@ -103,6 +104,23 @@ def test_any_angle_and_zoom_map_a_ramp_to_the_rotated_ramp() -> None:
     np.testing.assert_allclose(result, expected, atol=1e-3)
 
 
+@pytest.mark.parametrize("zoom", [0.1, 0.45, 1.7])
+def test_any_map_is_scipys_linear_interpolation_of_the_mirrored_image(zoom: float) -> None:
+    size = 13
+    images = noise(1, size)
+    drawn = augment.identity(1)._replace(angle=[-33.0], flip=[True], zoom=[zoom])
+    x, y = np.meshgrid(np.arange(size), np.arange(size))
+    matrix = augment.affine(drawn, size).numpy()[0].astype(float)
+    read_x, read_y = np.einsum("ij,jyx->iyx", matrix, np.stack([x, y, np.ones_like(x)]))
+    expected = [
+        ndimage.map_coordinates(channel, [read_y, read_x], order=1, mode="reflect")
+        for channel in np.moveaxis(images[0].astype(float), 2, 0)
+    ]
+    # Coordinates are float32, up to 100 pixels away: 1e-5 pixel, 255 levels from one to the next.
+    result = augment.apply(images, drawn)[0]
+    np.testing.assert_allclose(result, np.moveaxis(expected, 0, 2), atol=0.02)
+
+
 def test_brightness_multiplies_and_clips() -> None:
     images = np.zeros((1, 8, 8, 3), np.uint8)
     images[0, 0, :3] = [[10, 100, 200], [213, 212, 255], [0, 1, 2]]
@@ -148,6 +166,16 @@ def test_draw_depends_on_seed_epoch_and_index() -> None:
     # Neither is epoch 2 a shifted epoch 1, nor seed 2 a shifted seed 1.
     more = np.concatenate([drawn(range(50), seed=2)[0], drawn(range(50), epoch=2)[0]])
     assert len(set(one[0]) | set(more)) == 150
+
+
+def test_the_hash_is_split_mix() -> None:
+    # The first five numbers of SplitMix64 from 1234567, as its implementations publish them.
+    expected = [
+        6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431,
+        16408922859458223821,
+    ]  # fmt: skip
+    start, terms = tf.constant(1234567, tf.uint64), tf.constant([1, 2, 3, 4, 5], tf.uint64)
+    assert augment._split_mix(start, terms).numpy().tolist() == expected
 
 
 def test_draw_is_uniform_in_its_range() -> None:

@@ -2,15 +2,16 @@
 
 A cache entry is ``<key>.npy`` and ``<key>.json``. Both appear by renaming, so a reader never sees
 half a file; two processes that build the same entry at once write the same bytes. An entry that
-does not match its record is built anew.
+does not match its record, as after a power cut, is built anew.
 """
 
+import functools
 import hashlib
 import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from tqdm.auto import tqdm
 
 from cnnlab import images
 from cnnlab.config import InputError
+from cnnlab.engine import tf
+
+_CHUNK = 16  # images decoded in one call; their files, 10 MB each at most, are in memory
 
 
 def open_pixels(
@@ -80,23 +84,25 @@ def _build(
         partial = Path(folder) / file.name
         pixels = np.lib.format.open_memmap(partial, "w+", np.uint8, shape)
 
-        def fill(i: int) -> None:
-            pixels[i] = read_image(root, paths[i], shape[1])
+        def fill(start: int) -> int:
+            some = paths[start : start + _CHUNK]
+            pixels[start : start + _CHUNK] = read_images(root, some, shape[1])
+            return len(some)
 
-        with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding runs outside Python's lock
-            jobs = pool.map(fill, range(len(paths)))
-            bar = tqdm(jobs, "pixels", len(paths), unit="image", file=sys.stdout,
-                       disable=not progress)  # fmt: skip
+        with (
+            ThreadPoolExecutor(os.cpu_count()) as pool,  # decoding runs outside Python's lock
+            tqdm(None, "pixels", len(paths), unit="image", file=sys.stdout,
+                 disable=not progress) as bar,
+        ):  # fmt: skip
             try:
-                for _ in bar:
-                    pass
+                for count in pool.map(fill, range(0, len(paths), _CHUNK)):
+                    bar.update(count)
             except InputError:
                 pool.shutdown(cancel_futures=True)
                 raise
         pixels.flush()
         with open(partial, "rb") as opened:
             content = hashlib.file_digest(opened, "sha256").hexdigest()
-            os.fsync(opened.fileno())
         record = partial.with_suffix(".json")
         record.write_text(json.dumps(_record(file, shape, content)) + "\n", "utf-8")
         os.replace(partial, file)
@@ -107,9 +113,33 @@ def read_images(root: Path, paths: Iterable[str], size: int) -> np.ndarray:
     """Return a few images, decoded now and kept nowhere: uint8 (N, size, size, 3), RGB, 0–255.
 
     Raises:
-        InputError: One cannot be decoded.
+        InputError: One cannot be decoded; it is named.
     """
-    return np.stack([read_image(root, path, size) for path in paths])
+    paths = list(paths)
+    try:
+        files = [images.admit(images.read_file(root / path)) for path in paths]
+        return _prepare_all(size)(tf.constant(files, tf.string, (len(files),))).numpy()
+    except (images.ImageRejected, tf.errors.OpError):  # which one is it?
+        return np.stack([read_image(root, path, size) for path in paths])
+
+
+@functools.lru_cache(maxsize=16)
+def _prepare_all(size: int) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Return ``images.prepare`` for one size and N files as one graph: a call costs 0.5 ms.
+
+    One image after the other, because the callers are threads and a large image takes memory.
+    """
+    pixels = tf.TensorSpec((size, size, 3), tf.uint8)
+
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string)])
+    def prepare_all(files: tf.Tensor) -> tf.Tensor:
+        with tf.device("CPU:0"):
+            return tf.map_fn(
+                lambda file: images.prepare(file, size), files,
+                fn_output_signature=pixels, parallel_iterations=1,
+            )  # fmt: skip
+
+    return prepare_all
 
 
 def read_image(root: Path, path: str, size: int) -> np.ndarray:

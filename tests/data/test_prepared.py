@@ -1,5 +1,6 @@
 """Prepared pixels are those of the decoder, written whole or not at all, and verified."""
 
+import io
 import json
 from concurrent.futures import ThreadPoolExecutor
 
@@ -42,6 +43,14 @@ def test_they_are_the_decoders_pixels_in_the_order_given(root, cache):
         np.testing.assert_array_equal(pixels[i], images.decode((root / path).read_bytes(), SIZE))
 
 
+@pytest.mark.parametrize("chunk", [1, 4, 6])
+def test_they_do_not_depend_on_how_many_are_decoded_together(root, cache, monkeypatch, chunk):
+    monkeypatch.setattr(prepared, "_CHUNK", chunk)
+    pixels = opened(root, cache)
+    for i, path in enumerate(PATHS):
+        np.testing.assert_array_equal(pixels[i], prepared.read_image(root, path, SIZE))
+
+
 def test_they_are_mapped_and_cannot_be_written(root, cache):
     pixels = opened(root, cache)
     assert isinstance(pixels, np.memmap)
@@ -55,7 +64,7 @@ def test_a_second_opening_decodes_nothing(root, cache, monkeypatch):
     def never(*_):
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr(images, "decode", never)
+    monkeypatch.setattr(prepared, "read_images", never)
     np.testing.assert_array_equal(opened(root, cache), first)
 
 
@@ -108,8 +117,20 @@ def test_a_damaged_entry_is_built_anew(root, cache, damage):
     assert prepared._intact(file, first.shape)
 
 
-def test_a_failed_build_leaves_nothing_and_names_the_file(root, cache):
-    (root / PATHS[3]).write_bytes(b"no longer an image")
+def no_image():
+    return b"no longer an image"
+
+
+def broken_inside():
+    """A PNG with a sound header and no pixels behind it."""
+    png = io.BytesIO()
+    Image.new("RGB", (40, 50)).save(png, "PNG")
+    return png.getvalue().replace(b"IDATx", b"IDAT?")
+
+
+@pytest.mark.parametrize("damage", [no_image, broken_inside])
+def test_a_failed_build_leaves_nothing_and_names_the_file(root, cache, damage):
+    (root / PATHS[3]).write_bytes(damage())
     with pytest.raises(InputError, match=r"cat/3\.jpg"):
         opened(root, cache)
     assert list(cache.iterdir()) == []
