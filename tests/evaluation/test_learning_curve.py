@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ def test_subsets_grow_and_keep_the_class_shares():
     assert [np.bincount(LABELS[part]).tolist() for part in parts] == [
         [10, 5, 1], [50, 25, 5], [100, 50, 10],
     ]  # fmt: skip
-    for smaller, larger in zip(parts, parts[1:], strict=False):
+    for smaller, larger in pairwise(parts):
         assert set(smaller) < set(larger)
     assert all((np.diff(part) > 0).all() for part in parts)
 
