@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lab clean
+.PHONY: help setup run test test-long check lab clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -21,17 +21,20 @@ ONLY ?=
 SET ?=
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP)  ## make .venv from requirements.lock, hashes checked
 
 run: $(STAMP)  ## execute the notebooks: [DATA=folder] [PROFILE=full] [RUN=name] [SET="epochs=3 seed=1"] [ONLY=03,05]
 	@$(BIN)/cnnlab run --run '$(RUN)' $(if $(DATA),--data '$(DATA)') \
-		$(if $(PROFILE),--profile '$(PROFILE)') $(if $(ONLY),--only '$(ONLY)') \
+		$(if $(PROFILE),--profile '$(PROFILE)') $(if $(ONLY),--only '$(ONLY)') $(if $(JOBS),--jobs '$(JOBS)') \
 		$(foreach pair,$(SET),--set '$(pair)')
 
 test: $(STAMP)  ## run all tests
 	@$(BIN)/python -m pytest
+
+test-long: $(STAMP)  ## run the tests that take minutes
+	@$(BIN)/python -m pytest -m long
 
 check: $(STAMP)  ## ruff on code and notebooks, mypy on the package
 	@$(BIN)/ruff check .

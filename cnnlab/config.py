@@ -44,6 +44,7 @@ class Settings:
     epochs: int = 50
     patience: int = 10
     learning_rate: float = 1e-3
+    class_weight: str = "none"  # "balanced": each class weighs the same in the training loss
     folds: int = 5
     fold_epochs: int = 50
     bootstrap_samples: int = 2000
@@ -55,7 +56,14 @@ class Settings:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise InputError(f"{name}={value} is out of range: expected {low} to {high}.")
+        if self.class_weight not in CLASS_WEIGHTS:
+            raise InputError(
+                f"Unknown class_weight {self.class_weight!r}: expected one of "
+                f"{', '.join(CLASS_WEIGHTS)}."
+            )
 
+
+CLASS_WEIGHTS = ("none", "balanced")
 
 _RANGES: tuple[tuple[str, float, float], ...] = (
     ("seed", 0, 2**31 - 1),

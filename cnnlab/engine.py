@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["keras", "tf"]
+__all__ = ["keras", "make_deterministic", "tf"]
 
 # Informational lines, and the note that a machine has no GPU: anything else is printed afterwards.
 NOISE = re.compile(
@@ -43,3 +43,14 @@ with _noise_filtered():
     import tensorflow as tf
 
     tf.config.list_physical_devices()  # looks for a GPU now, while the note is held back
+
+
+def make_deterministic() -> None:
+    """Have TensorFlow's operations give the same bits each time; calling it again is free.
+
+    It holds for the whole process from then on: some operations of a GPU become slower, some that
+    have no deterministic form there raise, and so do random ones that were given no seed. Equal
+    bits are promised on one machine with one set of versions, not on another processor, GPU or
+    number of threads, where sums are added up in another order.
+    """
+    tf.config.experimental.enable_op_determinism()

@@ -22,17 +22,22 @@ def test_full_is_the_reference_protocol() -> None:
 def test_profiles_know_their_name_and_share_network_and_augmentation(name: str) -> None:
     settings, full = make_settings(name), make_settings("full")
     assert settings.profile == name
-    shared = ("model", "l2", "dropout", "rotation", "flip", "zoom", "brightness", "learning_rate")
+    shared = ("model", "l2", "dropout", "rotation", "flip", "zoom", "brightness", "learning_rate",
+              "class_weight")  # fmt: skip
     for field in shared:
         assert getattr(settings, field) == getattr(full, field)
 
 
 def test_overrides_take_the_type_of_the_field() -> None:
     settings = make_settings(
-        "quick", ["epochs=3", "learning_rate=0.01", "flip=False", "data=a=b", "zoom=0"], seed=9
-    )
+        "quick",
+        ["epochs=3", "learning_rate=0.01", "flip=False", "data=a=b", "zoom=0",
+         "class_weight=balanced"],
+        seed=9,
+    )  # fmt: skip
     assert (settings.epochs, settings.learning_rate, settings.flip) == (3, 0.01, False)
     assert (settings.data, settings.zoom, settings.seed) == ("a=b", 0.0, 9)
+    assert settings.class_weight == "balanced"
     assert type(settings.epochs) is int
     assert type(settings.zoom) is float
     assert settings.image_size == make_settings("quick").image_size
@@ -54,6 +59,7 @@ def test_overrides_take_the_type_of_the_field() -> None:
         ("zoom=nan", "zoom=nan is out of range"),
         ("learning_rate=0", "learning_rate=0.0 is out of range"),
         ("seed=-1", "seed=-1 is out of range"),
+        ("class_weight=auto", "class_weight 'auto': expected one of none, balanced"),
     ],
 )
 def test_bad_overrides_are_one_clear_line(override: str, says: str) -> None:

@@ -62,6 +62,14 @@ def test_keras_runs_on_tensorflow() -> None:
     assert engine.keras.backend.backend() == "tensorflow"
 
 
+def test_deterministic_random_operations_need_a_seed() -> None:
+    """It is how TensorFlow shows that the promise holds; asking twice changes nothing."""
+    for _ in range(2):
+        engine.make_deterministic()
+    with engine.tf.Graph().as_default(), pytest.raises(RuntimeError, match="require a seed"):
+        engine.tf.random.uniform(())
+
+
 @pytest.mark.slow
 def test_a_fresh_import_writes_nothing() -> None:
     done = subprocess.run(

@@ -3,18 +3,29 @@
 ``from cnnlab.training import fit`` gives the function; its module is ``cnnlab.training.fit``.
 """
 
-from cnnlab.training.fit import Diverged, EarlyStopping, Fit, fit, predict, print_progress
-from cnnlab.training.folds import fold_runner
+from cnnlab.training import checkpoint
+from cnnlab.training.balance import balanced_weights, imbalance
+from cnnlab.training.checkpoint import weights_digest
+from cnnlab.training.fit import Diverged, Fit, fit, predict
+from cnnlab.training.folds import FoldFailed, fold_runner, forget_folds
+from cnnlab.training.progress import print_progress
 from cnnlab.training.protocol import new_model, train
+from cnnlab.training.stopping import EarlyStopping
 
 __all__ = [
     "Diverged",
     "EarlyStopping",
     "Fit",
+    "FoldFailed",
+    "balanced_weights",
+    "checkpoint",
     "fit",
     "fold_runner",
+    "forget_folds",
+    "imbalance",
     "new_model",
     "predict",
     "print_progress",
     "train",
+    "weights_digest",
 ]

@@ -1,77 +1,187 @@
-"""The best weights of a training: a file that is never half written, or a copy in memory."""
+"""Checkpoints: one sealed file holds all that a training needs to go on after a whole epoch.
 
+Two files take turns, ``checkpoint-0.npz`` after even epochs and ``checkpoint-1.npz`` after odd
+ones, so the epoch before is still there when the newest file is damaged. Each is written beside
+its place, flushed to disk and moved onto it (``files.replacing``). Its zip comment is the SHA-256
+of every byte before that comment, which leaves it a plain NumPy archive; nothing is pickled.
+
+A checkpoint belongs to one training: it carries a fingerprint of the network, its first weights,
+the arguments and the versions, and no other training uses it.
+"""
+
+import hashlib
+import json
+import shutil
+import zipfile
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from cnnlab import files
+import numpy as np
+
+from cnnlab import __version__, files
 from cnnlab.config import InputError
-from cnnlab.engine import keras
+from cnnlab.engine import keras, tf
 
-SUFFIX = ".weights.h5"
+SEAL = 64  # bytes of a SHA-256 in hexadecimal
+SLOTS = ("checkpoint-0.npz", "checkpoint-1.npz")
 
 
-def save(model: keras.Model, path: Path) -> None:
-    """Write the model's weights to ``path``; a crash leaves the old file or the new, no other.
+@dataclass(frozen=True)
+class Progress:
+    """How far a training has come, apart from its network.
+
+    Attributes:
+        rows: The history, one dict an epoch; whether to stop follows from its losses.
+        best: The weights of the best epoch; empty if that is the last one.
+        seconds: Time spent so far, in all processes together.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    best: list[np.ndarray] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def weights_digest(model: keras.Model) -> str:
+    """Return the SHA-256 over all weights, in order: equal if and only if every bit is.
+
+    Example:
+        >>> weights_digest(new_model(data, settings)) == weights_digest(new_model(data, settings))
+        True
+    """
+    found = hashlib.sha256()
+    for weight in model.get_weights():
+        found.update(f"{weight.dtype.str}{weight.shape}".encode())
+        found.update(np.ascontiguousarray(weight).data)
+    return found.hexdigest()
+
+
+def fingerprint(model: keras.Model, **arguments: Any) -> str:
+    """Return what identifies a training that is about to start, SHA-256 in hexadecimal.
 
     Args:
-        model: Any Keras model.
-        path: Ends in ``.weights.h5``; its folder is made.
+        model: Compiled, with its first weights.
+        **arguments: Whatever else decides the result, as plain JSON values.
+    """
+    parts = {
+        "network": model.to_json(),
+        "weights": weights_digest(model),
+        "versions": [__version__, tf.__version__, keras.__version__],
+        "arguments": arguments,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def save(folder: Path, model: keras.Model, progress: Progress, mark: str) -> None:
+    """Write the checkpoint of the epoch that just ended; the one before it stays.
+
+    Args:
+        folder: Made if missing.
+        model: Its weights and its optimizer's state are kept.
+        progress: At least one row.
+        mark: The training's ``fingerprint``.
 
     Raises:
-        InputError: Another file ending.
+        InputError: The file cannot be written: the disk is full, or read-only.
     """
-    if not path.name.endswith(SUFFIX):
-        raise InputError(f"Cannot write weights to {path}: expected a name ending in {SUFFIX}.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with files.replacing(path) as unfinished:
-        model.save_weights(unfinished)
-
-
-def restore(model: keras.Model, path: Path) -> None:
-    """Read weights written by ``save`` into ``model``.
-
-    Raises:
-        InputError: There is no such file, it is damaged, or it belongs to another network.
-    """
-    if not path.is_file():
-        raise InputError(f"There are no weights at {path}: train first.")
+    record = {"mark": mark, "rows": progress.rows, "seconds": progress.seconds}
+    arrays = {"record": np.array(json.dumps(record))}
+    state = [np.asarray(each) for each in model.optimizer.variables]
+    for name, group in (
+        ("weights", model.get_weights()), ("optimizer", state), ("best", progress.best),
+    ):  # fmt: skip
+        arrays |= {f"{name}-{i:04d}": array for i, array in enumerate(group)}
+    epoch = len(progress.rows)
     try:
-        model.load_weights(path)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().split("\n")[0]
+        folder.mkdir(parents=True, exist_ok=True)
+        with files.replacing(folder / SLOTS[epoch % 2]) as unfinished:
+            np.savez(unfinished, allow_pickle=False, **arrays)
+            _seal(unfinished)
+    except OSError as error:
+        size = sum(array.nbytes for array in arrays.values()) / 1e6
         raise InputError(
-            f"Cannot read {path} into {model.name!r}: damaged, or of another network ({reason})."
+            f"Cannot write the checkpoint of epoch {epoch} in {folder}: {error.strerror or error}. "
+            f"It takes {size:.0f} MB. Make room and train again: what was saved before is kept, "
+            f"and the training goes on after epoch {epoch - 1}."
         ) from error
 
 
-class Best:
-    """Holds one set of weights: in ``folder/best.weights.h5``, or in memory without a folder.
+def load(folder: Path, model: keras.Model, mark: str) -> Progress | None:
+    """Bring ``model`` to the end of the last epoch that was saved whole; say so in one line.
 
-    Example:
-        >>> best = Best()
-        >>> best.keep(model)  # after the epoch that improved
-        >>> best.restore(model)  # at the end
+    Args:
+        folder: Where ``save`` wrote; need not exist.
+        model: Compiled, its optimizer built; left as it is if there is nothing to go on from.
+        mark: The training's ``fingerprint``; checkpoints of another one are not used.
+
+    Returns:
+        How far the training has come, or None: it starts at its first epoch.
     """
+    for left in folder.glob(".checkpoint-*"):  # by a process that was killed while it wrote
+        shutil.rmtree(left, ignore_errors=True)
+    found = [folder / name for name in SLOTS if (folder / name).exists()]
+    own = []
+    for path in found:
+        if not _is_whole(path):
+            print(f"{folder.name}/{path.name} is damaged: its SHA-256 is another. It is not used.")
+            continue
+        with np.load(path, allow_pickle=False) as archive:
+            record = json.loads(str(archive["record"]))
+        if record["mark"] == mark:
+            own.append((len(record["rows"]), path, record))
+    if not own:
+        if found:
+            print(f"No checkpoint in {folder.name}/ is of this training: it starts at epoch 1.")
+        return None
+    epoch, path, record = max(own, key=lambda each: each[0])
+    best = _restore(model, path)
+    print(f"Epochs 1 to {epoch} come from {folder.name}/{path.name}.", flush=True)
+    return Progress(record["rows"], best, record["seconds"])
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self.path = folder / f"best{SUFFIX}" if folder else None
-        self._weights: list | None = None
 
-    def keep(self, model: keras.Model) -> None:
-        """Remember the weights the model has now."""
-        if self.path:
-            save(model, self.path)
-        else:
-            self._weights = model.get_weights()
+def forget(folder: Path) -> None:
+    """Delete the checkpoints in ``folder``: the next training there starts at its first epoch."""
+    for name in SLOTS:
+        (folder / name).unlink(missing_ok=True)
 
-    def restore(self, model: keras.Model) -> None:
-        """Give the model the weights last kept.
 
-        Raises:
-            InputError: Nothing was kept.
-        """
-        if self.path:
-            restore(model, self.path)
-        elif self._weights is None:
-            raise InputError("No weights were kept: there is nothing to restore.")
-        else:
-            model.set_weights(self._weights)
+def _restore(model: keras.Model, path: Path) -> list[np.ndarray]:
+    """Give the model and its optimizer their saved state; return the best weights."""
+    with np.load(path, allow_pickle=False) as archive:
+
+        def group(name: str) -> list[np.ndarray]:
+            return [archive[key] for key in sorted(archive.files) if key.startswith(f"{name}-")]
+
+        model.set_weights(group("weights"))
+        for variable, value in zip(model.optimizer.variables, group("optimizer"), strict=True):
+            variable.assign(value)
+        return group("best")
+
+
+def _seal(path: Path) -> None:
+    """Make the SHA-256 of a zip file's bytes its comment."""
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.comment = bytes(SEAL)  # the file gets its final length and last fields
+    digest = _digest(path)
+    with path.open("r+b") as file:
+        file.seek(-SEAL, 2)
+        file.write(digest)
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether the file's last bytes are the SHA-256 of the others."""
+    if path.stat().st_size <= SEAL:
+        return False
+    with path.open("rb") as file:
+        file.seek(-SEAL, 2)
+        return file.read() == _digest(path)
+
+
+def _digest(path: Path) -> bytes:
+    """Return the SHA-256, hexadecimal, of all bytes but the last 64."""
+    found, left = hashlib.sha256(), path.stat().st_size - SEAL
+    with path.open("rb") as file:
+        while left > 0 and (part := file.read(min(left, 1 << 20))):
+            found.update(part)
+            left -= len(part)
+    return found.hexdigest().encode()

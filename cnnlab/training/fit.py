@@ -1,7 +1,9 @@
 """One function trains: Adam, cross-entropy, early stopping, the best weights at the end.
 
 Everything random in an epoch derives from (seed, epoch): the caller's batches do, and the dropout
-masks are re-seeded here. So an epoch is the same whatever ran before it in the process.
+masks are re-seeded here. TensorFlow's own operations are made deterministic. So an epoch gives the
+same bits whatever ran before it, and a training that was killed and goes on from its checkpoint
+ends with the weights that it would have had.
 """
 
 import math
@@ -15,8 +17,9 @@ import numpy as np
 import pandas as pd
 
 from cnnlab.config import InputError, child_seed
-from cnnlab.engine import keras, tf
-from cnnlab.training.checkpoint import Best
+from cnnlab.engine import keras, make_deterministic, tf
+from cnnlab.training import checkpoint
+from cnnlab.training.stopping import EarlyStopping
 
 COLUMNS = (
     "epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate",
@@ -44,39 +47,6 @@ class Fit:
     seconds: float
 
 
-class EarlyStopping:
-    """Says when ``patience`` epochs have passed without a new lowest loss; a tie is not lower.
-
-    Example:
-        >>> stopping = EarlyStopping(patience=2)
-        >>> [stopping.update(epoch, loss) for epoch, loss in enumerate([0.9, 0.5, 0.5, 0.7], 1)]
-        [True, True, False, False]
-        >>> stopping.best_epoch, stopping.should_stop
-        (2, True)
-    """
-
-    def __init__(self, patience: int) -> None:
-        if patience < 1:
-            raise InputError(f"patience={patience} is out of range: expected 1 or more epochs.")
-        self.patience = patience
-        self.best_epoch = 0
-        self.best_loss = math.inf
-        self._last_epoch = 0
-
-    def update(self, epoch: int, loss: float) -> bool:
-        """Take the validation loss of an epoch; return whether it is the lowest so far."""
-        self._last_epoch = epoch
-        improved = loss < self.best_loss
-        if improved:
-            self.best_epoch, self.best_loss = epoch, loss
-        return improved
-
-    @property
-    def should_stop(self) -> bool:
-        """Whether the last ``patience`` epochs brought nothing."""
-        return self._last_epoch - self.best_epoch >= self.patience
-
-
 def fit(
     model: keras.Model,
     training: Callable[[int], tf.data.Dataset],
@@ -86,8 +56,10 @@ def fit(
     patience: int,
     learning_rate: float,
     seed: int,
+    class_weights: np.ndarray | None = None,
     report: Callable[[dict[str, Any]], None] | None = None,
     folder: Path | None = None,
+    identity: Any = None,
 ) -> Fit:
     """Train ``model`` in place and leave it with the weights of its best epoch.
 
@@ -101,59 +73,64 @@ def fit(
         patience: Stop after so many epochs without a lower validation loss.
         learning_rate: Adam's step size.
         seed: Decides the dropout masks, together with the epoch.
+        class_weights: (C,), above 0; an image's cross-entropy counts so many times in the training
+            loss. The validation loss is not weighted.
         report: Is called after each epoch with its row of the history and, besides, ``epochs``
             and ``best`` (whether it is the best so far). See ``print_progress``.
-        folder: Keeps the best weights in ``folder/best.weights.h5``, which survives a crash,
-            instead of in memory.
+        folder: Keeps a checkpoint of each epoch there, see ``checkpoint``. Called again with an
+            equal model and equal arguments, ``fit`` goes on after the last of them, or returns at
+            once if the training was finished. ``checkpoint.forget`` ends that.
+        identity: Says, in JSON values, what decides the batches: checkpoints of other data are
+            told by it.
 
     Returns:
         The history and which epoch was best.
 
     Raises:
         Diverged: A loss is infinite or not a number. The model is of no use then.
-        InputError: A number out of range; no batches; batches that do not fit the model.
+        InputError: A number out of range; no batches; batches that do not fit the model; a
+            checkpoint that cannot be written.
 
     Example:
         >>> result = fit(model, batches_of_epoch, validation, epochs=15, patience=10,
         ...              learning_rate=1e-3, seed=0, report=print_progress)
         >>> result.history.to_csv("history.csv", index=False)
     """
-    if epochs < 1:
-        raise InputError(f"epochs={epochs} is out of range: expected 1 or more.")
-    if not 0 < learning_rate < math.inf:
-        raise InputError(f"learning_rate={learning_rate} is out of range: expected above 0.")
-    stopping, best, rows = EarlyStopping(patience), Best(folder), []
+    stopping = EarlyStopping(patience)
+    _check_numbers(model, epochs, learning_rate, class_weights)
     _check_batches(model, validation, "validation")
-    model.compile(
-        optimizer=keras.optimizers.Adam(learning_rate),
-        loss=keras.losses.CategoricalCrossentropy(),
-        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
-    )
-    started = time.perf_counter()
-    for epoch in range(1, epochs + 1):
-        row = _run_epoch(model, training, validation, epoch, seed) | {
-            "learning_rate": learning_rate
-        }
-        if not math.isfinite(row["loss"] + row["validation_loss"]):
-            raise Diverged(
-                f"Training diverged in epoch {epoch}: loss {row['loss']}, validation loss "
-                f"{row['validation_loss']}, at learning_rate={learning_rate:g}. Lower it (try "
-                f"{learning_rate / 10:g}), or look for damaged images or labels."
-            )
-        improved = stopping.update(epoch, row["validation_loss"])
-        if improved:
-            best.keep(model)
+    _compile(model, learning_rate)
+    weights = None if class_weights is None else dict(enumerate(map(float, class_weights)))
+    mark, done, started = "", checkpoint.Progress(), time.perf_counter()
+    if folder:
+        mark = checkpoint.fingerprint(
+            model, epochs=epochs, patience=patience, seed=seed, class_weights=weights,
+            identity=identity,
+        )  # fmt: skip
+        done = checkpoint.load(folder, model, mark) or done
+    rows, best = list(done.rows), done.best or model.get_weights()
+    for row in rows:
+        stopping.update(row["epoch"], row["validation_loss"])
+    while len(rows) < epochs and not stopping.should_stop:
+        row = _run_epoch(model, training, validation, len(rows) + 1, seed, weights)
+        row["learning_rate"] = learning_rate
+        _check_finite(row)
         rows.append(row)
+        improved = stopping.update(row["epoch"], row["validation_loss"])
+        if improved:
+            best = model.get_weights()
+        if folder:
+            spent = done.seconds + time.perf_counter() - started
+            now = checkpoint.Progress(rows, [] if improved else best, spent)
+            checkpoint.save(folder, model, now, mark)
         if report:
-            report({name: row[name] for name in COLUMNS} | {"epochs": epochs, "best": improved})
-        if stopping.should_stop:
-            break
-    best.restore(model)
+            report(row | {"epochs": epochs, "best": improved})
+    model.set_weights(best)
     return Fit(
         history=pd.DataFrame(rows, columns=list(COLUMNS)),
         best_epoch=stopping.best_epoch,
         stopped_early=len(rows) < epochs,
-        seconds=time.perf_counter() - started,
+        seconds=done.seconds + time.perf_counter() - started,
     )
 
 
@@ -166,24 +143,8 @@ def predict(model: keras.Model, batches: tf.data.Dataset) -> np.ndarray:
     """
     if int(batches.cardinality()) == 0:
         return np.zeros((0, model.output_shape[-1]), np.float32)
+    make_deterministic()
     return np.asarray(model.predict(batches, verbose=0), np.float32)
-
-
-def print_progress(row: dict[str, Any]) -> None:
-    """Print one plain line for an epoch: the ``report`` of ``fit`` for notebooks and logs.
-
-    Example:
-        ``epoch 3/9  loss 0.812  accuracy 0.71  validation loss 0.900  accuracy 0.68  best  2.9 s``
-    """
-    width = len(str(row["epochs"]))
-    print(
-        f"epoch {row['epoch']:>{width}}/{row['epochs']}"
-        f"  loss {row['loss']:.3f}  accuracy {row['accuracy']:.2f}"
-        f"  validation loss {row['validation_loss']:.3f}"
-        f"  accuracy {row['validation_accuracy']:.2f}"
-        f"  {'best' if row['best'] else '    '}  {row['seconds']:.1f} s",
-        flush=True,
-    )
 
 
 def _run_epoch(
@@ -192,6 +153,7 @@ def _run_epoch(
     validation: tf.data.Dataset,
     epoch: int,
     seed: int,
+    class_weights: dict[int, float] | None,
 ) -> dict[str, Any]:
     """Return the row of one pass over the training batches and the validation after it."""
     started = time.perf_counter()
@@ -201,8 +163,9 @@ def _run_epoch(
     # One call an epoch, because each epoch has a dataset of its own. The compiled step is kept
     # between calls; the order of the batches is the dataset's (shuffle=False).
     logs = model.fit(
-        batches, validation_data=validation, epochs=1, verbose=0, shuffle=False
-    ).history
+        batches, validation_data=validation, epochs=1, verbose=0, shuffle=False,
+        class_weight=class_weights,
+    ).history  # fmt: skip
     return {
         "epoch": epoch,
         "loss": float(logs["loss"][0]),
@@ -213,6 +176,30 @@ def _run_epoch(
     }
 
 
+def _check_finite(row: dict[str, Any]) -> None:
+    """Raise Diverged if a loss of this epoch is no finite number."""
+    if not math.isfinite(row["loss"] + row["validation_loss"]):
+        rate = row["learning_rate"]
+        raise Diverged(
+            f"Training diverged in epoch {row['epoch']}: loss {row['loss']}, validation loss "
+            f"{row['validation_loss']}, at learning_rate={rate:g}. Lower it (try {rate / 10:g}), "
+            "or look for damaged images or labels."
+        )
+
+
+def _compile(model: keras.Model, learning_rate: float) -> None:
+    """Give the model a new Adam, with its state, and the cross-entropy."""
+    make_deterministic()
+    model.compile(
+        # Named, because Keras would count the optimizers of a process: a training's fingerprint
+        # is not to depend on what ran before it.
+        optimizer=keras.optimizers.Adam(learning_rate, name="adam"),
+        loss=keras.losses.CategoricalCrossentropy(),
+        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+    )
+    model.optimizer.build(model.trainable_variables)
+
+
 def _reseed(model: keras.Model, seed: int, epoch: int) -> None:
     """Set every random generator inside the model to its state at the start of an epoch."""
     states = [each for each in model.variables if each.name == "seed_generator_state"]
@@ -220,6 +207,25 @@ def _reseed(model: keras.Model, seed: int, epoch: int) -> None:
         # The position keeps two dropout layers of the same width from using the same mask.
         start = child_seed(seed, f"dropout/{epoch}/{position}")
         state.assign(np.array([start, 0]).astype(state.dtype))
+
+
+def _check_numbers(
+    model: keras.Model, epochs: int, learning_rate: float, class_weights: np.ndarray | None
+) -> None:
+    """Raise InputError unless the numbers can be trained with."""
+    if epochs < 1:
+        raise InputError(f"epochs={epochs} is out of range: expected 1 or more.")
+    if not 0 < learning_rate < math.inf:
+        raise InputError(f"learning_rate={learning_rate} is out of range: expected above 0.")
+    classes = model.output_shape[-1]
+    if class_weights is not None and (
+        np.shape(class_weights) != (classes,)
+        or not np.all(np.isfinite(class_weights) & np.greater(class_weights, 0))
+    ):
+        raise InputError(
+            f"class_weights={class_weights} cannot weigh {classes} classes: expected one number "
+            "above 0 for each."
+        )
 
 
 def _check_batches(model: keras.Model, batches: tf.data.Dataset, name: str) -> None:

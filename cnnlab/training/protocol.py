@@ -1,6 +1,8 @@
 """The protocol: from a dataset and settings to a trained network."""
 
+import hashlib
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,11 @@ from cnnlab import augment, models
 from cnnlab.config import Settings, child_seed
 from cnnlab.data.batches import Dataset, evaluation_batches, training_batches
 from cnnlab.engine import keras
+from cnnlab.training.balance import NOTABLE, balanced_weights, imbalance
 from cnnlab.training.fit import Fit, fit
 
 Report = Callable[[dict[str, Any]], None]
+CHUNK = 256  # images hashed at a time
 
 
 def new_model(dataset: Dataset, settings: Settings, *, seed: int | None = None) -> keras.Model:
@@ -41,18 +45,24 @@ def train(
 ) -> Fit:
     """Train ``model`` in place by the settings' protocol; it ends with its best weights.
 
+    Prints a line if the classes are very unequal, and one if it goes on from a checkpoint.
+
     Args:
         model: A network for this dataset, see ``new_model``.
         dataset: Prepared pixels and labels.
         train: int64 (N,), the images to learn from; they are augmented.
         validation: int64 (M,), the images that judge each epoch; they are not.
-        settings: Protocol and augmentation.
+        settings: Protocol, augmentation and ``class_weight``.
         seed: Root of order, augmentation and dropout; the settings' by default.
         epochs: At most so many; the settings' by default.
         report: Called after each epoch, see ``fit``.
-        folder: Keeps the best weights there, see ``fit``; in memory by default.
+        folder: Keeps a checkpoint there, so that a killed training goes on; see ``fit``.
     """
     root = settings.seed if seed is None else seed
+    identity = None
+    if folder:
+        content = [_content_digest(dataset, rows) for rows in (train, validation)]
+        identity = {"settings": asdict(settings), "content": content}
 
     def epoch_batches(epoch: int) -> Any:
         view = augment.transform(settings, seed=root, epoch=epoch)
@@ -73,6 +83,29 @@ def train(
         patience=settings.patience,
         learning_rate=settings.learning_rate,
         seed=root,
+        class_weights=_class_weights(dataset, train, settings),
         report=report,
         folder=folder,
+        identity=identity,
     )
+
+
+def _class_weights(dataset: Dataset, train: np.ndarray, settings: Settings) -> np.ndarray | None:
+    """Return the weights the settings ask for; say so if the classes are very unequal."""
+    labels, balanced = dataset.labels[train], settings.class_weight == "balanced"
+    if (ratio := imbalance(labels)) > NOTABLE:
+        cure = "is weighted for it" if balanced else "is not: class_weight=balanced weights it"
+        print(
+            f"Note: the largest class has {ratio:.0f} times the training images of the smallest. "
+            f"Judge by the macro figures; the loss {cure}."
+        )
+    return balanced_weights(labels, len(dataset.class_names)) if balanced else None
+
+
+def _content_digest(dataset: Dataset, rows: np.ndarray) -> str:
+    """Return the SHA-256 over which rows these are, their labels and their pixels."""
+    found = hashlib.sha256(np.asarray(rows, np.int64).tobytes())
+    found.update(dataset.labels[rows].tobytes())
+    for start in range(0, len(rows), CHUNK):
+        found.update(dataset.pixels[rows[start : start + CHUNK]].tobytes())
+    return found.hexdigest()

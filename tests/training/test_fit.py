@@ -1,5 +1,8 @@
-"""Training: stopping, the best weights, repeatability, and clear errors."""
+"""Training: stopping, the best weights, repeatability, going on, and clear errors."""
 
+import errno
+import math
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -40,16 +43,22 @@ def network(seed: int = 3, dropout: float = 0.5) -> keras.Model:
     layers = keras.layers
     return keras.Sequential(
         [
-            keras.Input((SIZE, SIZE, 3)),
-            layers.Rescaling(1 / 255),
-            layers.Conv2D(4, 3, kernel_initializer=keras.initializers.GlorotUniform(seed)),
-            layers.BatchNormalization(momentum=0.5),
-            layers.Flatten(),
-            layers.Dropout(dropout, seed=seed),
-            layers.Dense(
-                2, activation="softmax", kernel_initializer=keras.initializers.GlorotUniform(seed)
+            keras.Input((SIZE, SIZE, 3), name="images"),
+            layers.Rescaling(1 / 255, name="rescale"),
+            layers.Conv2D(
+                4, 3, kernel_initializer=keras.initializers.GlorotUniform(seed), name="conv"
             ),
-        ]
+            layers.BatchNormalization(momentum=0.5, name="norm"),
+            layers.Flatten(name="flatten"),
+            layers.Dropout(dropout, seed=seed, name="dropout"),
+            layers.Dense(
+                2,
+                activation="softmax",
+                kernel_initializer=keras.initializers.GlorotUniform(seed),
+                name="probabilities",
+            ),
+        ],
+        name="small",
     )
 
 
@@ -124,7 +133,7 @@ def test_the_best_epoch_is_restored(tmp_path: Path, on_disk: bool) -> None:
     assert [row["best"] for row, _ in seen] == run(losses, 3)[0]
     assert same(model.get_weights(), seen[result.best_epoch - 1][1])
     assert not same(model.get_weights(), seen[-1][1])
-    assert (tmp_path / "best.weights.h5").exists() == on_disk
+    assert len(list(tmp_path.iterdir())) == 2 * on_disk
 
 
 def test_separable_classes_are_learned_and_the_history_is_complete() -> None:
@@ -227,6 +236,158 @@ def test_a_loss_that_is_no_number_ends_the_training(spoiled: str, value: float) 
     epoch = {"training": 2, "validation": 1}[spoiled]
     with pytest.raises(Diverged, match=rf"epoch {epoch}.*learning_rate=0\.02.*try 0\.002"):
         training.fit(network(), damaged, validation, **PROTOCOL)
+
+
+def test_no_checkpoint_holds_what_is_no_number(tmp_path: Path) -> None:
+    """Epoch 2 diverges: epoch 1 stays, and whoever tries again meets the same error."""
+
+    def damaged(epoch: int) -> tf.data.Dataset:
+        asked.append(epoch)
+        good = training_batches(epoch)
+        return good.map(lambda images, labels: (images * np.nan, labels)) if epoch == 2 else good
+
+    for expected in ([1, 2], [2]):
+        asked: list[int] = []
+        with pytest.raises(Diverged, match="epoch 2"):
+            training.fit(network(), damaged, batches(seed=1), folder=tmp_path, **PROTOCOL)
+        assert asked == expected
+        (path,) = tmp_path.iterdir()
+        with np.load(path) as archive:
+            numbers = [archive[name] for name in archive.files if name != "record"]
+        assert all(np.isfinite(each).all() for each in numbers)
+
+
+# --- going on from a checkpoint --------------------------------------------------------------
+
+
+class Killed(BaseException):
+    """Stands for a process that ends between two epochs."""
+
+
+def fit_until(
+    folder: Path, last: int, options: dict[str, Any]
+) -> tuple[training.Fit, keras.Model, list[int]]:
+    """Train a new network; after epoch ``last`` its process 'ends'."""
+
+    def asked_for(epoch: int) -> tf.data.Dataset:
+        if epoch > last:
+            raise Killed
+        asked.append(epoch)
+        return training_batches(epoch)
+
+    asked: list[int] = []
+    model = network()
+    return training.fit(model, asked_for, batches(seed=1), folder=folder, **options), model, asked
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("patience", [10, 1])
+def test_it_goes_on_as_if_nothing_had_been(tmp_path: Path, patience: int) -> None:
+    """At 0.3 the loss jumps about, so that the best epoch is not the last, and patience ends."""
+    options = PROTOCOL | {"epochs": 6, "learning_rate": 0.3, "patience": patience}
+    whole, expected, _ = fit_until(tmp_path / "whole", 6, options)
+    count = len(whole.history)
+    assert whole.best_epoch < count
+    for last in {1, whole.best_epoch, count - 1}:
+        folder = tmp_path / str(last)
+        with pytest.raises(Killed):
+            fit_until(folder, last, options)
+        result, model, asked = fit_until(folder, 6, options)
+        assert asked == list(range(last + 1, count + 1))
+        assert training.weights_digest(model) == training.weights_digest(expected)
+        assert result.history.drop(columns="seconds").equals(whole.history.drop(columns="seconds"))
+        assert (result.best_epoch, result.stopped_early) == (whole.best_epoch, whole.stopped_early)
+        assert 0 < result.history.seconds.sum() <= result.seconds
+
+
+@pytest.mark.slow
+def test_a_finished_training_returns_at_once_until_it_is_forgotten(tmp_path: Path) -> None:
+    options = PROTOCOL | {"epochs": 2}
+    first, expected, _ = fit_until(tmp_path, 2, options)
+    again, model, asked = fit_until(tmp_path, 0, options)
+    assert asked == []
+    assert again.history.equals(first.history)
+    assert again.best_epoch == first.best_epoch
+    assert again.seconds >= first.history.seconds.sum()
+    assert same(model.get_weights(), expected.get_weights())
+    training.checkpoint.forget(tmp_path)
+    assert fit_until(tmp_path, 2, options)[2] == [1, 2]
+
+
+def test_another_training_starts_over_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = PROTOCOL | {"epochs": 2, "identity": "images"}
+    with pytest.raises(Killed):
+        fit_until(tmp_path, 1, options)
+    assert capsys.readouterr().out == ""
+    for changed in (
+        {"learning_rate": 0.01}, {"seed": 2}, {"epochs": 1}, {"patience": 9},
+        {"class_weights": np.ones(2)}, {"identity": "other images"},
+    ):  # fmt: skip
+        with pytest.raises(Killed):
+            fit_until(tmp_path, 0, options | changed)
+        printed = capsys.readouterr().out
+        assert re.fullmatch(r"No checkpoint in .* starts at epoch 1\.\n", printed), changed
+    assert fit_until(tmp_path, 2, options)[2] == [2]
+
+
+@pytest.mark.slow
+def test_a_full_disk_ends_the_training_and_it_goes_on_with_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = np.savez
+
+    def savez(path: Path, **arrays: Any) -> None:
+        if len(saved) == 1:
+            Path(path).write_bytes(b"half")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        saved.append(path)
+        real(path, **arrays)
+
+    saved: list[Path] = []
+    monkeypatch.setattr(np, "savez", savez)
+    with pytest.raises(InputError, match=r"epoch 2 .*: No space left on device.*after epoch 1"):
+        fit_until(tmp_path, 4, PROTOCOL)
+    monkeypatch.undo()
+    _, model, asked = fit_until(tmp_path, 4, PROTOCOL)
+    assert asked == [2, 3, 4]
+    assert same(model.get_weights(), fit_until(tmp_path / "whole", 4, PROTOCOL)[1].get_weights())
+
+
+# --- class weights ---------------------------------------------------------------------------
+
+
+def test_the_training_loss_is_weighted_and_the_validation_loss_is_not() -> None:
+    """A network that says (0.8, 0.2) of every image; three images of class 0 and one of class 1.
+
+    With weights 2/3 and 2: (3 · 2/3 · -ln 0.8 + 2 · -ln 0.2) / 4.
+    """
+    inputs = keras.Input((SIZE, SIZE, 3))
+    bias = keras.initializers.Constant(np.log([0.8, 0.2]))
+    dense = keras.layers.Dense(
+        2, activation="softmax", kernel_initializer="zeros", bias_initializer=bias
+    )
+    model = keras.Model(inputs, dense(keras.layers.Flatten()(inputs)))
+    labels = np.eye(2, dtype=np.float32)[[0, 0, 1, 0]]
+    data = tf.data.Dataset.from_tensor_slices((images_of(0, 4)[0], labels)).batch(4)
+    options = PROTOCOL | {"epochs": 1, "learning_rate": 1e-8}
+    weighted = (3 * (2 / 3) * -math.log(0.8) + 2 * -math.log(0.2)) / 4
+    plain = (3 * -math.log(0.8) - math.log(0.2)) / 4
+    for weights, expected in ((np.array([2 / 3, 2]), weighted), (None, plain)):
+        result = training.fit(model, lambda epoch: data, data, class_weights=weights, **options)
+        row = result.history.iloc[0]
+        assert row.loss == pytest.approx(expected, abs=1e-4)
+        assert row.validation_loss == pytest.approx(plain, abs=1e-4)
+        assert row.accuracy == 0.75
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, 0.0], [1.0, np.inf], [[1.0, 2.0]]])
+def test_class_weights_that_do_not_fit_are_refused(weights: list) -> None:
+    with pytest.raises(InputError, match="cannot weigh 2 classes"):
+        training.fit(
+            network(), training_batches, batches(), class_weights=np.array(weights), **PROTOCOL
+        )
 
 
 @pytest.mark.parametrize(

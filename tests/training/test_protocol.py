@@ -1,8 +1,15 @@
+import os
+import threading
+import time
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
+import pytest
 
 from cnnlab.config import make_settings
-from cnnlab.data.batches import Dataset
+from cnnlab.data.batches import Dataset, training_batches
+from cnnlab.engine import make_deterministic
 from cnnlab.training import protocol
 
 SETTINGS = make_settings("smoke", ["image_size=16", "fold_epochs=1", "epochs=1", "batch_size=8"])
@@ -27,3 +34,79 @@ def test_a_model_follows_settings_and_seed():
     kernels = [model.get_layer("conv1").kernel.numpy() for model in (first, same, other)]
     np.testing.assert_array_equal(kernels[0], kernels[1])
     assert not np.array_equal(kernels[0], kernels[2])
+
+
+ROWS = np.arange(24)
+BRIGHT, DARK = ROWS[:12], ROWS[12:]
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What ``train`` asks ``fit`` for; nothing is trained."""
+    found = []
+    monkeypatch.setattr(protocol, "fit", lambda *_, **options: found.append(options))
+    return found
+
+
+def train(train, *changes, dataset=None, **options):
+    dataset, settings = dataset or hand_made(), make_settings("smoke", ["image_size=16", *changes])
+    protocol.train(None, dataset, train, np.array([0, 23]), settings, **options)
+
+
+def test_classes_are_weighted_if_the_settings_say_so(asked):
+    unequal = np.append(BRIGHT, DARK[:3])
+    train(unequal)
+    train(unequal, "class_weight=balanced")
+    assert asked[0]["class_weights"] is None
+    np.testing.assert_allclose(asked[1]["class_weights"], [15 / 24, 15 / 6])
+
+
+def test_very_unequal_classes_are_pointed_out_once(asked, capsys):
+    train(np.append(np.repeat(BRIGHT, 5), DARK[:6]))  # 60 to 6: no more than 10 to 1
+    assert capsys.readouterr().out == ""
+    train(np.append(BRIGHT, DARK[:1]))
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "12 times" in line
+    assert "class_weight=balanced" in line
+    train(np.append(BRIGHT, DARK[:1]), "class_weight=balanced")
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "is weighted for it" in line
+
+
+def test_a_checkpoint_belongs_to_settings_rows_labels_and_pixels(asked, tmp_path):
+    dataset, brighter = hand_made(), hand_made()
+    brighter.pixels[3, 0, 0, 0] += 1
+    relabelled = dataset.table.assign(label=["dark", *dataset.table["label"][1:]])
+    train(ROWS)
+    assert asked.pop()["identity"] is None
+    train(ROWS, folder=tmp_path)
+    train(ROWS, folder=tmp_path)
+    train(ROWS[::-1], folder=tmp_path)
+    train(ROWS, "rotation=5", folder=tmp_path)
+    train(ROWS, dataset=brighter, folder=tmp_path)
+    train(ROWS, dataset=replace(dataset, table=relabelled), folder=tmp_path)
+    first, again, *others = [str(options["identity"]) for options in asked]
+    assert first == again
+    assert len({first, *others}) == 5
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one core does one thing at a time")
+def test_a_deterministic_engine_still_reads_in_parallel():
+    class Watched(np.ndarray):
+        lock, now, most = threading.Lock(), 0, 0
+
+        def __getitem__(self, rows):
+            with self.lock:
+                Watched.now += 1
+                Watched.most = max(Watched.most, Watched.now)
+            time.sleep(0.02)
+            with self.lock:
+                Watched.now -= 1
+            return np.asarray(self)[rows]
+
+    make_deterministic()
+    dataset = hand_made()
+    dataset = replace(dataset, pixels=dataset.pixels.view(Watched))
+    batches = training_batches(dataset, ROWS, batch_size=1, seed=0, epoch=1)
+    assert len(list(batches)) == len(ROWS)
+    assert Watched.most > 1
