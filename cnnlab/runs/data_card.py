@@ -13,7 +13,7 @@ DECISIONS = {
     "skipped": "Left out: never meant to be an image of a class.",
     "exact_leak": "The copy outside the test set is excluded: a test on seen images measures "
     "memory. Between training and validation, validation keeps it.",
-    "near_leak": "Excluded like an exact leak: another compression or size is still the same picture.",
+    "near_leak": "Excluded like an exact leak: another compression or size is the same picture.",
     "label_conflict": "Inside one split no copy is used: nobody here can say which label is right.",
     "exact_duplicate": "The first copy is used, so that no picture counts twice. The test folder "
     "is left as it is.",
