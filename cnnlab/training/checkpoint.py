@@ -66,7 +66,7 @@ def fingerprint(model: keras.Model, **arguments: Any) -> str:
     parts = {
         "network": model.to_json(),
         "weights": weights_digest(model),
-        "versions": [__version__, tf.__version__, keras.__version__],
+        "versions": [__version__] + [each.__version__ for each in (tf, keras, np)],
         "arguments": arguments,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
