@@ -62,61 +62,46 @@ def test_equal_probabilities_are_listed_in_label_order(tmp_path, tiny, photos):
     assert [label for label, _ in Predictor(tmp_path / "m").predict(photos[0]).top] == NAMES
 
 
-@pytest.fixture(scope="module")
-def doubting(tiny, tmp_path_factory):
-    """Return a function: both thresholds → predictor that gives 0.25, 0.5, 0.25 to any image."""
-    network = tiny()
-    network.get_layer("answer").kernel.assign(np.zeros((784, 3)))
-    network.get_layer("answer").bias.assign(np.log([0.25, 0.5, 0.25]))
-
-    def build(plausible_from, flagged_below):
-        folder = tmp_path_factory.mktemp("doubting") / "m"
-        artifact.save(
-            network, folder, class_names=NAMES, run_id="lab", card="",
-            conformal=SetRule(0.9, plausible_from, 40),
-            novelty=NoveltyRule(0.95, flagged_below, 40),
-        )  # fmt: skip
-        return Predictor(folder)
-
-    return build
-
-
 def test_an_artifact_without_rules_promises_nothing(shared, photos):
     found = shared.predict(photos[0])
     assert (found.plausible, found.none_of_these) == ((), None)
 
 
+def test_the_rules_of_the_artifact_are_applied_to_cached_answers_too(model, tmp_path, photos):
+    rules = {"conformal": SetRule(0.9, 0.0, 40), "novelty": NoveltyRule(0.95, 1.0, 40)}
+    artifact.save(model, tmp_path / "m", class_names=NAMES, run_id="lab", card="", **rules)
+    predictor = Predictor(tmp_path / "m")
+    for cached in (False, True):
+        found = predictor.predict(photos[0], top=1)
+        assert set(found.plausible) == set(NAMES)
+        assert (found.none_of_these, found.cached) == (True, cached)
+
+
+TENTH = float(np.float32(0.1))  # above 0.1: what a float32 probability of 0.1 is
+
+
 @pytest.mark.parametrize(
     ("plausible_from", "flagged_below", "plausible", "none_of_these"),
     [
-        (0.0, 0.0, ("ant", "zebra", "mole"), False),  # best first, equal ones in label order
-        (0.2499, 0.4999, ("ant", "zebra", "mole"), False),
-        (0.2501, 0.5001, ("ant",), True),
+        (0.0, 0.0, ("ant", "zebra", "mole", "rat"), False),  # best first, then in label order
+        (TENTH, 0.5, ("ant", "zebra", "mole", "rat"), False),  # on the threshold is enough
+        (np.nextafter(TENTH, 1), np.nextafter(0.5, 1), ("ant", "zebra", "mole"), True),
         (0.9, 1.0, ("ant",), True),  # the best one is plausible whatever the threshold
     ],
 )
 def test_thresholds_decide_what_is_plausible_and_what_is_none_of_these(
-    doubting, photos, plausible_from, flagged_below, plausible, none_of_these
+    shared, photos, monkeypatch, plausible_from, flagged_below, plausible, none_of_these
 ):
-    predictor = doubting(plausible_from, flagged_below)
-    for cached in (False, True):
-        found = predictor.predict(photos[0], top=1)
-        assert (found.plausible, found.none_of_these) == (plausible, none_of_these)
-        assert found.cached == cached
-
-
-def test_a_probability_on_the_threshold_counts_as_reaching_it(saved, tiny, photos, tmp_path):
-    plain = Predictor(saved).predict(photos[0])
-    second = plain.top[1][1]  # a float32, exactly
-    for number, (threshold, size) in enumerate(((second, 2), (np.nextafter(second, 1.0), 1))):
-        artifact.save(
-            tiny(), tmp_path / str(number), class_names=NAMES, run_id="lab", card="",
-            conformal=SetRule(0.9, float(threshold), 40),
-            novelty=NoveltyRule(0.95, float(np.nextafter(plain.probability, number)), 40),
-        )  # fmt: skip
-        found = Predictor(tmp_path / str(number)).predict(photos[0])
-        assert found.plausible == tuple(label for label, _ in plain.top[:size])
-        assert found.none_of_these == bool(number)
+    row = np.array([[0.2, 0.5, 0.2, 0.1]], "float32")
+    known = dataclasses.replace(
+        shared.artifact, contract=shared.artifact.contract | {"class_names": [*NAMES, "rat"]}
+    )
+    monkeypatch.setattr(shared, "artifact", known)
+    monkeypatch.setattr(shared, "_probabilities", lambda _: row)
+    monkeypatch.setattr(shared, "_set_rule", SetRule(0.9, float(plausible_from), 40))
+    monkeypatch.setattr(shared, "_novelty_rule", NoveltyRule(0.95, float(flagged_below), 40))
+    found = shared.predict(photos[0], top=1)
+    assert (found.plausible, found.none_of_these) == (plausible, none_of_these)
 
 
 @pytest.mark.parametrize(("top", "listed"), [(1, 1), (2, 2), (3, 3), (99, 3)])
