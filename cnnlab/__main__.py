@@ -40,13 +40,20 @@ def main() -> None:
     """Turn folders of images into a trained, evaluated, explained and deployable classifier."""
 
 
+JOBS_HELP = "Folds trained at a time, each in a process that takes 1 to 2 GiB of memory."
+JOBS = click.option("--jobs", default=1, type=click.IntRange(1), help=JOBS_HELP)
+
+
 @main.command()
 @click.option("--data", default="", help="'shapes' (the default), a fetched dataset or a folder.")
 @click.option("--profile", default="", help=f"One of {', '.join(PROFILES)}; quick if not given.")
 @click.option("--run", "name", default="", help="Name of the run; the profile's if not given.")
 @click.option("--only", default="", help="Numbers of the notebooks to run, such as 03,05.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting.")
-def run(data: str, profile: str, name: str, only: str, overrides: tuple[str, ...]) -> None:
+@JOBS
+def run(
+    data: str, profile: str, name: str, only: str, overrides: tuple[str, ...], jobs: int
+) -> None:
     """Execute the notebooks into reports/<run>/ and show the summary.
 
     An existing run goes on with its own settings; asking for others is an error.
@@ -68,7 +75,7 @@ def run(data: str, profile: str, name: str, only: str, overrides: tuple[str, ...
     opened = open_run(name or profile or "quick", profile, data, " ".join(overrides))
     click.echo(_headline(opened.name, opened.settings))
     try:
-        done = execute.execute(opened, names)
+        done = execute.execute(opened, names, jobs=jobs)
     except execute.NotebookFailed as failure:
         page = site.build(opened)
         _complain(str(failure))
@@ -79,6 +86,31 @@ def run(data: str, profile: str, name: str, only: str, overrides: tuple[str, ...
         if executed.red_lines:
             click.echo(f"note: {executed.notebook} wrote to stderr: {executed.red_lines[0]}")
     click.echo(f"\n{site.as_text(site.summary(opened))}\n\n{page}")
+
+
+@main.command()
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting.")
+@JOBS
+@click.argument("run")
+def reproduce(run: str, overrides: tuple[str, ...], jobs: int) -> None:
+    """Execute RUN (reports/<run> or its name) again and compare everything it found.
+
+    Those of notebooks 01, 03 and 04 whose results RUN has are executed with the settings of its
+    run.json into a folder beside it, which is removed if all is equal.
+
+    Equal bits are promised on one machine with one set of versions, on the processor. Another
+    processor or number of cores, a GPU or other versions may change the last digits, and a
+    training makes them grow.
+
+    Exit status: 0 all equal, 1 something drifted (a table says what), 2 bad input.
+    """
+    from cnnlab.runs import reproduce as again
+
+    done = again.reproduce(again.find(run), overrides, jobs, click.echo)
+    if len(done.differences):
+        _print_table(list(done.differences), done.differences.values.tolist())
+    click.echo(done.verdict)
+    sys.exit(0 if done.equal else 1)
 
 
 @main.command()

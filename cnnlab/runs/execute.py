@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import zmq
 from nbclient.exceptions import DeadKernelError
 from papermill.engines import NBClientEngine, papermill_engines
@@ -22,13 +21,11 @@ from papermill.execute import execute_notebook
 from traitlets.config import Config
 
 from cnnlab.config import InputError
-from cnnlab.runs import provenance
+from cnnlab.runs import cells, provenance
 from cnnlab.runs.folder import Run
 from cnnlab.runs.progress import Progress
 
 NOTEBOOKS = provenance.CHECKOUT / "notebooks"
-# Tags of the cells that papermill adds; cell numbers are those of the notebook as it was written.
-ADDED = {"injected-parameters", "papermill-error-cell-tag"}
 
 
 class NotebookFailed(RuntimeError):  # noqa: N818
@@ -120,6 +117,7 @@ def execute(
     names: list[str],
     folder: Path | None = None,
     begin: Callable[[str, int], Progress] = Progress,
+    jobs: int = 1,
 ) -> list[Executed]:
     """Execute notebooks into ``<run>/notebooks/`` and record their times in ``run.json``.
 
@@ -128,44 +126,48 @@ def execute(
         names: Names from ``available``, in order.
         folder: Where the notebooks are; they are executed with it as working directory.
         begin: Makes the progress display of one notebook from its name and number of cells.
+        jobs: Is given to the notebooks that have a parameter of that name.
 
     Raises:
         NotebookFailed: At the first notebook that does not execute to its end.
     """
-    return [_execute_one(run, name, folder or NOTEBOOKS, begin) for name in names]
+    return [_execute_one(run, name, folder or NOTEBOOKS, begin, jobs) for name in names]
 
 
 def _execute_one(
-    run: Run, name: str, folder: Path, begin: Callable[[str, int], Progress]
+    run: Run, name: str, folder: Path, begin: Callable[[str, int], Progress], jobs: int
 ) -> Executed:
     source = folder / f"{name}.ipynb"
     target = run.path("notebooks", f"{name}.ipynb")
-    cells = len(nbformat.read(source, as_version=4).cells) + 1  # papermill adds the parameters
+    count = cells.count(source) + 1  # papermill adds the parameters
+    # The settings are in run.json already: the name says everything else.
+    parameters = {"run": run.name} | ({"jobs": jobs} if cells.has_parameter(source, "jobs") else {})
     run.update(lambda state: state["notebooks"].__setitem__(name, {"started": provenance.now()}))
     started = time.perf_counter()
     try:
-        with begin(name, cells) as progress:
-            _call_papermill(run, source, target, progress.advance)
+        with begin(name, count) as progress:
+            _call_papermill(parameters, source, target, progress.advance)
         _check_all_ran(name, target)
     except NotebookFailed as failure:
         error = f"cell {failure.cell}: {failure.error}"
         run.update(lambda state: state["notebooks"][name].__setitem__("failed", error))
         raise
-    done = Executed(name, time.perf_counter() - started, cells, tuple(_red_lines(target)))
-    finished = {"finished": provenance.now(), "seconds": round(done.seconds, 1), "cells": cells}
+    done = Executed(name, time.perf_counter() - started, count, tuple(cells.red_lines(target)))
+    finished = {"finished": provenance.now(), "seconds": round(done.seconds, 1), "cells": count}
     run.update(lambda state: state["notebooks"][name].update(finished))
     return done
 
 
-def _call_papermill(run: Run, source: Path, target: Path, report: Callable[[], None]) -> None:
+def _call_papermill(
+    parameters: dict[str, Any], source: Path, target: Path, report: Callable[[], None]
+) -> None:
     papermill_engines.register("cnnlab", _ReportingEngine)
     try:
         with _silent("papermill"):  # what went wrong is said once, by NotebookFailed
             execute_notebook(
                 source,
                 target,
-                # The settings are in run.json already: the name says everything.
-                parameters={"run": run.name},
+                parameters=parameters,
                 engine_name="cnnlab",
                 kernel_name="python3",
                 language="python",
@@ -179,43 +181,17 @@ def _call_papermill(run: Run, source: Path, target: Path, report: Callable[[], N
             )
     except PapermillExecutionError as error:
         message = f"{error.ename}: {' '.join(error.evalue.split()) or '(no message)'}"
-        number, title = _cells(target, _has_error)[0]
+        number, title = cells.matching(target, cells.has_error)[0]
         raise NotebookFailed(target.stem, number, title, message, target) from None
     except DeadKernelError:
-        number, title = _cells(target, _was_started)[-1]
+        number, title = cells.matching(target, cells.was_started)[-1]
         message = "the kernel died, which most often means that the memory was full."
         raise NotebookFailed(target.stem, number, title, message, target) from None
 
 
 def _check_all_ran(name: str, path: Path) -> None:
-    for number, title in _cells(path, _never_ran):
+    for number, title in cells.matching(path, cells.never_ran):
         raise NotebookFailed(name, number, title, "the cell was never executed.", path)
-
-
-def _cells(path: Path, test: Callable[[nbformat.NotebookNode], bool]) -> list[tuple[int, str]]:
-    """Return number and first line of the code cells that pass ``test``."""
-    written = [
-        cell
-        for cell in nbformat.read(path, as_version=4).cells
-        if not ADDED & set(cell.metadata.get("tags", []))
-    ]
-    return [
-        (number, cell.source.strip().partition("\n")[0].strip())
-        for number, cell in enumerate(written, start=1)
-        if cell.cell_type == "code" and test(cell)
-    ]
-
-
-def _never_ran(cell: nbformat.NotebookNode) -> bool:
-    return bool(cell.source.strip()) and cell.execution_count is None
-
-
-def _has_error(cell: nbformat.NotebookNode) -> bool:
-    return any(output.output_type == "error" for output in cell.outputs)
-
-
-def _was_started(cell: nbformat.NotebookNode) -> bool:
-    return cell.metadata.get("papermill", {}).get("start_time") is not None
 
 
 def _kernel_config() -> Config:
@@ -234,15 +210,3 @@ def _silent(name: str) -> Iterator[None]:
         yield
     finally:
         logger.setLevel(before)
-
-
-def _red_lines(path: Path) -> list[str]:
-    return [
-        line
-        for cell in nbformat.read(path, as_version=4).cells
-        if cell.cell_type == "code"
-        for output in cell.outputs
-        if output.output_type == "stream" and output.name == "stderr"
-        for line in output.text.splitlines()
-        if line.strip()
-    ]

@@ -28,6 +28,8 @@ FIGURE_DPI = 144
 
 # Which notebook writes what, the first match counts: a missing file names the one to run.
 WRITERS = (
+    ("splits.csv", "01_explore_data"),
+    ("metrics/audit.json", "01_explore_data"),
     ("metrics/kfold.json", "04_kfold_evaluation"),
     ("metrics/test.json", "04_kfold_evaluation"),
     ("predictions/kfold.csv", "04_kfold_evaluation"),

@@ -55,7 +55,15 @@ def checked_name(name: str) -> str:
 
 
 def _wanted(profile: str, data: str, overrides: list[str]) -> Settings:
-    settings = make_settings(profile, overrides, **({"data": data} if data else {}))
+    return settled(make_settings(profile, overrides, **({"data": data} if data else {})))
+
+
+def settled(settings: Settings) -> Settings:
+    """Return settings whose data exist, a folder by its absolute path.
+
+    Raises:
+        InputError: There is no such folder, or the dataset was not fetched yet.
+    """
     if settings.data == "shapes":
         return settings
     if settings.data in catalogue.DATASETS:

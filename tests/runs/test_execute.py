@@ -71,6 +71,21 @@ def test_a_notebook_is_executed_with_the_runs_name_in_its_own_folder(folder, run
 
 
 @pytest.mark.slow
+def test_jobs_reach_only_the_notebooks_that_ask_for_them(folder, run):
+    _write(folder, "01_a", "'jobs' in globals()")
+    _write(folder, "02_b", "jobs")
+    node = nbformat.read(folder / "02_b.ipynb", as_version=4)
+    node.cells[1].source += "\njobs = 1"
+    nbformat.write(node, folder / "02_b.ipynb")
+    execute.execute(run, ["01_a", "02_b"], folder, jobs=3)
+    shown = []
+    for name in ("01_a", "02_b"):
+        cells = nbformat.read(run.folder / "notebooks" / f"{name}.ipynb", as_version=4).cells
+        shown.append(cells[-1].outputs[0].data["text/plain"])
+    assert shown == ["False", "3"]
+
+
+@pytest.mark.slow
 def test_red_text_is_reported_and_does_not_stop_the_run(folder, run):
     _write(folder, "01_a", "import sys\nprint('careful', file=sys.stderr)")
     _write(folder, "02_b", "1")

@@ -1,0 +1,124 @@
+"""Executing a run again from its ``run.json``, and comparing everything it found."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from cnnlab.config import InputError, Settings, from_dict, home, make_settings, to_dict
+from cnnlab.data import sources
+from cnnlab.runs import drift, execute, opening, provenance, storage
+from cnnlab.runs.folder import Run
+
+# The notebooks that make numbers, and what shows that a run has executed them.
+RESULTS = {"01": "splits.csv", "03": drift.WEIGHTS, "04": "metrics/test.json"}
+NEEDED = ("01", "03")
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What came of it.
+
+    Attributes:
+        folder: The run folder of the second execution; it is gone if all is equal.
+        differences: From ``drift.compare``.
+        compared: The result files that were compared.
+        failure: What stopped the second execution, or "".
+    """
+
+    folder: Path
+    differences: pd.DataFrame
+    compared: list[str]
+    failure: str
+
+    @property
+    def equal(self) -> bool:
+        """Whether data, settings and every result are the same."""
+        return not self.failure and drift.counted(self.differences).empty
+
+    @property
+    def verdict(self) -> str:
+        """What came of it, in a sentence or two."""
+        if self.equal:
+            files = ", ".join(self.compared)
+            return f"reproduced: the data, the settings and, to the last bit, {files}"
+        if self.failure:
+            return f"not reproduced: {self.failure}"
+        parts = list(dict.fromkeys(self.differences["part"]))
+        causes = [part for part in parts if part in drift.CAUSES]
+        why = (
+            f"Most likely because of the {', '.join(causes)}"
+            if causes
+            else "No cause is known: a GPU or another number of threads adds in another order"
+        )
+        drifted = ", ".join(dict.fromkeys(drift.counted(self.differences)["part"]))
+        return f"drifted: {drifted}. {why}. The second run is kept in {self.folder}"
+
+
+def reproduce(
+    stored: Path,
+    overrides: Sequence[str] = (),
+    jobs: int = 1,
+    say: Callable[[str], None] = lambda _: None,
+) -> Reproduction:
+    """Execute the notebooks that made a run's numbers into a folder beside it, and compare.
+
+    Args:
+        stored: The run's folder, see ``find``.
+        overrides: ``key=value`` settings that shall differ.
+        jobs: Folds trained at a time.
+        say: Is told what is worth knowing before the end.
+
+    Raises:
+        InputError: The run is incomplete or of another version, or its data cannot be used.
+    """
+    settings = _settings(stored, overrides)
+    for number in NEEDED:
+        Run(stored, settings).require(RESULTS[number])
+    sources.resolve(settings)  # data that cannot be used makes no run
+    numbers = [number for number, result in RESULTS.items() if (stored / result).exists()]
+    fresh = home() / "reports" / _name(stored)
+    opening.create(fresh, settings)
+    run, failure = Run(fresh, settings), ""
+    say(f"Executing notebooks {', '.join(numbers)} into {fresh}")
+    try:
+        for name in execute.selected(execute.available(), ",".join(numbers)):
+            execute.execute(run, [name], jobs=jobs)
+            found = drift.data(stored, fresh)
+            if found and name.startswith("01"):
+                say(f"note: the data differ: {found[0][0]}. The other notebooks follow.")
+    except execute.NotebookFailed as error:
+        failure = str(error)
+    done = Reproduction(fresh, drift.compare(stored, fresh), drift.compared(stored, fresh), failure)
+    if done.equal:
+        shutil.rmtree(fresh)
+    return done
+
+
+def find(run: str) -> Path:
+    """Return the folder of a run that is given by its path or by its name.
+
+    Raises:
+        InputError: There is no such run; the message names those there are.
+    """
+    reports = home() / "reports"
+    for folder in (reports / run, Path(run)):
+        if (folder / "run.json").is_file():
+            return folder.resolve()
+    names = sorted(path.parent.name for path in reports.glob("*/run.json"))
+    known = f"one of {', '.join(names)}" if names else "the folder of one, such as reports/quick"
+    raise InputError(f"There is no run {run!r}: expected {known}.")
+
+
+def _settings(stored: Path, overrides: Sequence[str]) -> Settings:
+    kept = to_dict(from_dict(storage.read_state(stored)["settings"]))
+    profile = kept.pop("profile")
+    return opening.settled(make_settings(profile, overrides, **kept))
+
+
+def _name(stored: Path) -> str:
+    """Return a name for the second run that no other has."""
+    digits = "".join(sign for sign in provenance.now().partition("+")[0] if sign.isdigit())
+    return opening.checked_name(f"{stored.name[:50]}.reproduced-{digits}")
