@@ -1,0 +1,156 @@
+"""The learning-rate range test: train a copy while the rate rises, and watch the loss.
+
+Far too small a rate leaves the loss where it is, a good one lets it fall, too large a one lets it
+explode. One short pass shows all three. It suggests where to begin, not the best rate: that
+also depends on how long is trained.
+
+Source:
+    Smith, "Cyclical Learning Rates for Training Neural Networks", WACV 2017, section 3.3.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from cnnlab.config import InputError
+from cnnlab.engine import keras, tf
+from cnnlab.training.fit import _check_batches, _compile, _reseed
+
+SMOOTHING = 0.9  # weight of the past in the running mean of the loss
+EXPLODED = 4.0  # the test ends when the smoothed loss is so many times its lowest
+START = 0.2  # of the steps: their mean loss is where the curve begins; their rates do little yet
+
+
+@dataclass(frozen=True)
+class RateTest:
+    """What a range test found.
+
+    ``table`` has a row per step: rate, loss (of its batch, before the step, with the L2 penalty)
+    and smoothed. ``suggested`` is the rate where the smoothed loss was halfway down, see
+    ``halfway``; nan if it never fell.
+    """
+
+    table: pd.DataFrame
+    suggested: float
+
+
+def find_rate(
+    model: keras.Model,
+    training: Callable[[int], tf.data.Dataset],
+    *,
+    seed: int,
+    steps: int = 100,
+    lowest: float = 1e-6,
+    highest: float = 1.0,
+) -> RateTest:
+    """Train a copy of ``model`` with a rising rate; the model itself is not touched.
+
+    Args:
+        model: As ``fit`` takes it, best a new one.
+        training: As ``fit`` takes it: gives the batches of an epoch, counted from 1. As many epochs
+            are begun as the steps need.
+        seed: Decides the dropout masks.
+        steps: Batches at most; the rate rises by the same factor at each.
+        lowest: Adam's step size at the first batch.
+        highest: At the last; the test ends earlier once the loss explodes.
+
+    Returns:
+        The steps taken and the rate suggested.
+
+    Raises:
+        InputError: Numbers out of range, or batches that do not fit the model.
+
+    Example:
+        >>> result = find_rate(new_model(dataset, settings), batches_of_epoch, seed=0)
+        >>> result.suggested
+        0.00018
+    """
+    if steps < 10 or not 0 < lowest < highest < math.inf:
+        raise InputError(
+            f"steps={steps}, lowest={lowest}, highest={highest}: expected at least 10 steps and "
+            "0 < lowest < highest."
+        )
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    _compile(copy, lowest)
+    rates, rows, smoothing = np.geomspace(lowest, highest, steps), [], Smoothing()
+    batches = _endless(copy, training, seed)
+    for rate, (images, labels) in zip(rates, batches, strict=False):
+        copy.optimizer.learning_rate = rate
+        copy.reset_metrics()  # else the loss would be the mean of all steps so far
+        loss = float(copy.train_on_batch(images, labels, return_dict=True)["loss"])
+        if not math.isfinite(loss):
+            break
+        rows.append((float(rate), loss, smoothing.update(loss)))
+        if smoothing.exploded:
+            break
+    table = pd.DataFrame(rows, columns=["rate", "loss", "smoothed"])
+    return RateTest(table, halfway(table, int(START * steps)))
+
+
+class Smoothing:
+    """A running mean of losses that forgets, corrected for its start (as Adam's moments are).
+
+    Example:
+        >>> smoothing = Smoothing()
+        >>> smoothing.update(2.0), round(smoothing.update(1.0), 3)
+        (2.0, 1.474)
+    """
+
+    def __init__(self) -> None:
+        self._sum = 0.0
+        self._count = 0
+        self._value = self._lowest = math.inf
+
+    def update(self, loss: float) -> float:
+        """Take the loss of a step; return the mean so far."""
+        self._count += 1
+        self._sum = SMOOTHING * self._sum + (1 - SMOOTHING) * loss
+        self._value = self._sum / (1 - SMOOTHING**self._count)
+        self._lowest = min(self._lowest, self._value)
+        return self._value
+
+    @property
+    def exploded(self) -> bool:
+        """Whether the mean is ``EXPLODED`` times as large as it once was."""
+        return self._value > EXPLODED * self._lowest
+
+
+def halfway(table: pd.DataFrame, start: int) -> float:
+    """Return the rate in the middle of the loss's fall.
+
+    The fall goes from the mean loss of the first steps to the lowest smoothed loss after them. Its
+    middle is the last step before the lowest whose smoothed loss is above half of the way: a
+    level, unlike a slope, is not led astray by single batches.
+
+    Args:
+        table: Columns rate (rising), loss and smoothed, see ``RateTest``.
+        start: How many first steps make the start.
+
+    Returns:
+        The rate; nan if no later smoothed loss is below the start.
+    """
+    smoothed = table["smoothed"].to_numpy()
+    if len(table) <= start:
+        return float("nan")
+    level, lowest = float(table["loss"][:start].mean()), start + int(smoothed[start:].argmin())
+    if not smoothed[lowest] < level:
+        return float("nan")
+    above = np.flatnonzero(smoothed[:lowest] > (level + smoothed[lowest]) / 2)
+    return float(table["rate"].iloc[above[-1] if len(above) else 0])
+
+
+def _endless(
+    model: keras.Model, training: Callable[[int], tf.data.Dataset], seed: int
+) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+    """Yield the batches of epoch 1, 2, …, one at a time."""
+    epoch = 0
+    while True:
+        epoch += 1
+        batches = training(epoch)
+        _check_batches(model, batches, "training")
+        _reseed(model, seed, epoch)
+        yield from batches

@@ -1,0 +1,95 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from cnnlab.config import make_settings
+from cnnlab.data.batches import Dataset, SealedTestSet
+from cnnlab.evaluation.crossval import cross_validate
+from cnnlab.training import linear
+
+SETTINGS = make_settings("smoke")
+
+
+def test_a_thumbnail_is_the_mean_over_areas():
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 48, 48, 3), np.uint8)
+    small = linear.thumbnails(pixels, np.array([2, 0])).reshape(2, 16, 16, 3)
+    expected = pixels[[2, 0]].reshape(2, 16, 3, 16, 3, 3).mean(axis=(2, 4))
+    np.testing.assert_allclose(small, expected, atol=1e-3)
+
+
+def test_areas_that_cut_pixels_count_them_in_part():
+    size = 24  # 1.5 pixels each
+    pixels = np.zeros((1, size, size, 3), np.uint8)
+    pixels[0, :, 1] = 90  # half of this column is in the first area, half in the second
+    small = linear.thumbnails(pixels, np.array([0])).reshape(16, 16, 3)
+    np.testing.assert_allclose(small[:, :2], 30, rtol=1e-5)  # 90 · 0.5 / 1.5
+    assert not small[:, 2:].any()
+    whole = np.random.default_rng(1).integers(0, 256, (1, 100, 100, 3), np.uint8)
+    means = linear.thumbnails(whole, np.array([0])).reshape(-1, 3).mean(axis=0)
+    np.testing.assert_allclose(means, whole[0].mean(axis=(0, 1)), rtol=1e-5)
+
+
+def test_blocks_do_not_matter(monkeypatch):
+    pixels = np.random.default_rng(0).integers(0, 256, (7, 20, 20, 3), np.uint8)
+    whole = linear.thumbnails(pixels, np.arange(7))
+    monkeypatch.setattr(linear, "BLOCK", 3)
+    np.testing.assert_allclose(linear.thumbnails(pixels, np.arange(7)), whole, rtol=1e-6)
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """Thumbnails of 48 numbers, which are fitted at once."""
+    monkeypatch.setattr(linear, "SIDE", 4)
+
+
+def coloured(per_class: int = 30, split: str = "train") -> Dataset:
+    """Three classes of noise, each with more of one colour."""
+    generator = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], per_class)
+    pixels = generator.integers(0, 200, (len(labels), 16, 16, 3), np.uint8)
+    for row, label in enumerate(labels):
+        pixels[row, ..., label] += 40
+    table = pd.DataFrame({"path": [f"{i}.png" for i in range(len(labels))]})
+    table["label"] = np.array(["red", "green", "blue"])[labels]
+    table = table.assign(split=split, group=[f"g{i}" for i in range(len(labels))], reason="")
+    return Dataset(pixels, table, ["red", "green", "blue"])
+
+
+def test_it_learns_colours_on_the_folds_of_a_cross_validation(tiny):
+    dataset = coloured()
+    pool = np.random.default_rng(1).permutation(90)[:84]  # positions are not row numbers
+    labels, groups = dataset.labels[pool], dataset.table["group"].to_numpy()[pool]
+    run_folds = linear.linear_runner(dataset, pool, SETTINGS)
+    table, pooled = cross_validate(labels, groups, 2, 0, run_folds, 3)
+    assert (pooled.shape, pooled.dtype) == ((84, 3), np.float32)
+    np.testing.assert_allclose(pooled.sum(axis=1), 1, atol=1e-5)
+    assert table["accuracy"].min() > 0.8  # guessing gives a third
+    _, again = cross_validate(labels, groups, 2, 0, run_folds, 3)
+    np.testing.assert_array_equal(again, pooled)
+
+
+def test_held_out_images_decide_nothing(tiny):
+    """The prediction of one held-out image is the same whatever the others show."""
+    dataset, pool = coloured(), np.arange(90)
+    held_out = np.arange(0, 90, 5)
+    pair = (np.setdiff1d(pool, held_out), held_out)
+    ((before, _),) = linear.linear_runner(dataset, pool, SETTINGS)([pair])
+    changed = dataset.pixels.copy()
+    changed[held_out[1:]] = 0
+    other = Dataset(changed, dataset.table, dataset.class_names)
+    ((after, _),) = linear.linear_runner(other, pool, SETTINGS)([pair])
+    np.testing.assert_allclose(after[0], before[0], atol=1e-6)
+    assert not np.allclose(after[1:], before[1:])
+
+
+def test_constant_pixels_do_no_harm(tiny):
+    dataset = coloured()
+    dataset.pixels[:, :8] = 7
+    pair = (np.arange(0, 90, 2), np.arange(1, 90, 2))
+    ((probabilities, _),) = linear.linear_runner(dataset, np.arange(90), SETTINGS)([pair])
+    assert np.isfinite(probabilities).all()
+
+
+def test_the_test_set_stays_sealed():
+    with pytest.raises(SealedTestSet):
+        linear.linear_runner(coloured(split="test"), np.arange(90), SETTINGS)
