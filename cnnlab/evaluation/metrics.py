@@ -16,6 +16,8 @@ import numpy as np
 from cnnlab.config import InputError
 from cnnlab.evaluation import weighted
 
+SCORES = ("precision", "recall", "f1")  # what a class has, and its macro and weighted means
+
 
 class ClassScores(NamedTuple):
     """Scores per class, each float64 (C,) in 0…1; ``support`` int64 (C,) counts the labels."""
@@ -104,6 +106,42 @@ def macro_f1(labels: np.ndarray, probabilities: np.ndarray) -> float:
     return float(precision_recall_f1(labels, probabilities).f1.mean())
 
 
+def weighted_precision(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Return the mean precision over classes, each weighted by its labels, in 0…1."""
+    scores = precision_recall_f1(labels, probabilities)
+    return float(scores.precision @ scores.support / scores.support.sum())
+
+
+def weighted_recall(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Return the mean recall over classes, each weighted by its labels: it equals accuracy."""
+    scores = precision_recall_f1(labels, probabilities)
+    return float(scores.recall @ scores.support / scores.support.sum())
+
+
+def weighted_f1(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Return the mean F1 over classes, each weighted by its labels, in 0…1."""
+    scores = precision_recall_f1(labels, probabilities)
+    return float(scores.f1 @ scores.support / scores.support.sum())
+
+
+def normalised(counts: np.ndarray, by: str) -> np.ndarray:
+    """Return a confusion matrix as shares: float64 (C, C) in 0…1; an empty line stays 0.
+
+    Args:
+        counts: int (C, C), rows are true classes, columns predicted ones.
+        by: "rows": of the true class (recall on the diagonal); "columns": of the predicted class
+            (precision on the diagonal).
+
+    Raises:
+        InputError: ``by`` is neither.
+    """
+    axes = {"rows": 1, "columns": 0}
+    if by not in axes:
+        raise InputError(f"A confusion matrix normalised by {by!r}: expected rows or columns.")
+    counts = np.asarray(counts)
+    return weighted.ratio(counts, counts.sum(axis=axes[by], keepdims=True))
+
+
 def roc_curve(positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the ROC curve of one class against the rest.
 
@@ -150,6 +188,39 @@ def micro_auc(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Return the AUC over all N·C (row, class) pairs taken together."""
     labels, probabilities = checked(labels, probabilities)
     return auc(np.eye(probabilities.shape[1], dtype=bool)[labels].ravel(), probabilities.ravel())
+
+
+def precision_recall_curve(
+    positive: np.ndarray, scores: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the precision–recall curve of one class against the rest.
+
+    Equal scores share one point. No point is interpolated: between two of them the curve is a
+    step, and the straight line would promise what no threshold gives.
+
+    Args:
+        positive: bool (N,), True where the row is of the class.
+        scores: float (N,), larger means more likely positive.
+
+    Returns:
+        Recall and precision, float64 (K + 1,) each for K distinct scores, recall rising from 0
+        (there precision is 1 by convention) to 1; recall is nan throughout without positives.
+
+    Source:
+        Davis and Goadrich 2006, "The relationship between Precision-Recall and ROC curves".
+    """
+    positive, scores = np.asarray(positive, bool), np.asarray(scores)
+    order = np.argsort(-scores, kind="stable")
+    ends = np.flatnonzero(np.diff(scores[order], append=-np.inf))  # last row of each score
+    true = np.cumsum(positive[order])[ends]
+    recall = _rate(np.concatenate([[0], true]).astype(float))
+    return recall, np.concatenate([[1], true / (ends + 1)])
+
+
+def average_precision(positive: np.ndarray, scores: np.ndarray) -> float:
+    """Return the area under the stepped precision–recall curve; nan without a positive."""
+    positive, scores = np.asarray(positive, bool), np.asarray(scores, float)
+    return float(weighted.average_precision(positive, scores, np.ones((1, len(scores))))[0])
 
 
 def _rate(cumulated: np.ndarray) -> np.ndarray:

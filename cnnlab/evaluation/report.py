@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cnnlab.config import InputError
-from cnnlab.evaluation import intervals, metrics
+from cnnlab.config import InputError, child_seed
+from cnnlab.evaluation import intervals, metrics, probabilistic, resampling
 
 LEVEL = 0.95
 
@@ -22,14 +22,15 @@ def evaluate(
     samples: int,
     seed: int,
 ) -> dict[str, Any]:
-    """Return every figure of an evaluation, headlines with their bootstrap intervals.
+    """Return every figure of an evaluation, headlines with their intervals.
 
     Args:
         labels: int (N,) in 0…C-1.
         probabilities: float (N, C).
         class_names: The C names, in the order of the columns.
-        samples: Number of bootstrap resamples.
-        seed: Decides the resamples.
+        samples: Number of bootstrap resamples, for the average precisions; the other intervals
+            are computed directly (see ``intervals``).
+        seed: The root seed; its child "bootstrap" decides the resamples.
 
     Returns:
         A dict of plain Python values, ready for JSON; an undefined figure (the AUC of an
@@ -40,12 +41,43 @@ def evaluate(
     """
     labels, probabilities = metrics.checked(labels, probabilities)
     names = _names(class_names, probabilities)
+    resampling_seed = child_seed(seed, "bootstrap")
+    *precisions, macro = resampling.average_precisions(
+        labels, probabilities, samples=samples, seed=resampling_seed, level=LEVEL
+    )
+    headlines = intervals.headlines(labels, probabilities, level=LEVEL)
+    headlines["macro_average_precision"] = macro
+    return {
+        "n": len(labels),
+        "class_names": names,
+        "interval": {
+            "level": LEVEL,
+            "samples": samples,
+            "seed": resampling_seed,
+            "methods": intervals.METHODS | {"macro_average_precision": resampling.METHOD},
+        },
+        **{
+            name: {part: _known(value) for part, value in asdict(interval).items()}
+            for name, interval in headlines.items()
+        },
+        "ece_if_calibrated": probabilistic.ece_if_calibrated(probabilities),
+        "per_class": _per_class(labels, probabilities, names, precisions),
+        "confusion": metrics.confusion(labels, probabilities).tolist(),
+        "reliability": reliability(labels, probabilities).to_dict(orient="records"),
+    }
+
+
+def _per_class(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    names: Sequence[str],
+    precisions: Sequence[intervals.Interval],
+) -> list[dict[str, Any]]:
+    """Return one dict per class: its support, its scores and what is known of their limits."""
     scores = metrics.precision_recall_f1(labels, probabilities)
     aucs = metrics.auc_per_class(labels, probabilities)
-    headlines, f1s = intervals.headlines(
-        labels, probabilities, samples=samples, seed=seed, level=LEVEL
-    )
-    per_class = [
+    f1s = intervals.f1_per_class(metrics.confusion(labels, probabilities), LEVEL)
+    return [
         {
             "class": name,
             "support": int(scores.support[c]),
@@ -53,31 +85,35 @@ def evaluate(
             "recall": float(scores.recall[c]),
             "f1": float(scores.f1[c]),
             "auc": _known(aucs[c]),
-            "f1_low": _known(f1s[c].low),
-            "f1_high": _known(f1s[c].high),
+            "average_precision": _known(precisions[c].estimate),
+            "f1_low": f1s[c].low,
+            "f1_high": f1s[c].high,
+            "average_precision_low": _known(precisions[c].low),
+            "average_precision_high": _known(precisions[c].high),
         }
         for c, name in enumerate(names)
     ]
-    method = {"method": intervals.METHOD, "level": LEVEL, "samples": samples, "seed": seed}
-    return {
-        "n": len(labels),
-        "class_names": names,
-        "interval": method,
-        **{
-            name: {part: _known(value) for part, value in asdict(interval).items()}
-            for name, interval in headlines.items()
-        },
-        "micro_auc": _known(metrics.micro_auc(labels, probabilities)),
-        "per_class": per_class,
-        "confusion": metrics.confusion(labels, probabilities).tolist(),
-    }
 
 
 def headlines(scores: dict[str, Any]) -> pd.DataFrame:
-    """Return the headline figures of ``evaluate`` as a table: estimate and interval."""
-    names = ("accuracy", "macro_precision", "macro_recall", "macro_f1", "macro_auc")
-    table = pd.DataFrame({name.replace("_", " "): scores[name] for name in names}).T
-    return table.astype(float).round(3)
+    """Return the headline figures of ``evaluate`` as a table: estimate and interval.
+
+    Figures that an older evaluation does not hold are left out.
+    """
+    names = (*intervals.METHODS, "macro_average_precision")
+    found = {name.replace("_", " "): scores[name] for name in names if name in scores}
+    return pd.DataFrame(found).T.astype(float).round(3)
+
+
+def reliability(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
+    """Return ``probabilistic.reliability`` with Wilson's limits of each accuracy.
+
+    Returns:
+        Columns low, high, count, confidence, accuracy, accuracy_low and accuracy_high.
+    """
+    table = probabilistic.reliability(labels, probabilities)
+    low, high = intervals.wilson(table["accuracy"].to_numpy(), table["count"].to_numpy(), LEVEL)
+    return table.assign(accuracy_low=low, accuracy_high=high)
 
 
 def predictions(
@@ -121,11 +157,12 @@ def predictions(
 def roc_curves(
     labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str]
 ) -> dict[str, tuple[np.ndarray, np.ndarray, float]]:
-    """Return the one-vs-rest ROC curve of each class that has one.
+    """Return the one-vs-rest ROC curve of each class that has one, and their averages.
 
     Returns:
         Class name → (false positive rates, true positive rates, AUC). A class without labels,
-        or the only one with labels, has no curve and is left out.
+        or the only one with labels, has no curve and is left out. Then "macro average": the mean
+        true positive rate at each false positive rate; and "micro average": of all N·C pairs.
     """
     labels, probabilities = metrics.checked(labels, probabilities)
     curves = {}
@@ -133,6 +170,42 @@ def roc_curves(
         positive, scores = labels == c, probabilities[:, c]
         if 0 < positive.sum() < len(labels):
             curves[name] = (*metrics.roc_curve(positive, scores), metrics.auc(positive, scores))
+    if curves:
+        curves["macro average"] = _macro_roc(list(curves.values()))
+    pairs = np.eye(probabilities.shape[1], dtype=bool)[labels].ravel()
+    scores = probabilities.ravel()
+    curves["micro average"] = (*metrics.roc_curve(pairs, scores), metrics.auc(pairs, scores))
+    return curves
+
+
+def _macro_roc(
+    curves: Sequence[tuple[np.ndarray, np.ndarray, float]],
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return the mean curve and the mean area, which is the area under it."""
+    grid = np.unique(np.concatenate([false for false, _, _ in curves]))
+    # Curves climb in vertical steps: each rate stands twice, with the heights below and above
+    # its step. Of several points at one rate np.interp takes the last.
+    below = [np.interp(-grid, -false[::-1], true[::-1]) for false, true, _ in curves]
+    above = [np.interp(grid, false, true) for false, true, _ in curves]
+    heights = np.stack([np.mean(below, axis=0), np.mean(above, axis=0)], axis=1).ravel()
+    return np.repeat(grid, 2), heights, float(np.mean([area for _, _, area in curves]))
+
+
+def precision_recall_curves(
+    labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str]
+) -> dict[str, tuple[np.ndarray, np.ndarray, float]]:
+    """Return the one-vs-rest precision–recall curve of each class that has labels.
+
+    Returns:
+        Class name → (recall, precision, average precision).
+    """
+    labels, probabilities = metrics.checked(labels, probabilities)
+    curves = {}
+    for c, name in enumerate(_names(class_names, probabilities)):
+        positive, scores = labels == c, probabilities[:, c]
+        if positive.any():
+            curve = metrics.precision_recall_curve(positive, scores)
+            curves[name] = (*curve, metrics.average_precision(positive, scores))
     return curves
 
 

@@ -1,29 +1,11 @@
-"""Metrics of many resamples at once: each resample is a row of multiplicities.
+"""Metrics of many confusion matrices, or of many resamples, at once.
 
 A resample of N rows is fully described by how often each row was drawn. With these counts as
-``weights`` (R, N), R resamples are scored by one matrix product instead of R passes over copied
-rows. ``metrics`` scores the data itself as the resample in which every row stands once.
+``weights`` (R, N), R resamples are scored by one sort instead of R passes over copied rows.
+``metrics`` scores the data itself as the resample in which every row stands once.
 """
 
 import numpy as np
-
-
-def confusion(labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the confusion counts of every resample.
-
-    Args:
-        labels: int (N,), 0…C-1.
-        probabilities: float (N, C). The predicted class is the first of the largest.
-        weights: float (R, N), how often each row was drawn.
-
-    Returns:
-        float64 (R, C, C); rows are true classes, columns predicted ones.
-    """
-    count = probabilities.shape[1]
-    cells = labels * count + probabilities.argmax(axis=1)  # (N,) which of the C² cells
-    member = np.zeros((len(labels), count * count))
-    member[np.arange(len(labels)), cells] = 1
-    return (weights @ member).reshape(-1, count, count)  # whole numbers: exact in float64
 
 
 def accuracy(counts: np.ndarray) -> np.ndarray:
@@ -69,6 +51,27 @@ def auc(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.nda
     won = (positives * (below + negatives / 2)).sum(axis=1)
     pairs = positives.sum(axis=1) * negatives.sum(axis=1)
     return np.where(pairs > 0, won / np.maximum(pairs, 1), np.nan)
+
+
+def average_precision(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the average precision of every resample: Σ (rise of recall) · precision.
+
+    Args:
+        positive: bool (N,).
+        scores: float (N,). Equal scores are accepted together.
+        weights: float (R, N), how often each row was drawn.
+
+    Returns:
+        float64 (R,); nan where a resample holds no positive.
+    """
+    order = np.argsort(-scores, kind="stable")
+    starts = np.flatnonzero(np.diff(-scores[order], prepend=-np.inf))  # first row of each score
+    drawn = weights[:, order]  # (R, N) by falling score
+    found = np.add.reduceat(drawn * positive[order], starts, axis=1)  # (R, distinct scores)
+    accepted = np.cumsum(np.add.reduceat(drawn, starts, axis=1), axis=1)
+    precisions = ratio(np.cumsum(found, axis=1), accepted)
+    total = found.sum(axis=1)
+    return np.where(total > 0, (found * precisions).sum(axis=1) / np.maximum(total, 1), np.nan)
 
 
 def auc_per_class(labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:

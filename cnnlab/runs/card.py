@@ -88,11 +88,7 @@ def _results(
             f"\n\n{kfold['k']}-fold cross-validation of the protocol: accuracy "
             f"{accuracy['mean']:.3f} ± {accuracy['deviation']:.3f} (deviation over folds)."
         )
-    interval = validation["interval"]
-    return text + (
-        f"\n\nBrackets: {interval['level']:.0%} {interval['method']} bootstrap intervals, "
-        f"{interval['samples']} resamples."
-    )
+    return f"{text}\n\nBrackets: {validation['interval']['level']:.0%} intervals."
 
 
 def _scores(name: str, scores: dict[str, Any]) -> dict[str, str]:

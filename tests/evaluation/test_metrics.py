@@ -1,3 +1,5 @@
+from itertools import product
+
 import numpy as np
 import pytest
 from sklearn import metrics as oracle
@@ -58,10 +60,15 @@ def test_scores_agree_with_scikit_learn(seed):
         metrics.confusion(labels, probabilities), oracle.confusion_matrix(labels, predicted)
     )
     assert metrics.accuracy(labels, probabilities) == oracle.accuracy_score(labels, predicted)
-    for name in ("precision", "recall", "f1"):
-        ours = getattr(metrics, f"macro_{name}")(labels, probabilities)
-        theirs = getattr(oracle, f"{name}_score")(labels, predicted, average="macro")
+    for name, average in product(metrics.SCORES, ("macro", "weighted")):
+        ours = getattr(metrics, f"{average}_{name}")(labels, probabilities)
+        theirs = getattr(oracle, f"{name}_score")(labels, predicted, average=average)
         assert ours == pytest.approx(theirs)
+    for by, theirs in (("rows", "true"), ("columns", "pred")):
+        np.testing.assert_allclose(
+            metrics.normalised(metrics.confusion(labels, probabilities), by),
+            oracle.confusion_matrix(labels, predicted, normalize=theirs),
+        )
 
 
 def test_absent_and_never_predicted_classes_count_as_zero():
@@ -103,6 +110,36 @@ def test_auc_and_curve_agree_with_scikit_learn(seed):
     for average in ("macro", "micro"):
         ours = getattr(metrics, f"{average}_auc")(labels, probabilities)
         assert ours == pytest.approx(oracle.roc_auc_score(one_hot, probabilities, average=average))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_precision_and_recall_curve_agree_with_scikit_learn(seed):
+    labels, probabilities = random_case(seed)
+    for c in range(4):
+        positive, scores = labels == c, probabilities[:, c]
+        recall, precision = metrics.precision_recall_curve(positive, scores)
+        expected = oracle.precision_recall_curve(positive, scores)
+        np.testing.assert_allclose(precision, expected[0][::-1])
+        np.testing.assert_allclose(recall, expected[1][::-1])
+        ours = metrics.average_precision(positive, scores)
+        assert ours == pytest.approx(oracle.average_precision_score(positive, scores))
+
+
+def test_hand_worked_average_precision():
+    positive, scores = np.array([True, False, True, False]), np.array([0.9, 0.8, 0.7, 0.1])
+    recall, precision = metrics.precision_recall_curve(positive, scores)
+    assert recall.tolist() == [0, 0.5, 0.5, 1, 1]
+    np.testing.assert_allclose(precision, [1, 1, 1 / 2, 2 / 3, 1 / 2])
+    assert metrics.average_precision(positive, scores) == pytest.approx((1 + 2 / 3) / 2)
+    assert np.isnan(metrics.average_precision(np.zeros(2, bool), np.array([0.1, 0.2])))
+
+
+def test_an_empty_line_of_the_confusion_matrix_stays_zero():
+    counts = np.array([[3, 1], [0, 0]])
+    assert metrics.normalised(counts, "rows").tolist() == [[0.75, 0.25], [0, 0]]
+    assert metrics.normalised(counts, "columns").tolist() == [[1, 1], [0, 0]]
+    with pytest.raises(InputError, match="expected rows or columns"):
+        metrics.normalised(counts, "all")
 
 
 def test_auc_does_not_depend_on_row_order_or_on_a_rising_transform():

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cnnlab.config import InputError
-from cnnlab.evaluation import metrics, report
+from cnnlab.config import InputError, child_seed
+from cnnlab.evaluation import intervals, metrics, probabilistic, report
 
 NAMES = ["cup", "hat", "shoe"]
 LABELS = np.array([0, 0, 1, 1, 1, 0])
@@ -34,12 +34,17 @@ def test_evaluation_survives_strict_json(found):
 def test_evaluation_holds_the_metrics(found):
     assert found["n"] == 6
     assert found["class_names"] == NAMES
-    assert found["interval"] == {"method": "bca", "level": 0.95, "samples": 200, "seed": 3}
-    for name in ("accuracy", "macro_precision", "macro_recall", "macro_f1", "macro_auc"):
-        expected = getattr(metrics, name)(LABELS, PROBABILITIES)
-        assert found[name]["estimate"] == pytest.approx(expected)
-        assert found[name]["low"] <= expected <= found[name]["high"]
-    assert found["micro_auc"] == metrics.micro_auc(LABELS, PROBABILITIES)
+    assert set(found["interval"]) == {"level", "samples", "seed", "methods"}
+    assert found["interval"]["seed"] == child_seed(3, "bootstrap")
+    for name in found["interval"]["methods"]:
+        assert found[name]["low"] <= found[name]["estimate"] <= found[name]["high"]
+        assert found[name]["low"] < found[name]["high"]
+        room = metrics if hasattr(metrics, name) else probabilistic
+        if hasattr(room, name):
+            expected = getattr(room, name)(LABELS, PROBABILITIES)
+            assert found[name]["estimate"] == pytest.approx(expected)
+    assert {*intervals.METHODS} < {*found["interval"]["methods"]}
+    assert sum(row["count"] for row in found["reliability"]) == 6
     assert found["confusion"] == [[2, 1, 0], [1, 2, 0], [0, 0, 0]]
     assert [row["class"] for row in found["per_class"]] == NAMES
     assert [row["support"] for row in found["per_class"]] == [3, 3, 0]
@@ -55,8 +60,11 @@ def test_what_is_undefined_is_null(found):
         "recall": 0.0,
         "f1": 0.0,
         "auc": None,
+        "average_precision": None,
         "f1_low": 0.0,
-        "f1_high": 0.0,
+        "f1_high": 1.0,  # nothing is known
+        "average_precision_low": None,
+        "average_precision_high": None,
     }
 
 
@@ -80,12 +88,32 @@ def test_predictions_have_a_row_per_image():
     assert table["correct"].tolist() == [True, False, True, True, False, True]
 
 
-def test_curves_of_the_classes_that_have_one():
+def test_roc_curves_of_the_classes_that_have_one_and_their_averages():
     curves = report.roc_curves(LABELS, PROBABILITIES, NAMES)
+    assert list(curves) == ["cup", "hat", "macro average", "micro average"]
+    expected = [
+        *metrics.auc_per_class(LABELS, PROBABILITIES)[:2],
+        metrics.macro_auc(LABELS, PROBABILITIES),
+        metrics.micro_auc(LABELS, PROBABILITIES),
+    ]
+    for (false, true, area), auc in zip(curves.values(), expected, strict=True):
+        assert (np.diff(false) >= 0).all()
+        assert (np.diff(true) >= 0).all()
+        assert np.trapezoid(true, false) == pytest.approx(area) == pytest.approx(auc)
+
+
+def test_precision_recall_curves_of_the_classes_with_labels():
+    curves = report.precision_recall_curves(LABELS, PROBABILITIES, NAMES)
     assert list(curves) == ["cup", "hat"]
-    for c, (false, true, area) in enumerate(curves.values()):
-        assert np.trapezoid(true, false) == pytest.approx(area)
-        assert area == metrics.auc_per_class(LABELS, PROBABILITIES)[c]
+    for recall, precision, area in curves.values():
+        assert np.diff(recall) @ precision[1:] == pytest.approx(area)
+
+
+def test_reliability_has_the_limits_of_each_accuracy():
+    table = report.reliability(LABELS, PROBABILITIES)
+    assert (table["accuracy_low"] <= table["accuracy"]).all()
+    assert (table["accuracy"] <= table["accuracy_high"]).all()
+    assert (table["accuracy_low"] < table["accuracy_high"]).all()
 
 
 @pytest.mark.parametrize("names", [["cup", "hat"], ["cup", "cup", "hat"]])
@@ -101,8 +129,7 @@ def test_table_rows_that_do_not_fit_are_refused():
 
 def test_headlines_as_a_table():
     part = {"estimate": 0.12345, "low": 0.1, "high": None}
-    names = ("accuracy", "macro_precision", "macro_recall", "macro_f1", "macro_auc")
-    table = report.headlines(dict.fromkeys(names, part))
-    assert list(table.index) == ["accuracy", *(n.replace("_", " ") for n in names[1:])]
+    table = report.headlines(dict.fromkeys(("accuracy", "macro_f1", "micro_auc"), part))
+    assert list(table.index) == ["accuracy", "macro f1", "micro auc"]
     assert table.loc["macro f1", "estimate"] == 0.123
     assert table["high"].isna().all()

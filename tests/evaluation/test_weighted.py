@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from sklearn import metrics as oracle
 
-from cnnlab.evaluation import metrics, weighted
+from cnnlab.evaluation import weighted
 
 
 @pytest.fixture
@@ -15,24 +16,30 @@ def case():
 
 def test_weights_mean_what_repeating_the_rows_means(case):
     labels, probabilities, weights = case
-    counts = weighted.confusion(labels, probabilities, weights)
-    aucs = weighted.auc_per_class(labels, probabilities, weights)
+    positive, scores = labels == 0, probabilities[:, 0]
+    aucs = weighted.auc(positive, scores, weights)
+    precisions = weighted.average_precision(positive, scores, weights)
     for resample, row in enumerate(weights.astype(int)):
         index = np.repeat(np.arange(40), row)
-        expected = metrics.confusion(labels[index], probabilities[index])
-        np.testing.assert_array_equal(counts[resample], expected)
-        np.testing.assert_allclose(
-            aucs[resample], metrics.auc_per_class(labels[index], probabilities[index])
-        )
+        again = positive[index], scores[index]
+        assert aucs[resample] == pytest.approx(oracle.roc_auc_score(*again))
+        assert precisions[resample] == pytest.approx(oracle.average_precision_score(*again))
 
 
-def test_scores_work_over_any_leading_axes(case):
-    counts = weighted.confusion(*case)
+def test_scores_work_over_any_leading_axes():
+    counts = np.random.default_rng(5).integers(20, size=(6, 3, 3))
     stacked = counts.reshape(2, 3, 3, 3)
     for score in (weighted.precision, weighted.recall, weighted.f1):
         assert score(stacked).shape == (2, 3, 3)
         np.testing.assert_array_equal(score(stacked).reshape(6, 3), score(counts))
     assert weighted.accuracy(stacked).shape == (2, 3)
+
+
+def test_average_precision_of_a_resample_without_positives_is_nan():
+    positive, scores = np.array([True, False]), np.array([0.2, 0.8])
+    found = weighted.average_precision(positive, scores, np.array([[0.0, 2.0], [1.0, 1.0]]))
+    assert np.isnan(found[0])
+    assert found[1] == 0.5
 
 
 def test_auc_of_a_resample_without_negatives_is_nan():
