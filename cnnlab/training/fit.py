@@ -37,8 +37,9 @@ class Fit:
 
     ``history`` has one row an epoch and the columns ``COLUMNS``: epoch counts from 1, losses
     include the L2 penalty, accuracies are 0…1. ``loss`` and ``accuracy`` are means over the
-    epoch while the weights change, with augmentation and dropout; the validation columns are of
-    the weights at its end, without.
+    epoch while the weights change, with augmentation, dropout and, in the loss, class weights; the
+    validation columns are of the weights at its end, without. ``seconds`` counts every process
+    that took part, up to its last whole epoch.
     """
 
     history: pd.DataFrame
