@@ -5,12 +5,12 @@ and ``explain`` hold the pictures of one subject each. Nothing here computes a r
 another room.
 """
 
+from cnnlab.plots.curves import precision_recall_curves, reliability_diagram, roc_curves
 from cnnlab.plots.data import class_balance, class_means, draw_histograms, size_scatter
 from cnnlab.plots.evaluation import (
     confusion_matrix,
     per_class_scores,
     probability_bars,
-    roc_curves,
 )
 from cnnlab.plots.explain import activation_grid, cam_grid, filter_grid, heatmap_overlay
 from cnnlab.plots.images import augmentation_grid, image_grid, image_pairs
@@ -32,7 +32,9 @@ __all__ = [
     "image_pairs",
     "novelty_scores",
     "per_class_scores",
+    "precision_recall_curves",
     "probability_bars",
+    "reliability_diagram",
     "roc_curves",
     "set_sizes",
     "size_scatter",

@@ -1,4 +1,4 @@
-"""Pictures of how well it works: confusion, ROC curves, scores per class, one prediction."""
+"""Pictures of how well it works: confusion, scores per class, one prediction."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +11,6 @@ from matplotlib.ticker import PercentFormatter
 
 from cnnlab.plots.style import (
     FAINT,
-    INK,
     PALETTE,
     RULE,
     SEQUENTIAL,
@@ -20,7 +19,6 @@ from cnnlab.plots.style import (
     need_equal,
     need_some,
     new_figure,
-    series_style,
     styled,
 )
 
@@ -28,18 +26,25 @@ _MOST_ANNOTATED = 20  # classes; beyond, counts would be smaller than 6 points
 
 
 @styled
-def confusion_matrix(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
-    """Draw a confusion matrix: counts as numbers, the share of the true class as colour.
+def confusion_matrix(counts: np.ndarray, class_names: Sequence[str], normalise: str = "") -> Figure:
+    """Draw a confusion matrix: counts or percentages as numbers, shares as colour.
 
     Args:
         counts: int (C, C), rows = true class, columns = predicted class.
         class_names: C names in label order.
+        normalise: "": counts, coloured by the share of the true class; "rows": percentages of the
+            true class (recall on the diagonal); "columns": of the predicted class (precision).
     """
+    if normalise not in ("", "rows", "columns"):
+        raise ValueError(f"normalise is {normalise!r}: expected '', 'rows' or 'columns'.")
     array = np.asarray(counts)
     size = len(class_names)
     if array.shape != (size, size):
         raise ValueError(f"counts have shape {array.shape}: expected ({size}, {size}).")
-    shares = 100 * array / np.maximum(array.sum(axis=1, keepdims=True), 1)
+    by_column = normalise == "columns"
+    shares = 100 * array / np.maximum(array.sum(axis=0 if by_column else 1, keepdims=True), 1)
+    numbers = np.rint(shares).astype(int) if normalise else array
+    of = "predicted" if by_column else "true"
     side = min(6.2, max(2.6, 0.48 * size))
     points = min(9.0, 72 * side / size * 0.27)
     figure = new_figure(side + 1.1, side + 2.0)
@@ -49,7 +54,7 @@ def confusion_matrix(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
         vmin=0,
         vmax=100,
         cmap=SEQUENTIAL,
-        annot=array if size <= _MOST_ANNOTATED else None,
+        annot=numbers if size <= _MOST_ANNOTATED else None,
         fmt="d",
         annot_kws={"fontsize": points},
         square=True,
@@ -57,7 +62,7 @@ def confusion_matrix(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
         linecolor="white",
         xticklabels=False,
         yticklabels=False,
-        cbar_kws={"label": "share of the true class", "format": "%d %%", "shrink": 0.7},
+        cbar_kws={"label": f"share of the {of} class", "format": "%d %%", "shrink": 0.7},
         ax=axes,
     )
     for text in axes.texts:  # empty cells recede, so that the errors stand out
@@ -71,57 +76,14 @@ def confusion_matrix(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
     axes.set_yticks(centres, names, fontsize=points, rotation=0)
     axes.tick_params(length=0)
     axes.set(xlabel="predicted class", ylabel="true class")
+    if normalise:
+        axes.set_title(f"% of the {of} class")
     return figure
 
 
 def _too_wide(names: Sequence[str], side: float) -> bool:
     """Return whether the longest name would touch its neighbour when written horizontally."""
     return max(map(len, names)) * 0.085 > side / len(names) - 0.08
-
-
-@styled
-def roc_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray, float]]) -> Figure:
-    """Draw ROC curves with their AUC in the legend and the diagonal of guessing.
-
-    If any AUC reaches 0.9, a second panel enlarges the upper left corner.
-
-    Args:
-        curves: Name → (false positive rate, true positive rate, AUC). Names that begin with
-            "macro" or "micro" are averages and drawn in black.
-    """
-    need_some("curves", curves)
-    close = max(float(auc) for _, _, auc in curves.values()) >= 0.9
-    figure = new_figure(3.5, WIDTH if close else 5.4)
-    panels = figure.subplots(1, 2 if close else 1, squeeze=False)[0]
-    averages = 0
-    for position, (name, (false_rate, true_rate, auc)) in enumerate(curves.items()):
-        average = name.startswith(("macro", "micro"))
-        style: dict[str, Any] = series_style(position - averages) | {"linewidth": 1.5}
-        if average:
-            dash = "solid" if name.startswith("macro") else (0, (1, 1.2))
-            style = {"color": INK, "linestyle": dash, "linewidth": 2.2}
-            averages += 1
-        label = f"{fitted(name, 18, lines=1)}  {auc:.3f}"
-        for axes in panels:
-            axes.plot(false_rate, true_rate, label=label, zorder=3 if average else 2, **style)
-    for axes in panels:
-        axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-        axes.set(xlabel="false positive rate", aspect="equal")
-        axes.grid()
-    panels[0].set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), title="ROC, one class against the rest")
-    panels[0].set_ylabel("true positive rate")
-    if close:
-        _show_corner(panels[1])
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center", title="AUC", alignment="left")
-    return figure
-
-
-def _show_corner(axes: Axes) -> None:
-    """Limit a ROC panel to the corner where good classifiers differ."""
-    ticks = np.array([0, 0.05, 0.1, 0.15, 0.2])
-    axes.set(xlim=(-0.002, 0.2), ylim=(0.8, 1.002), title="its upper left corner")
-    axes.set(xticks=ticks, yticks=1 - ticks[::-1])
 
 
 @styled

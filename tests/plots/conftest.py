@@ -39,6 +39,10 @@ def _examples() -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
     )
     grid = np.linspace(0, 1, 20)
     curves = dict.fromkeys([*CLASSES, "macro average"], (grid, grid**0.1, 0.909))
+    confidence = np.linspace(0.3, 0.99, 15)
+    bins = pd.DataFrame({"low": confidence - 0.02, "high": confidence + 0.01, "count": 27})
+    bins = bins.assign(confidence=confidence, accuracy=confidence - 0.1)
+    bins = bins.assign(accuracy_low=confidence - 0.25, accuracy_high=confidence)
     keys = ("precision", "recall", "f1", "f1_low", "f1_high")
     scores = [
         {"class": name, "support": 123, **dict(zip(keys, (0.8, 0.9, 0.85, 0.7, 0.95), strict=True))}
@@ -73,6 +77,8 @@ def _examples() -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
         "draw_histograms": (plots.draw_histograms, (draws,)),
         "training_history": (plots.training_history, (history, 12)),
         "confusion_matrix": (plots.confusion_matrix, (matrix, CLASSES)),
+        "precision_recall_curves": (plots.precision_recall_curves, (curves,)),
+        "reliability_diagram": (plots.reliability_diagram, ({"before": bins, "after": bins},)),
         "roc_curves": (plots.roc_curves, (curves,)),
         "per_class_scores": (plots.per_class_scores, (scores,)),
         "fold_scores": (plots.fold_scores, (folds,)),

@@ -91,6 +91,8 @@ def test_notebook_shows_a_figure_made_without_pyplot(examples):
         (lambda: plots.image_grid(np.zeros((2, 4, 4, 3)), ["one"]), "2 images but 1 titles"),
         (lambda: plots.image_grid([np.zeros((4, 4, 2))]), r"\(4, 4, 2\)"),
         (lambda: plots.confusion_matrix(np.zeros((2, 3), int), ["a", "b"]), r"\(2, 3\)"),
+        (lambda: plots.confusion_matrix(np.eye(2), ["a", "b"], "all"), "'rows' or 'columns'"),
+        (lambda: plots.reliability_diagram({}), "No tables"),
         (lambda: plots.probability_bars(["a"], [0.5, 0.5]), "1 labels but 2 probabilities"),
         (lambda: plots.filter_grid(np.zeros((3, 3))), r"\(3, 3\)"),
     ],

@@ -50,24 +50,17 @@ def test_many_classes_are_colour_only():
     assert len(axes.texts) == 0
 
 
-def test_roc_draws_the_curves_and_states_the_auc():
-    rate = np.array([0, 0.5, 1])
-    curves = {"cat": (rate, rate**0.1, 0.95), "macro average": (rate, rate**0.2, 0.9)}
-    figure = plots.roc_curves(curves)
-    whole, corner = figure.axes
-    for axes in (whole, corner):
-        cat, macro, diagonal = axes.lines
-        np.testing.assert_array_equal(cat.get_ydata(), rate**0.1)
-        np.testing.assert_array_equal(macro.get_ydata(), rate**0.2)
-        assert list(diagonal.get_xdata()) == list(diagonal.get_ydata()) == [0, 1]
-    assert corner.get_xlim()[1] == pytest.approx(0.2)
-    legend = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert legend == ["cat  0.950", "macro average  0.900"]
-
-
-def test_roc_of_a_poor_classifier_has_no_empty_corner():
-    rate = np.array([0, 0.5, 1])
-    assert len(plots.roc_curves({"cat": (rate, rate, 0.5)}).axes) == 1
+@pytest.mark.parametrize(
+    ("normalise", "numbers", "label"),
+    [
+        ("rows", [80, 20, 0, 25, 75, 0, 0, 0, 0], "share of the true class"),
+        ("columns", [89, 40, 0, 11, 60, 0, 0, 0, 0], "share of the predicted class"),
+    ],
+)
+def test_confusion_in_percent(normalise, numbers, label):
+    axes, bar = plots.confusion_matrix(COUNTS, ["a", "b", "c"], normalise).axes
+    assert [int(text.get_text()) for text in axes.texts] == numbers
+    assert bar.get_ylabel() == label
 
 
 def _score(**changes):
