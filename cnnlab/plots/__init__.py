@@ -1,12 +1,13 @@
 """Every figure of the laboratory: arrays and tables in, a matplotlib ``Figure`` out.
 
-``style`` is the shared look; ``data``, ``images``, ``training``, ``evaluation``, ``uncertainty``
-and ``explain`` hold the pictures of one subject each. Nothing here computes a result or imports
-another room.
+``style`` is the shared look; ``data``, ``images``, ``training``, ``evaluation``, ``errors``,
+``uncertainty`` and ``explain`` hold the pictures of one subject each. Nothing here computes a
+result or imports another room.
 """
 
 from cnnlab.plots.curves import precision_recall_curves, reliability_diagram, roc_curves
 from cnnlab.plots.data import class_balance, class_means, draw_histograms, size_scatter
+from cnnlab.plots.errors import confused_pairs, slice_scores
 from cnnlab.plots.evaluation import (
     confusion_matrix,
     per_class_scores,
@@ -14,7 +15,13 @@ from cnnlab.plots.evaluation import (
 )
 from cnnlab.plots.explain import activation_grid, cam_grid, filter_grid, heatmap_overlay
 from cnnlab.plots.images import augmentation_grid, image_grid, image_pairs
-from cnnlab.plots.training import fold_scores, training_history
+from cnnlab.plots.training import (
+    fold_scores,
+    learning_curve,
+    paired_folds,
+    rate_test,
+    training_history,
+)
 from cnnlab.plots.uncertainty import novelty_scores, set_sizes
 
 __all__ = [
@@ -23,6 +30,7 @@ __all__ = [
     "cam_grid",
     "class_balance",
     "class_means",
+    "confused_pairs",
     "confusion_matrix",
     "draw_histograms",
     "filter_grid",
@@ -30,13 +38,17 @@ __all__ = [
     "heatmap_overlay",
     "image_grid",
     "image_pairs",
+    "learning_curve",
     "novelty_scores",
+    "paired_folds",
     "per_class_scores",
     "precision_recall_curves",
     "probability_bars",
+    "rate_test",
     "reliability_diagram",
     "roc_curves",
     "set_sizes",
     "size_scatter",
+    "slice_scores",
     "training_history",
 ]

@@ -1,11 +1,26 @@
-"""Pictures of training: the course of one fit, the scores of several folds."""
+"""Pictures of training: one fit, a learning rate, folds of one and two models, more images."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, StrMethodFormatter
 
-from cnnlab.plots.style import FAINT, INK, PALETTE, need_some, new_figure, split_colour, styled
+from cnnlab.plots.style import (
+    BAD,
+    FAINT,
+    GOOD,
+    INK,
+    PALETTE,
+    WIDTH,
+    fitted,
+    need_equal,
+    need_some,
+    new_figure,
+    split_colour,
+    styled,
+)
 
 
 @styled
@@ -71,4 +86,97 @@ def fold_scores(folds: pd.DataFrame) -> Figure:
         axes.set_xlim(-0.6, len(values) - 0.4)
         axes.grid(axis="y")
     panels[0].set_ylabel("score")
+    return figure
+
+
+@styled
+def paired_folds(
+    first: Sequence[float] | np.ndarray,
+    second: Sequence[float] | np.ndarray,
+    names: tuple[str, str],
+    score: str = "accuracy",
+) -> Figure:
+    """Draw the scores of two models on the same folds, a line a fold from one to the other.
+
+    Lines of folds in which the first is ahead are blue, others orange-red.
+
+    Args:
+        first: k scores of one model.
+        second: k scores of the other, the same folds in the same order.
+        names: What the two are called.
+        score: What is measured.
+    """
+    need_some("folds", first)
+    need_equal("scores", len(first), "of the second model", len(second))
+    scores = np.array([first, second], dtype=float)  # (2, k)
+    figure = new_figure(3.0, WIDTH * 0.6)
+    axes = figure.subplots()
+    for pair in scores.T:
+        colour = GOOD if pair[0] > pair[1] else BAD
+        axes.plot([0, 1], pair, "o-", color=colour, linewidth=1.1, markersize=5)
+    for place, side in enumerate(scores):
+        axes.hlines(side.mean(), place - 0.12, place + 0.12, color=INK, linewidth=2.2, zorder=3)
+        x, align = ((-0.16, "right"), (1.16, "left"))[place]
+        axes.text(x, side.mean(), f"mean {side.mean():.3f}", ha=align, va="center", fontsize=8.5)
+    axes.set_xticks([0, 1], [fitted(name, 24, lines=1) for name in names])
+    ahead = int((scores[0] > scores[1]).sum())
+    axes.set_title(f"{fitted(names[0], 24, lines=1)} ahead in {ahead} of {scores.shape[1]} folds")
+    axes.set(xlim=(-0.62, 1.62), ylabel=score)
+    axes.grid(axis="y")
+    return figure
+
+
+@styled
+def rate_test(steps: pd.DataFrame, suggested: float) -> Figure:
+    """Draw the loss against the learning rate of a range test.
+
+    Args:
+        steps: Columns rate (rising, above 0), loss, smoothed.
+        suggested: The rate to mark; nan marks none.
+    """
+    need_some("steps", steps)
+    figure = new_figure(3.0, WIDTH * 0.72)
+    axes = figure.subplots()
+    rates, smoothed = steps["rate"].to_numpy(), steps["smoothed"].to_numpy()
+    axes.plot(rates, steps["loss"].to_numpy(), ".", color=PALETTE[5], ms=4, label="loss of a batch")
+    axes.plot(rates, smoothed, color=PALETTE[0], label="running mean")
+    if np.isfinite(suggested):
+        label = f"suggested: {_plain(suggested, 1)}"
+        axes.axvline(suggested, color=BAD, linewidth=1.4, linestyle=(0, (4, 1.5)), label=label)
+    low, high = smoothed.min(), np.percentile(smoothed, 90)
+    axes.set_ylim(low - 0.4 * (high - low) - 0.05, high + 1.2 * (high - low) + 0.05)  # not the end
+    axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda rate, _: _plain(rate)))
+    axes.grid()
+    figure.legend(loc="outside upper center", ncols=3)
+    return figure
+
+
+def _plain(rate: float, digits: int = 0) -> str:
+    """Return a rate as one writes it in a setting: 1e-4, 1.7e-4."""
+    return f"{rate:.{digits}e}".replace("e-0", "e-").replace("e+00", "")
+
+
+@styled
+def learning_curve(table: pd.DataFrame, score: str = "accuracy") -> Figure:
+    """Draw a score against the number of training images: a dot each training, a line the mean.
+
+    Args:
+        table: Columns seed, fraction, n (training images) and ``score``, a row a training.
+        score: The column to draw.
+    """
+    need_some("trainings", table)
+    figure = new_figure(3.0, WIDTH * 0.72)
+    axes = figure.subplots()
+    mean = table.groupby("fraction")[["n", score]].mean()
+    axes.plot(mean["n"].to_numpy(), mean[score].to_numpy(), color=PALETTE[0], label="mean")
+    seeds = table["seed"].nunique()
+    label = "one training" if seeds > 1 else None
+    axes.plot(table["n"].to_numpy(), table[score].to_numpy(), "o", color=PALETTE[5], ms=5,
+              markeredgecolor="white", label=label)  # fmt: skip
+    axes.set(xlabel="training images", ylabel=score.replace("_", " "), xlim=(0, None))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.grid()
+    if seeds > 1:
+        axes.legend(loc="lower right")
     return figure

@@ -64,6 +64,28 @@ def _examples() -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
     captions = ["near duplicate across splits\ntrain/longsleeve/0123.jpg"] * 4
     rows = {name: _images(5) for name in ("rotation ±20°", "flip", "all together")}
     matrix = rng.integers(0, 1000, (10, 10))
+    rates = np.geomspace(1e-6, 1, 80)
+    falling = 3 - rates**0.2 + 9 * rates
+    steps = pd.DataFrame({"rate": rates, "loss": rng.normal(falling, 0.5), "smoothed": falling})
+    trainings = pd.DataFrame(
+        [
+            {"seed": seed, "fraction": share, "n": int(9600 * share), "accuracy": 0.9 * share**0.2}
+            for seed in (0, 1, 2)
+            for share in (0.1, 0.3, 1.0)
+        ]
+    )
+    slices = pd.DataFrame(
+        {
+            "slice": ["darkest fifth", "fifth of most contrast", "highest fifth by something new"],
+            "n": [1234, 567, 890],
+            "accuracy": [0.81, 0.9, 1.0],
+            "rest": [0.93, 0.91, 0.9],
+            "adjusted": [-0.1, np.nan, 0.05],
+            "low": [-0.15, np.nan, -0.01],
+            "high": [-0.05, np.nan, 0.1],
+            "worse": [True, False, False],
+        }
+    )
     return {
         "class_balance": (plots.class_balance, (counts,)),
         "class_means": (
@@ -82,6 +104,21 @@ def _examples() -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
         "roc_curves": (plots.roc_curves, (curves,)),
         "per_class_scores": (plots.per_class_scores, (scores,)),
         "fold_scores": (plots.fold_scores, (folds,)),
+        "paired_folds": (
+            plots.paired_folds,
+            ([0.81, 0.83, 0.8], [0.8, 0.84, 0.79], ("the network", "logistic regression")),
+        ),
+        "rate_test": (plots.rate_test, (steps, 1.7e-4)),
+        "learning_curve": (plots.learning_curve, (trainings,)),
+        "slice_scores": (plots.slice_scores, (slices,)),
+        "confused_pairs": (
+            plots.confused_pairs,
+            (
+                [_images(4), _images(2)],
+                [_images(3), _images(1)[:0]],
+                [("123 of 1,234 longsleeve taken for outwear",) * 2] * 2,
+            ),
+        ),
         "cam_grid": (
             plots.cam_grid,
             (_images(8), {"Grad-CAM++": heat}, titles),

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from cnnlab import plots
+from cnnlab.plots.style import BAD, GOOD
 
 
 @pytest.fixture
@@ -56,3 +57,53 @@ def test_one_fold_has_no_deviation():
     folds = pd.DataFrame({"fold": [1], "accuracy": [0.8], "macro_f1": [0.7]})
     axes = plots.fold_scores(folds).axes[0]
     assert axes.get_title(loc="left") == "accuracy  0.800 ± 0.000"
+
+
+def test_paired_folds_join_the_scores_of_one_fold():
+    axes = plots.paired_folds([0.9, 0.8, 0.7], [0.8, 0.9, 0.7], ("A", "B")).axes[0]
+    assert [list(line.get_ydata()) for line in axes.lines] == [[0.9, 0.8], [0.8, 0.9], [0.7, 0.7]]
+    colours = [line.get_color() for line in axes.lines]
+    assert colours == [GOOD, BAD, BAD]
+    assert axes.get_title(loc="left") == "A ahead in 1 of 3 folds"
+    assert [text.get_text() for text in axes.texts] == ["mean 0.800", "mean 0.800"]
+
+
+def test_paired_folds_need_pairs():
+    with pytest.raises(ValueError, match="2 scores but 1"):
+        plots.paired_folds([0.9, 0.8], [0.8], ("A", "B"))
+
+
+@pytest.fixture
+def steps() -> pd.DataFrame:
+    table = pd.DataFrame({"rate": [1e-6, 1e-4, 1e-2, 1.0], "smoothed": [3.0, 2.5, 2.0, 9.0]})
+    return table.assign(loss=table["smoothed"] + 0.1)
+
+
+def test_the_suggested_rate_is_marked(steps):
+    figure = plots.rate_test(steps, 1.7e-4)
+    (axes,) = figure.axes
+    points, mean, mark = axes.lines
+    np.testing.assert_array_equal(points.get_xydata(), steps[["rate", "loss"]])
+    np.testing.assert_array_equal(mean.get_xydata(), steps[["rate", "smoothed"]])
+    assert list(mark.get_xdata()) == [1.7e-4] * 2
+    assert axes.get_xscale() == "log"
+    assert figure.legends[0].get_texts()[-1].get_text() == "suggested: 1.7e-4"
+
+
+def test_without_a_suggestion_nothing_is_marked(steps):
+    figure = plots.rate_test(steps, np.nan)
+    assert len(figure.axes[0].lines) == 2
+    assert len(figure.legends[0].get_texts()) == 2
+
+
+def test_a_learning_curve_is_the_mean_over_seeds():
+    table = pd.DataFrame(
+        {"seed": [0, 0, 1, 1], "fraction": [0.5, 1.0] * 2, "n": [50, 100, 52, 100],
+         "macro_f1": [0.5, 0.7, 0.6, 0.9]}
+    )  # fmt: skip
+    (axes,) = plots.learning_curve(table, "macro_f1").axes
+    mean, points = axes.lines
+    np.testing.assert_allclose(mean.get_xydata(), [[51, 0.55], [100, 0.8]])
+    np.testing.assert_allclose(points.get_xydata(), table[["n", "macro_f1"]])
+    assert axes.get_ylabel() == "macro f1"
+    assert plots.learning_curve(table[:2], "macro_f1").axes[0].get_legend() is None
