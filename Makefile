@@ -19,13 +19,14 @@ PROFILE ?=
 RUN ?= $(or $(PROFILE),quick)
 ONLY ?=
 SET ?=
+JOBS ?=
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP)  ## make .venv from requirements.lock, hashes checked
 
-run: $(STAMP)  ## execute the notebooks: [DATA=folder] [PROFILE=full] [RUN=name] [SET="epochs=3 seed=1"] [ONLY=03,05]
+run: $(STAMP)  ## execute the notebooks: [DATA=folder] [PROFILE=full] [RUN=name] [SET="epochs=3 seed=1"] [ONLY=03,05] [JOBS=2]
 	@$(BIN)/cnnlab run --run '$(RUN)' $(if $(DATA),--data '$(DATA)') \
 		$(if $(PROFILE),--profile '$(PROFILE)') $(if $(ONLY),--only '$(ONLY)') $(if $(JOBS),--jobs '$(JOBS)') \
 		$(foreach pair,$(SET),--set '$(pair)')

@@ -116,9 +116,10 @@ def _dry_run(*arguments):
 def test_make_run_passes_its_variables_on():
     assert _dry_run().endswith("cnnlab run --run 'quick'")
     assert _dry_run("PROFILE=full").endswith("cnnlab run --run 'full' --profile 'full'")
-    called = _dry_run("DATA=my photos", "RUN=mine", "SET=epochs=3 seed=1", "ONLY=03,05")
+    called = _dry_run("DATA=my photos", "RUN=mine", "SET=epochs=3 seed=1", "ONLY=03,05", "JOBS=2")
     assert called.endswith(
-        "run --run 'mine' --data 'my photos' --only '03,05' --set 'epochs=3' --set 'seed=1'"
+        "run --run 'mine' --data 'my photos' --only '03,05' --jobs '2' "
+        "--set 'epochs=3' --set 'seed=1'"
     )
 
 

@@ -42,8 +42,9 @@ class Reproduction:
     def verdict(self) -> str:
         """What came of it, in a sentence or two."""
         if self.equal:
+            notes = "" if self.differences.empty else ". What differs above changed none of them"
             files = ", ".join(self.compared)
-            return f"reproduced: the data, the settings and, to the last bit, {files}"
+            return f"reproduced: the data, the settings and, to the last bit, {files}{notes}"
         if self.failure:
             return f"not reproduced: {self.failure}"
         parts = list(dict.fromkeys(self.differences["part"]))
