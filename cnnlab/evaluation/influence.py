@@ -40,7 +40,8 @@ def effective_sizes(counts: np.ndarray) -> dict[str, float]:
     smooth = support / (support + PSEUDO) * (counts + PSEUDO * typical)  # row sums stay
     sizes = {}
     for name, (figure, influence) in _confusion_influences(smooth).items():
-        variance = (smooth * influence**2).sum() / size / max(size - 1, 1)
+        # Every class costs a degree of freedom: its score was estimated first.
+        variance = (smooth * influence**2).sum() / size / max(size - classes, 1)
         spread = figure * (1 - figure)
         sizes[name] = float(min(size, spread / variance)) if variance > 0 < spread else float(size)
     return sizes

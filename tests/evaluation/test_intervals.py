@@ -76,6 +76,14 @@ def test_one_image_is_enough_for_limits():
     )
 
 
+def test_a_calibration_error_near_zero_by_luck_has_a_wide_interval():
+    labels = np.repeat([0, 0, 0, 1], 100)
+    found = intervals.headlines(labels, np.tile([0.75001, 0.24999], (400, 1)))["ece"]
+    assert found.estimate == pytest.approx(1e-5)
+    assert found.low < 1e-9
+    assert 0.02 < found.high < 0.15  # the accuracy itself is known to ± 0.04
+
+
 def test_hall_without_skewness_is_the_normal_interval():
     values = np.array([-1.0, 1.0] * 50)
     expected = stats.norm.interval(0.95, 3, stats.sem(values))
