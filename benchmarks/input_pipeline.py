@@ -14,7 +14,7 @@ small photograph, 640×480.
   decoding every file, writing the pixels and their checksum; making the manifest is not part.
 - *cnnlab decoding*: the same batches from the same decoder, without prepared pixels.
 
-Every pipeline has run on a few images before, so tracing and compiling are not part either.
+Every pipeline has run on a few images before: what a process compiles once is not part either.
 """
 
 import argparse
