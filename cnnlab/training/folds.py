@@ -5,7 +5,6 @@ jobs each fold is trained in a process of its own, which maps the same pixels.
 """
 
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from cnnlab.data.batches import Dataset, evaluation_batches
 from cnnlab.training import kept
 from cnnlab.training.fit import predict
 from cnnlab.training.processes import side_by_side
-from cnnlab.training.protocol import new_model, train
+from cnnlab.training.protocol import content_digest, new_model, train
 
 Pair = tuple[np.ndarray, np.ndarray]  # (training, held-out), positions in the pool
 
@@ -31,7 +30,7 @@ class FoldFailed(RuntimeError):  # noqa: N818 - it says what happened
 
 @dataclass(frozen=True)
 class _Work:
-    """What every fold needs. ``content`` names the pool's images, see ``kept.content``."""
+    """What every fold needs. ``content`` names the pool's images, see ``content_digest``."""
 
     dataset: Dataset
     pool: np.ndarray
@@ -41,7 +40,6 @@ class _Work:
 
     def train(self, fold: int, training: np.ndarray, held_out: np.ndarray) -> kept.Result:
         """Train one fold; its result takes the place of its checkpoints."""
-        started = time.perf_counter()
         seed = child_seed(self.settings.seed, f"fold/{fold}")
         data, settings = self.dataset, self.settings
         learned, judging = hold_out(data, self.pool[training], settings.validation_fraction, seed)
@@ -53,7 +51,7 @@ class _Work:
         )  # fmt: skip
         batches = evaluation_batches(data, self.pool[held_out], batch_size=settings.batch_size)
         probabilities = predict(model, batches)
-        result = kept.Result(probabilities, time.perf_counter() - started, len(fitted.history))
+        result = kept.Result(probabilities, fitted.seconds, len(fitted.history))
         if checkpoints:
             fingerprint = self._fingerprint(training, held_out)
             kept.save(checkpoints.with_suffix(".npz"), result, fingerprint)
@@ -67,7 +65,10 @@ class _Work:
         return kept.load(self.folder / f"fold-{fold}.npz", self._fingerprint(training, held_out))
 
     def _fingerprint(self, training: np.ndarray, held_out: np.ndarray) -> str:
-        return kept.fingerprint(self.settings, self.content, self.pool, training, held_out)
+        # Groups decide, beside the seed, which images judge the epochs.
+        groups = self.dataset.table["group"].to_numpy()[self.pool]
+        numbered = np.unique(groups, return_inverse=True)[1]
+        return kept.fingerprint(self.settings, self.content, numbered, training, held_out)
 
 
 def fold_runner(
@@ -113,7 +114,7 @@ def fold_runner(
         _mapped_file(dataset)
 
     def run_folds(pairs: list[Pair]) -> list[tuple[np.ndarray, float]]:
-        content = kept.content(dataset, pool) if folder else ""
+        content = content_digest(dataset, pool) if folder else ""
         work = _Work(dataset, pool, settings, folder, content)
         found = {fold: work.earlier(fold, *pair) for fold, pair in enumerate(pairs, start=1)}
         results = {fold: result for fold, result in found.items() if result}

@@ -11,10 +11,7 @@ import sklearn
 
 from cnnlab import __version__, files
 from cnnlab.config import Settings, to_dict
-from cnnlab.data.batches import Dataset
 from cnnlab.engine import keras, tf
-
-CHUNK = 256  # images hashed at a time
 
 
 @dataclass(frozen=True)
@@ -50,22 +47,12 @@ def fingerprint(settings: Settings, content: str, *indices: np.ndarray) -> str:
 
     Args:
         settings: The protocol and the root seed.
-        content: From ``content``.
-        indices: int64 (n,) each: the pool, the fold's training and held-out positions.
+        content: Names the images, see ``protocol.content_digest``.
+        indices: int64 (n,) each: groups, and the fold's training and held-out positions.
     """
     versions = [__version__, *(each.__version__ for each in (tf, keras, np, sklearn))]
     facts = {"settings": to_dict(settings), "content": content, "versions": versions}
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for each in indices:
         digest.update(f"|{len(each)}|".encode() + np.asarray(each, np.int64).tobytes())
-    return digest.hexdigest()
-
-
-def content(dataset: Dataset, pool: np.ndarray) -> str:
-    """Return the SHA-256 of the pixels, labels and groups of the images in ``pool``."""
-    digest = hashlib.sha256()
-    for start in range(0, len(pool), CHUNK):
-        digest.update(dataset.pixels[pool[start : start + CHUNK]].tobytes())
-    known = [dataset.class_names, dataset.table.iloc[pool][["label", "group"]].values.tolist()]
-    digest.update(json.dumps(known).encode())
     return digest.hexdigest()

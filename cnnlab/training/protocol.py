@@ -61,7 +61,7 @@ def train(
     root = settings.seed if seed is None else seed
     identity = None
     if folder:
-        content = [_content_digest(dataset, rows) for rows in (train, validation)]
+        content = [content_digest(dataset, rows) for rows in (train, validation)]
         identity = {"settings": asdict(settings), "content": content}
 
     def epoch_batches(epoch: int) -> Any:
@@ -102,7 +102,7 @@ def _class_weights(dataset: Dataset, train: np.ndarray, settings: Settings) -> n
     return balanced_weights(labels, len(dataset.class_names)) if balanced else None
 
 
-def _content_digest(dataset: Dataset, rows: np.ndarray) -> str:
+def content_digest(dataset: Dataset, rows: np.ndarray) -> str:
     """Return the SHA-256 over which rows these are, their labels and their pixels."""
     found = hashlib.sha256(np.asarray(rows, np.int64).tobytes())
     found.update(dataset.labels[rows].tobytes())

@@ -63,11 +63,17 @@ def pairs_of(count: int, k: int) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 class Trained:
-    """Stands for ``train``: notes what it was called for, and fails where it is told to."""
+    """Stands for all of Keras: notes what it was called for, and fails where it is told to."""
 
     def __init__(self, monkeypatch, failing=()):
         self.folders, self.failing = [], failing
+        monkeypatch.setattr(folds, "new_model", lambda *_, **__: None)
         monkeypatch.setattr(folds, "train", self)
+        monkeypatch.setattr(folds, "predict", self.predict)
+
+    def predict(self, _, batches):
+        labels = np.concatenate([labels for _, labels in batches.as_numpy_iterator()])
+        return labels / (1 + len(self.folders))  # as no other fold
 
     def __call__(self, model, dataset, train, validation, settings, *, folder, **_):
         self.folders.append(folder and folder.name)
@@ -145,6 +151,25 @@ def test_what_is_kept_is_not_trained_again_until_it_is_forgotten(
     folds.forget_folds(folder)  # nothing is there any more, and that is fine
     run_folds(pairs)
     assert trained.folders[4:] == ["fold-1", "fold-2", "fold-3"]
+
+
+@pytest.mark.parametrize("change", ["pixel", "label", "group", "setting"])
+def test_what_decides_a_fold_makes_what_is_kept_of_no_use(mapped, tmp_path, monkeypatch, change):
+    trained, settings = Trained(monkeypatch), SETTINGS
+    pool, pairs = np.arange(24), pairs_of(24, 2)
+    folds.fold_runner(mapped, pool, settings, folder=tmp_path / "f")(pairs)
+    table, pixels = mapped.table.copy(), np.array(mapped.pixels)
+    if change == "pixel":
+        pixels[23, 15, 15, 2] ^= 1
+    elif change == "label":
+        table.loc[23, "label"] = "bright"
+    elif change == "group":
+        table.loc[23, "group"] = "g22"
+    else:
+        settings = replace(settings, dropout=0.25)
+    other = replace(mapped, pixels=pixels, table=table)
+    folds.fold_runner(other, pool, settings, folder=tmp_path / "f")(pairs)
+    assert len(trained.folders) == 4
 
 
 def test_without_a_folder_nothing_is_kept(mapped, monkeypatch):

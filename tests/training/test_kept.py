@@ -1,21 +1,13 @@
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
-import pytest
 
 from cnnlab.config import make_settings
-from cnnlab.data.batches import Dataset
 from cnnlab.training import kept
 
 RESULT = kept.Result(np.array([[0.25, 0.75]], np.float32), 1.5, 7)
 SETTINGS = make_settings("smoke")
 POOL, TRAINING, HELD_OUT = np.arange(4), np.array([0, 1]), np.array([2, 3])
-
-
-def _dataset():
-    table = pd.DataFrame({"label": list("abab"), "group": list("wxyz")})
-    return Dataset(np.arange(4 * 48, dtype=np.uint8).reshape(4, 4, 4, 3), table, ["a", "b"])
 
 
 def test_a_result_reads_back_under_its_fingerprint_only(tmp_path):
@@ -69,15 +61,3 @@ def test_a_new_version_is_another_fingerprint(monkeypatch):
     before = kept.fingerprint(SETTINGS, "c", POOL)
     monkeypatch.setattr(kept.np, "__version__", "0.0")
     assert kept.fingerprint(SETTINGS, "c", POOL) != before
-
-
-@pytest.mark.parametrize("change", ["pixel", "label", "group"])
-def test_the_content_is_the_pools_pixels_labels_and_groups(change):
-    dataset, other = _dataset(), _dataset()
-    rows = np.array([1, 2])
-    if change == "pixel":
-        other.pixels[2, 3, 3, 2] ^= 1
-    else:
-        other.table.loc[2, change] = "b"
-    assert kept.content(other, rows) != kept.content(dataset, rows)
-    assert kept.content(other, rows[:1]) == kept.content(dataset, rows[:1])
