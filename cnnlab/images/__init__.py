@@ -11,6 +11,7 @@ Example:
 from cnnlab.images.gatekeeper import admit, inspect, read_file
 from cnnlab.images.limits import (
     MAX_BYTES,
+    MAX_FOREIGN_PIXELS,
     MAX_PIXELS,
     MAX_RATIO,
     MAX_SCANS,
@@ -24,6 +25,7 @@ from cnnlab.images.pixels import PREPROCESSING_VERSION, decode, prepare
 
 __all__ = [
     "MAX_BYTES",
+    "MAX_FOREIGN_PIXELS",
     "MAX_PIXELS",
     "MAX_RATIO",
     "MAX_SCANS",

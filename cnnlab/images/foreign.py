@@ -7,6 +7,7 @@ reader that starts other programs (EPS). Refusals are made from the header, befo
 import io
 import threading
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -44,7 +45,8 @@ def to_png(image_bytes: bytes, image_format: str) -> bytes:
             )
         ImageOps.exif_transpose(image, in_place=True)  # a copy would double the memory
         png = io.BytesIO()
-        _plain(image).save(png, "PNG", compress_level=1)  # read once: speed over size
+        # Read once: speed over size.
+        _plain(image).save(png, "PNG", compress_level=1, compress_type=zlib.Z_RLE)
         return png.getvalue()
 
 

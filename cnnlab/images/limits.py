@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from cnnlab.config import InputError
 
 MAX_BYTES = 10 * 2**20
-MAX_PIXELS = 25_000_000  # a decoder needs up to eight bytes for each
+MAX_PIXELS = 25_000_000  # of JPEG and PNG: their decoders need up to eleven bytes for each
+MAX_FOREIGN_PIXELS = 12_500_000  # of the others, which cost two decoders and up to 16 bytes each
 MIN_SIDE = 8
 MAX_SIDE = 10_000
 MAX_RATIO = 50  # long side / short side
@@ -83,8 +84,12 @@ def check_header(header: Header) -> None:
         raise ImageRejected("side_too_small", f"{size}: each side must have at least {MIN_SIDE}.")
     if long > MAX_SIDE:
         raise ImageRejected("side_too_large", f"{size}: each side may have at most {MAX_SIDE:,}.")
-    if short * long > MAX_PIXELS:
-        raise ImageRejected("too_many_pixels", f"{size}: at most {MAX_PIXELS:,} are accepted.")
+    most = MAX_PIXELS if header.format in ("jpeg", "png") else MAX_FOREIGN_PIXELS
+    if short * long > most:
+        raise ImageRejected(
+            "too_many_pixels",
+            f"{size}: at most {most:,} are accepted of {header.format.upper()}.",
+        )
     if long > MAX_RATIO * short:
         raise ImageRejected(
             "aspect_ratio", f"{size}: one side may be at most {MAX_RATIO} times the other."

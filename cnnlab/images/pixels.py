@@ -15,6 +15,8 @@ from cnnlab.images.orientation import orientation, upright
 # Part of every cache key and of the model's contract: raise it when any pixel may change.
 PREPROCESSING_VERSION = 1
 
+_STRIP = 2**21  # pixels: sums of 16 bits take 64 MB then, and each strip costs a copy of the image
+
 
 def prepare(image_bytes: tf.Tensor, size: int) -> tf.Tensor:
     """Return the pixels of a JPEG or PNG file: the same ones in training and in serving.
@@ -41,10 +43,11 @@ def prepare(image_bytes: tf.Tensor, size: int) -> tf.Tensor:
     """
     with tf.device("CPU:0"):  # where the decoders are: small steps between would only travel
         is_png = tf.strings.substr(image_bytes, 0, len(PNG_SIGNATURE)) == PNG_SIGNATURE
-        stored = tf.cond(
-            is_png, lambda: _decode_png(image_bytes), lambda: _decode_jpeg(image_bytes)
+        resized = tf.cond(
+            is_png,
+            lambda: _resized(_decode_png(image_bytes), size)[:, :, :3],
+            lambda: _resized(_decode_jpeg(image_bytes), size),
         )
-        resized = tf.image.resize(stored, (size, size), method="bilinear", antialias=True)
         turned = upright(tf.ensure_shape(resized, (size, size, 3)), orientation(image_bytes))
         return tf.cast(tf.round(turned), tf.uint8)
 
@@ -58,22 +61,45 @@ def _decode_jpeg(image_bytes: tf.Tensor) -> tf.Tensor:
 
 
 def _decode_png(image_bytes: tf.Tensor) -> tf.Tensor:
-    """Return uint8 (H, W, 3): the image laid over white, so that hidden colours stay hidden."""
+    """Return uint8 (H, W, 4): the image laid over white, so that hidden colours stay hidden.
+
+    The fourth channel means nothing. It stays because leaving it out would be another copy of
+    the image: one of 25 megapixels takes 100 MB.
+    """
     rgba = tf.io.decode_png(image_bytes, channels=4)
     # Where a file has no transparency the op fills the alpha channel with the largest sample of
     # the file's own bit depth, which is 255 from 8 bits on, but 1, 3 or 15 below.
     depth = tf.io.decode_raw(tf.strings.substr(image_bytes, 24, 1), tf.uint8)[0]
     filler = tf.where(depth < 8, tf.bitwise.left_shift(tf.constant(1, tf.uint8), depth) - 1, 255)
     opaque = tf.reduce_all(rgba[:, :, 3] == filler)
-    return tf.cond(opaque, lambda: rgba[:, :, :3], lambda: _over_white(rgba))
+    return tf.cond(opaque, lambda: rgba, lambda: _over_white(rgba))
 
 
 def _over_white(rgba: tf.Tensor) -> tf.Tensor:
-    """Return uint8 (H, W, 3) for uint8 (H, W, 4), rounded half up."""
-    colour, alpha = tf.split(tf.cast(rgba, tf.uint16), [3, 1], axis=2)
+    """Return uint8 (H, W, 4) for uint8 (H, W, 4), rounded half up; the fourth channel is lost.
+
+    One strip of rows after the other, because the sums take 16 bits.
+    """
+    height, width, _ = tf.unstack(tf.shape(rgba))
+    step = tf.maximum(_STRIP // width, 1)
     white = tf.constant(255, tf.uint16)
-    # The largest sum is 255² + 127: no step leaves 16 bits.
-    return tf.cast((colour * alpha + white * (white - alpha) + white // 2) // white, tf.uint8)
+
+    def lay(top: tf.Tensor, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        strip = tf.cast(image[top : top + step], tf.uint16)
+        alpha = strip[:, :, 3:]
+        # The largest sum is 255² + 127: no step leaves 16 bits.
+        laid = tf.cast((strip * alpha + white * (white - alpha) + white // 2) // white, tf.uint8)
+        rows = tf.range(top, top + tf.shape(laid)[0])
+        return top + step, tf.tensor_scatter_nd_update(image, rows[:, None], laid)
+
+    return tf.while_loop(
+        lambda top, _: top < height, lay, (tf.constant(0), rgba), parallel_iterations=1
+    )[1]
+
+
+def _resized(pixels: tf.Tensor, size: int) -> tf.Tensor:
+    """Return float32 (size, size, C) for uint8 (H, W, C); each channel on its own."""
+    return tf.image.resize(pixels, (size, size), method="bilinear", antialias=True)
 
 
 @functools.lru_cache(maxsize=16)
@@ -96,7 +122,7 @@ def decode(image_bytes: bytes, size: int) -> np.ndarray:
     Raises:
         ImageRejected: By ``inspect``, or ``corrupt`` where the pixels cannot be decoded.
     """
-    admitted = admit(image_bytes)
+    admitted = tf.constant(admit(image_bytes))  # a copy: the other one, as PNG large, is let go
     try:
         return _compiled(size)(admitted).numpy()
     except tf.errors.OpError as error:

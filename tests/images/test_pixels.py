@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from cnnlab.engine import tf
-from cnnlab.images import ImageRejected, decode, prepare
+from cnnlab.images import ImageRejected, decode, pixels, prepare
 
 SIZES = (16, 50, 224)  # smaller, in between, larger
 
@@ -160,6 +160,17 @@ def test_every_colour_under_every_alpha_is_rounded_exactly() -> None:
     exact = (image[..., :3] * (alpha / 255)[..., None] + 255 - alpha[..., None]).astype(float)
     pixels = decode(encoded(Image.fromarray(image), "PNG"), 256)  # its own size: no resampling
     assert np.abs(pixels - exact).max() <= 0.5 + 1e-9
+
+
+@pytest.mark.parametrize("strip", [1, 97 * 7, 97 * 61 - 1, 97 * 61])
+def test_strips_of_a_transparent_image_fit_together(monkeypatch, strip: int) -> None:
+    image = photo(mode="RGBA")
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    image_bytes = encoded(image, "PNG")
+    whole = decode(image_bytes, 61)
+    monkeypatch.setattr(pixels, "_STRIP", strip)
+    for run in (prepare, tf.function(prepare)):
+        np.testing.assert_array_equal(run(tf.constant(image_bytes), 61), whole)
 
 
 @pytest.mark.parametrize(("colour", "channels"), [(0, 1), (2, 3), (4, 2), (6, 4)])

@@ -1,0 +1,110 @@
+"""The limits are where they say, and what they let in is decoded in bounded memory."""
+
+import os
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import crafted
+import mutated
+import numpy as np
+import pytest
+from PIL import Image
+
+from cnnlab.images import MAX_BYTES, MAX_FOREIGN_PIXELS, MAX_PIXELS, Header, ImageRejected
+from cnnlab.images.limits import check_header
+
+FOREIGN = ("gif", "bmp", "webp", "tiff", "avif")
+# The small files come first, so that neither the library nor the graph counts as memory of one.
+PROGRAM = """
+import sys
+from pathlib import Path
+import mutated
+for data in mutated.seeds():
+    mutated.ending(data)
+data = Path(sys.argv[1]).read_bytes()
+mutated.forget_peak()
+before = mutated.peak()
+print(mutated.ending(data), mutated.peak() - before)
+"""
+
+
+@pytest.mark.parametrize("name", ["jpeg", "png", *FOREIGN])
+def test_the_most_pixels_of_a_format_are_accepted_and_no_more(name):
+    most = MAX_FOREIGN_PIXELS if name in FOREIGN else MAX_PIXELS
+    check_header(Header(name, most // 5000, 5000, 1, 1))
+    with pytest.raises(ImageRejected, match=f"at most {most:,}") as caught:
+        check_header(Header(name, most // 5000 + 1, 5000, 1, 1))
+    assert caught.value.code == "too_many_pixels"
+
+
+def picture(pixels, mode):
+    """A square with nearly so many pixels, noisy or not, transparent in places."""
+    side = int(pixels**0.5)
+    rng = np.random.default_rng(0)
+    coarse = Image.fromarray(rng.integers(0, 256, (50, 50, 3), dtype=np.uint8))
+    image = coarse.resize((side, side), Image.Resampling.BICUBIC)
+    if mode.startswith("noisy"):
+        noise = rng.integers(0, 24, (side, side, 3), dtype=np.uint8)
+        image = Image.fromarray((np.asarray(image) // 8 * 7) + noise)
+    else:
+        image = Image.fromarray(np.asarray(image) // 32 * 32)
+    kind = mode.split()[-1]
+    if kind == "RGBA":
+        image.putalpha(Image.linear_gradient("L").resize((side, side)))
+    return image.quantize(16) if kind == "P" else image.convert(kind)
+
+
+def deep_png(side):
+    """A transparent PNG with 16 bits a sample, interlaced: the whole of it is decoded at once."""
+    sizes = [(len(range(x, side, dx)), len(range(y, side, dy))) for x, y, dx, dy in crafted.ADAM7]
+    rows = bytes(sum((8 * width + 1) * height for width, height in sizes))
+    header = struct.pack(">IIBBBBB", side, side, 16, 6, 0, 0, 1)
+    return crafted.png_around(header, crafted.chunk(b"IDAT", zlib.compress(rows, 1)))
+
+
+LARGEST = {
+    "JPEG": ("noisy RGB", {"quality": 75, "subsampling": "4:4:4"}),
+    "progressive JPEG": ("noisy RGB", {"progressive": True, "subsampling": "4:4:4"}),
+    "progressive CMYK JPEG": ("noisy CMYK", {"progressive": True, "quality": 50}),
+    "PNG": ("RGB", {}),
+    "transparent PNG": ("RGBA", {}),
+    "palette PNG": ("P", {"transparency": 3}),
+    "deep PNG": ("", {}),
+    "WEBP": ("noisy RGB", {"quality": 80, "method": 0}),
+    "transparent WEBP": ("RGBA", {"lossless": True, "quality": 0, "method": 0}),
+    "GIF": ("P", {"transparency": 3}),
+    "BMP": ("1", {}),
+    "TIFF": ("noisy RGB", {"compression": "jpeg"}),
+    "transparent TIFF": ("RGBA", {"compression": "tiff_deflate"}),
+    "CMYK TIFF": ("CMYK", {"compression": "tiff_deflate"}),
+    "transparent AVIF": ("noisy RGBA", {"speed": 10, "quality": 60}),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="measures as Linux can")
+@pytest.mark.parametrize("name", LARGEST)
+def test_the_largest_files_take_bounded_memory(tmp_path, name):
+    mode, options = LARGEST[name]
+    kind = name.split()[-1]
+    if name == "deep PNG":
+        data = deep_png(5000)
+    else:
+        most = MAX_PIXELS if kind in ("JPEG", "PNG") else MAX_FOREIGN_PIXELS
+        data = crafted.encoded(picture(most, mode), kind, **options)
+    assert len(data) <= MAX_BYTES
+    (tmp_path / "large").write_bytes(data)
+    folders = (str(Path(mutated.__file__).parent), os.getcwd())
+    found = subprocess.run(
+        [sys.executable, "-c", PROGRAM, tmp_path / "large"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(folders)},
+    )
+    end, megabytes = found.stdout.split()
+    assert end == crafted.ACCEPTED
+    assert 0 < float(megabytes) <= mutated.MEGABYTES
