@@ -1,6 +1,5 @@
 """k-fold cross-validation: stratified, grouped; no row is predicted by a model that saw it."""
 
-import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -121,5 +120,5 @@ def summary(table: pd.DataFrame) -> dict[str, Any]:
         name: {"mean": float(table[name].mean()), "deviation": float(table[name].std(ddof=1))}
         for name in ("accuracy", "macro_f1")
     }
-    rows = json.loads(table.to_json(orient="records"))
+    rows = table.to_dict(orient="records")
     return {"k": len(table), "folds": rows, **over_folds}

@@ -87,14 +87,14 @@ def test_summary_of_two_folds_by_hand():
         {
             "fold": [1, 2],
             "n_test": [5, 5],
-            "accuracy": [0.8, 0.6],
+            "accuracy": [0.8, 1 / 3],
             "macro_f1": [0.5, 0.5],
             "seconds": 1.0,
         }
     )
     result = crossval.summary(table)
     assert result["k"] == 2
-    assert result["accuracy"] == pytest.approx({"mean": 0.7, "deviation": 0.1 * 2**0.5})
+    assert result["accuracy"] == pytest.approx({"mean": 17 / 30, "deviation": 7 / 30 * 2**0.5})
     assert result["macro_f1"] == {"mean": 0.5, "deviation": 0.0}
-    assert result["folds"][1]["accuracy"] == 0.6
-    json.dumps(result)
+    assert result["folds"][1]["accuracy"] == 1 / 3  # every digit
+    assert json.loads(json.dumps(result)) == result

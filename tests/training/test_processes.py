@@ -1,0 +1,69 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cnnlab.training.processes import side_by_side
+
+# Two processes that note their numbers and would then wait for minutes.
+WAITING = """
+import os, sys, time
+from pathlib import Path
+from cnnlab.training.processes import side_by_side
+
+if __name__ == "__main__":
+    sys.path.insert(0, sys.argv[1])
+    from waiting import wait
+    list(side_by_side(wait, {1: (sys.argv[1],), 2: (sys.argv[1],)}, 2))
+"""
+WAIT = """
+import os, time
+from pathlib import Path
+
+def wait(folder):
+    Path(folder, f"{os.getpid()}.pid").touch()
+    time.sleep(300)
+"""
+
+
+@pytest.mark.slow
+def test_after_a_call_that_raised_none_is_begun():
+    calls = {1: (8, 2), 2: (1, 0), 3: (9, 3)}
+    outcomes = dict(side_by_side(divmod, calls, 1))
+    assert outcomes[1].result() == (4, 0)
+    assert isinstance(outcomes[2].exception(), ZeroDivisionError)
+    assert sorted(outcomes) == [1, 2]
+
+
+@pytest.mark.slow
+def test_the_processes_end_with_their_parent_even_when_it_is_killed(tmp_path):
+    (tmp_path / "main.py").write_text(WAITING)
+    (tmp_path / "waiting.py").write_text(WAIT)
+    command = [sys.executable, str(tmp_path / "main.py"), str(tmp_path)]
+    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(tmp_path)}) as parent:
+        assert _within(120, lambda: len(list(tmp_path.glob("*.pid"))) == 2)
+        parent.send_signal(signal.SIGKILL)
+    numbers = [path.stem for path in tmp_path.glob("*.pid")]
+    assert _within(20, lambda: not any(_runs(number) for number in numbers))
+
+
+def _within(seconds, condition):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def _runs(number):
+    """Tell whether a process exists that is no zombie."""
+    try:
+        state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
