@@ -76,8 +76,7 @@ def reproduce(
         InputError: The run is incomplete or of another version, or its data cannot be used.
     """
     settings = _settings(stored, overrides)
-    for number in NEEDED:
-        Run(stored, settings).require(RESULTS[number])
+    _refuse_incomplete(Run(stored, settings))
     sources.resolve(settings)  # data that cannot be used makes no run
     numbers = [number for number, result in RESULTS.items() if (stored / result).exists()]
     fresh = home() / "reports" / _name(stored)
@@ -111,6 +110,18 @@ def find(run: str) -> Path:
     names = sorted(path.parent.name for path in reports.glob("*/run.json"))
     known = f"one of {', '.join(names)}" if names else "the folder of one, such as reports/quick"
     raise InputError(f"There is no run {run!r}: expected {known}.")
+
+
+def _refuse_incomplete(run: Run) -> None:
+    """Raise InputError unless the notebooks that are compared ended well."""
+    for number in NEEDED:
+        run.require(RESULTS[number])
+    for name, entry in run.state()["notebooks"].items():
+        if name[:2] in RESULTS and "failed" in entry:
+            raise InputError(
+                f"Run {run.name!r} is incomplete: notebook {name} failed ({entry['failed']}). "
+                f"Execute it again first: cnnlab run --run {run.name} --only {name[:2]}"
+            )
 
 
 def _settings(stored: Path, overrides: Sequence[str]) -> Settings:

@@ -161,6 +161,10 @@ def test_what_cannot_be_reproduced_is_refused_and_makes_no_run(home, photos, sto
         reproduce.reproduce(empty.folder)
     with pytest.raises(InputError, match="Cannot set 'sed=1'"):
         reproduce.reproduce(stored.folder, ["sed=1"])
+    stored.record("notebooks", {"04_kfold_evaluation": {"failed": "cell 3: ValueError: x"}})
+    with pytest.raises(InputError, match=r"incomplete: notebook 04_kfold_evaluation failed \(cell"):
+        reproduce.reproduce(stored.folder)
+    stored.record("notebooks", {})
     photos.rename(photos.with_name("moved"))
     with pytest.raises(InputError, match="no data folder"):
         reproduce.reproduce(stored.folder)
