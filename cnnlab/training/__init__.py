@@ -8,8 +8,10 @@ from cnnlab.training.balance import balanced_weights, imbalance
 from cnnlab.training.checkpoint import weights_digest
 from cnnlab.training.fit import Diverged, Fit, fit, predict
 from cnnlab.training.folds import FoldFailed, fold_runner, forget_folds
+from cnnlab.training.linear import linear_runner
 from cnnlab.training.progress import print_progress
-from cnnlab.training.protocol import new_model, train
+from cnnlab.training.protocol import epoch_batches, new_model, subset_runner, train
+from cnnlab.training.rate_finder import find_rate
 from cnnlab.training.stopping import EarlyStopping
 
 __all__ = [
@@ -19,13 +21,17 @@ __all__ = [
     "FoldFailed",
     "balanced_weights",
     "checkpoint",
+    "epoch_batches",
+    "find_rate",
     "fit",
     "fold_runner",
     "forget_folds",
     "imbalance",
+    "linear_runner",
     "new_model",
     "predict",
     "print_progress",
+    "subset_runner",
     "train",
     "weights_digest",
 ]

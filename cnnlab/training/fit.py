@@ -99,8 +99,8 @@ def fit(
     """
     stopping = EarlyStopping(patience)
     _check_numbers(model, epochs, learning_rate, class_weights)
-    _check_batches(model, validation, "validation")
-    _compile(model, learning_rate)
+    check_batches(model, validation, "validation")
+    prepare(model, learning_rate)
     weights = None if class_weights is None else dict(enumerate(map(float, class_weights)))
     mark, done, started = "", checkpoint.Progress(), time.perf_counter()
     if folder:
@@ -159,8 +159,8 @@ def _run_epoch(
     """Return the row of one pass over the training batches and the validation after it."""
     started = time.perf_counter()
     batches = training(epoch)
-    _check_batches(model, batches, "training")
-    _reseed(model, seed, epoch)
+    check_batches(model, batches, "training")
+    reseed(model, seed, epoch)
     # One call an epoch, because each epoch has a dataset of its own. The compiled step is kept
     # between calls; the order of the batches is the dataset's (shuffle=False).
     logs = model.fit(
@@ -188,7 +188,7 @@ def _check_finite(row: dict[str, Any]) -> None:
         )
 
 
-def _compile(model: keras.Model, learning_rate: float) -> None:
+def prepare(model: keras.Model, learning_rate: float) -> None:
     """Give the model a new Adam, with its state, and the cross-entropy."""
     make_deterministic()
     model.compile(
@@ -201,7 +201,7 @@ def _compile(model: keras.Model, learning_rate: float) -> None:
     model.optimizer.build(model.trainable_variables)
 
 
-def _reseed(model: keras.Model, seed: int, epoch: int) -> None:
+def reseed(model: keras.Model, seed: int, epoch: int) -> None:
     """Set every random generator inside the model to its state at the start of an epoch."""
     states = [each for each in model.variables if each.name == "seed_generator_state"]
     for position, state in enumerate(states):
@@ -229,7 +229,7 @@ def _check_numbers(
         )
 
 
-def _check_batches(model: keras.Model, batches: tf.data.Dataset, name: str) -> None:
+def check_batches(model: keras.Model, batches: tf.data.Dataset, name: str) -> None:
     """Raise InputError unless the batches have images and labels of the model's shapes."""
     if int(batches.cardinality()) == 0:
         raise InputError(f"The {name} set has no images: expected at least one batch.")

@@ -1,7 +1,7 @@
 """The protocol: from a dataset and settings to a trained network."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ import numpy as np
 from cnnlab import augment, models
 from cnnlab.config import Settings, child_seed
 from cnnlab.data.batches import Dataset, evaluation_batches, training_batches
-from cnnlab.engine import keras
+from cnnlab.engine import keras, tf
 from cnnlab.training.balance import NOTABLE, balanced_weights, imbalance
-from cnnlab.training.fit import Fit, fit
+from cnnlab.training.fit import Fit, fit, predict
 
 Report = Callable[[dict[str, Any]], None]
 CHUNK = 256  # images hashed at a time
@@ -64,20 +64,9 @@ def train(
         content = [content_digest(dataset, rows) for rows in (train, validation)]
         identity = {"settings": asdict(settings), "content": content}
 
-    def epoch_batches(epoch: int) -> Any:
-        view = augment.transform(settings, seed=root, epoch=epoch)
-        return training_batches(
-            dataset,
-            train,
-            batch_size=settings.batch_size,
-            seed=root,
-            epoch=epoch,
-            transform=view,
-        )
-
     return fit(
         model,
-        epoch_batches,
+        epoch_batches(dataset, train, settings, seed=root),
         evaluation_batches(dataset, validation, batch_size=settings.batch_size),
         epochs=epochs or settings.epochs,
         patience=settings.patience,
@@ -88,6 +77,56 @@ def train(
         folder=folder,
         identity=identity,
     )
+
+
+def epoch_batches(
+    dataset: Dataset, rows: np.ndarray, settings: Settings, *, seed: int | None = None
+) -> Callable[[int], tf.data.Dataset]:
+    """Return what ``fit`` trains on: epoch, from 1 → its shuffled, augmented batches.
+
+    Args:
+        dataset: Prepared pixels and labels.
+        rows: int64 (N,), the images to learn from.
+        settings: Batch size and augmentation.
+        seed: Root of order and augmentation; the settings' by default.
+    """
+    root = settings.seed if seed is None else seed
+
+    def batches(epoch: int) -> tf.data.Dataset:
+        view = augment.transform(settings, seed=root, epoch=epoch)
+        order = {"batch_size": settings.batch_size, "seed": root, "epoch": epoch}
+        return training_batches(dataset, rows, transform=view, **order)
+
+    return batches
+
+
+def subset_runner(
+    dataset: Dataset,
+    pool: np.ndarray,
+    validation: np.ndarray,
+    settings: Settings,
+    score: Callable[[np.ndarray, np.ndarray], Mapping[str, float]],
+) -> Callable[[np.ndarray, int], Mapping[str, float]]:
+    """Return the function that trains on a part of the images: for a learning curve.
+
+    Args:
+        dataset: Prepared pixels and labels.
+        pool: int64 (N,), the training images; a part is positions in it.
+        validation: int64 (M,), the images that stop the training and judge it.
+        settings: The protocol.
+        score: Gives scores by name for labels int64 (M,) and probabilities float32 (M, C).
+
+    Returns:
+        (positions (n,), seed) → scores of a new network trained on them.
+    """
+
+    def run(positions: np.ndarray, seed: int) -> Mapping[str, float]:
+        model = new_model(dataset, settings, seed=seed)
+        train(model, dataset, pool[positions], validation, settings, seed=seed)
+        batches = evaluation_batches(dataset, validation, batch_size=settings.batch_size)
+        return score(dataset.labels[validation], predict(model, batches))
+
+    return run
 
 
 def _class_weights(dataset: Dataset, train: np.ndarray, settings: Settings) -> np.ndarray | None:

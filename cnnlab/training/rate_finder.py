@@ -17,7 +17,7 @@ import pandas as pd
 
 from cnnlab.config import InputError
 from cnnlab.engine import keras, tf
-from cnnlab.training.fit import _check_batches, _compile, _reseed
+from cnnlab.training.fit import check_batches, prepare, reseed
 
 SMOOTHING = 0.9  # weight of the past in the running mean of the loss
 EXPLODED = 4.0  # the test ends when the smoothed loss is so many times its lowest
@@ -75,7 +75,7 @@ def find_rate(
         )
     copy = keras.models.clone_model(model)
     copy.set_weights(model.get_weights())
-    _compile(copy, lowest)
+    prepare(copy, lowest)
     rates, rows, smoothing = np.geomspace(lowest, highest, steps), [], Smoothing()
     batches = _endless(copy, training, seed)
     for rate, (images, labels) in zip(rates, batches, strict=False):
@@ -151,6 +151,6 @@ def _endless(
     while True:
         epoch += 1
         batches = training(epoch)
-        _check_batches(model, batches, "training")
-        _reseed(model, seed, epoch)
+        check_batches(model, batches, "training")
+        reseed(model, seed, epoch)
         yield from batches

@@ -14,7 +14,7 @@ from cnnlab import training
 from cnnlab.config import InputError
 from cnnlab.engine import keras, tf
 from cnnlab.training import Diverged, EarlyStopping
-from cnnlab.training.fit import _reseed
+from cnnlab.training.fit import reseed
 
 SIZE = 4
 PROTOCOL: dict[str, Any] = {"epochs": 4, "patience": 10, "learning_rate": 0.02, "seed": 1}
@@ -189,7 +189,7 @@ def test_dropout_depends_on_seed_epoch_and_layer_only() -> None:
     ones = np.ones((2, 50), np.float32)
 
     def masks(seed: int, epoch: int) -> np.ndarray:
-        _reseed(model, seed, epoch)
+        reseed(model, seed, epoch)
         return np.stack(model(ones, training=True))
 
     first = masks(1, 1)

@@ -110,3 +110,33 @@ def test_a_deterministic_engine_still_reads_in_parallel():
     batches = training_batches(dataset, ROWS, batch_size=1, seed=0, epoch=1)
     assert len(list(batches)) == len(ROWS)
     assert Watched.most > 1
+
+
+def test_the_batches_of_an_epoch_are_the_rows_augmented_anew_each_epoch():
+    dataset, settings = hand_made(), make_settings("smoke", ["image_size=16", "batch_size=8"])
+    epoch = protocol.epoch_batches(dataset, BRIGHT, settings)
+    first, again, second = ([images.numpy() for images, _ in epoch(e)] for e in (1, 1, 2))
+    assert sum(map(len, first)) == 12
+    np.testing.assert_array_equal(np.concatenate(first), np.concatenate(again))
+    assert not np.array_equal(np.concatenate(first), np.concatenate(second))
+    assert all((one_hot.numpy() == [1, 0]).all() for _, one_hot in epoch(1))
+
+
+def test_a_part_of_the_images_is_trained_on_and_judged_by_validation(monkeypatch):
+    trained = []
+    monkeypatch.setattr(
+        protocol, "train", lambda *given, **options: trained.append((given, options))
+    )
+    dataset, held = hand_made(), np.array([0, 1, 23])
+    pool = np.arange(2, 23)
+    scored = {}
+
+    def score(labels, probabilities):
+        scored.update(labels=labels.tolist(), shape=probabilities.shape)
+        return {"accuracy": 0.5}
+
+    run = protocol.subset_runner(dataset, pool, held, SETTINGS, score)
+    assert run(np.array([0, 20]), 7) == {"accuracy": 0.5}
+    (((_, _, rows, validation, _), options),) = trained
+    assert (rows.tolist(), validation.tolist(), options["seed"]) == ([2, 22], [0, 1, 23], 7)
+    assert scored == {"labels": [0, 0, 1], "shape": (3, 2)}
