@@ -36,6 +36,7 @@ def stored():
     folds = [{"fold": 1, "accuracy": 0.5, "seconds": 8.0}, {"fold": 2, "accuracy": 0.75}]
     run.save_json("metrics/kfold.json", {"k": 2, "folds": folds})
     run.save_json("metrics/explanations.json", {"inside": 0.5})
+    run.save_text("metrics/slices.csv", "slice,accuracy\ndark,0.5\n")
     predictions = (
         "path,predicted,probability\ncat/a.png,cat,0.1\ncat/b.png,dog,0.30000000000000004\n"
     )
@@ -76,6 +77,7 @@ def test_equal_runs_do_not_drift_whatever_the_time_and_the_name(stored, now):
         "training/history.csv",
         "model/contract.json",
         "metrics/kfold.json",
+        "metrics/slices.csv",
         "predictions/test.csv",
     ]
 

@@ -45,6 +45,7 @@ def executed(monkeypatch):
             run.update(lambda state, name=name: state["notebooks"].setdefault(name, {}))
 
     monkeypatch.setattr(execute, "execute", stand_in)
+    monkeypatch.setattr(provenance, "commit", lambda: None)  # somebody may be working on the code
     return done
 
 
