@@ -6,11 +6,23 @@ from cnnlab.runs import markdown
 from cnnlab.runs.folder import Run
 
 LIMITS = """\
-- Softmax always names one of the classes above, also for a picture that shows none of them.
-- The probabilities are not calibrated: 0.9 need not mean right nine times in ten.
+- The label is always one of the classes above, also for a picture that shows none of them;
+  *none of these* catches a part of such pictures only.
+- Probabilities, prediction sets and *none of these* were fitted on the validation images, which
+  also chose the epoch: what they promise holds for pictures like those, over many of them.
 - The intervals say how the figures would move with other images *of the same kind*. Pictures from
   another camera, place or time are another kind; measure again before relying on them.
 - Heatmaps show where the evidence lies, not why; they prove nothing about single answers."""
+
+FIGURES = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "weighted_f1": "weighted F1",
+    "macro_auc": "macro AUC",
+    "log_loss": "log loss",
+    "brier": "Brier score (0–2)",
+    "ece": "expected calibration error",
+}
 
 
 def model_card(
@@ -33,6 +45,7 @@ def model_card(
         "Data": _data(run),
         "Protocol": _protocol(run),
         "Results": _results(validation, kfold, test),
+        "Calibration": _calibration(validation, test),
         "Limits": LIMITS,
         "Provenance": _provenance(run),
     }
@@ -77,27 +90,47 @@ def _protocol(run: Run) -> str:
 def _results(
     validation: dict[str, Any], kfold: dict[str, Any] | None, test: dict[str, Any] | None
 ) -> str:
-    rows = []
-    if test:
-        rows.append(_scores("test, opened once", test))
-    rows.append(_scores("validation (chose the epoch)", validation))
-    text = markdown.table(list(rows[0]), [list(row.values()) for row in rows])
+    splits = {"test, opened once": test, "validation (chose the epoch)": validation}
+    known = {name: scores for name, scores in splits.items() if scores}
+    rows = [[FIGURES[key], *(_figure(scores[key]) for scores in known.values())] for key in FIGURES]
+    heads = [f"{name}, n = {scores['n']}" for name, scores in known.items()]
+    text = markdown.table(["figure", *heads], rows)
+    text += f"\n\nBrackets: {validation['interval']['level']:.0%} intervals."
     if kfold:
         accuracy = kfold["accuracy"]
         text += (
             f"\n\n{kfold['k']}-fold cross-validation of the protocol: accuracy "
-            f"{accuracy['mean']:.3f} ± {accuracy['deviation']:.3f} (deviation over folds)."
+            f"{accuracy['mean']:.3f} ± {accuracy['deviation']:.3f} (deviation over folds). "
+            f"{kfold['comparison']['verdict']}"
         )
-    return f"{text}\n\nBrackets: {validation['interval']['level']:.0%} intervals."
+    return text
 
 
-def _scores(name: str, scores: dict[str, Any]) -> dict[str, str]:
-    row = {"split": name, "images": str(scores["n"])}
-    for key in ("accuracy", "macro_f1", "macro_auc"):
-        estimate, low, high = (scores[key][part] for part in ("estimate", "low", "high"))
-        known = estimate is not None
-        row[key.replace("_", " ")] = f"{estimate:.3f} [{low:.3f}, {high:.3f}]" if known else "–"
-    return row
+def _figure(scored: dict[str, float | None]) -> str:
+    """Return "estimate [low, high]", or a dash where the figure is not defined."""
+    values = [scored[part] for part in ("estimate", "low", "high")]
+    estimate, low, high = ("–" if value is None else f"{value:.3f}" for value in values)
+    return f"{estimate} [{low}, {high}]" if estimate != "–" else "–"
+
+
+def _calibration(validation: dict[str, Any], test: dict[str, Any] | None) -> str:
+    rules = validation["calibration"]
+    sets, strange = rules["sets"], rules["none_of_these"]
+    lines = [
+        f"- Served is softmax(log p / T) with T = {rules['temperature']:.3f}.",
+        f"- A prediction set holds every class of at least {sets['threshold']:.3f}, to contain the "
+        f"true one in {sets['coverage']:.0%} of all cases or more.",
+        f"- *None of these* is said where no class reaches {strange['threshold']:.3f}: of known "
+        f"classes, {1 - strange['accepted']:.0%}.",
+    ]
+    if test:
+        seen, told = test["sets"], test["none_of_these"]
+        lines[1] += f" Test: {seen['coverage']:.1%}, {seen['size']:.2f} classes a set."
+        lines[2] += (
+            f" Test: {told['known']:.1%}; of generated shapes that no class has, "
+            f"{told['strangers']:.1%} (AUROC {told['auroc']:.2f})."
+        )
+    return "\n".join(lines)
 
 
 def _provenance(run: Run) -> str:

@@ -8,12 +8,25 @@ UNKNOWN = {"estimate": None, "low": None, "high": None}
 SCORES = {
     "n": 40,
     "class_names": ["cup", "hat"],
-    "interval": {"method": "BCa", "level": 0.95, "samples": 50, "seed": 0},
-    "accuracy": INTERVAL,
-    "macro_f1": INTERVAL,
+    "interval": {"level": 0.95, "samples": 50, "seed": 0},
+    **dict.fromkeys(("accuracy", "macro_f1", "weighted_f1", "log_loss", "brier", "ece"), INTERVAL),
     "macro_auc": UNKNOWN,
 }
-KFOLD = {"k": 5, "accuracy": {"mean": 0.88, "deviation": 0.02}}
+RULES = {
+    "temperature": 1.25,
+    "sets": {"coverage": 0.9, "threshold": 0.125, "calibrated_on": 40},
+    "none_of_these": {"accepted": 0.95, "threshold": 0.375, "calibrated_on": 40},
+}
+VALIDATION = SCORES | {"calibration": RULES}
+KFOLD = {
+    "k": 5,
+    "accuracy": {"mean": 0.88, "deviation": 0.02},
+    "comparison": {"verdict": "The network is better."},
+}
+TEST = SCORES | {
+    "sets": {"promised": 0.9, "coverage": 0.925, "size": 1.5},
+    "none_of_these": {"known": 0.0625, "strangers": 0.5, "auroc": 0.875, "fpr95": 0.4},
+}
 
 
 @pytest.fixture
@@ -29,20 +42,28 @@ def run(tmp_path, monkeypatch):
 
 
 def test_a_card_before_the_test_set_is_opened(run):
-    card = runs.model_card(run, validation=SCORES)
+    card = runs.model_card(run, validation=VALIDATION)
     assert card.startswith("# Model card: carded\n")
     assert "2 classes: cup, hat" in card
-    assert "| validation (chose the epoch) | 40 | 0.912 [0.850, 0.950] |" in card
+    assert "| figure | validation (chose the epoch), n = 40 |" in card
+    assert "| accuracy | 0.912 [0.850, 0.950] |" in card
     assert "test, opened once" not in card
     assert "cross-validation of the protocol" not in card
-    assert "| – |" in card  # an undefined AUC
+    assert "| macro AUC | – |" in card  # undefined
+    assert "T = 1.250" in card
+    assert "at least 0.125, to contain the true one in 90% of all cases or more.\n" in card
+    assert "no class reaches 0.375: of known classes, 5%." in card
     assert "stopped after 3, weights of epoch 2" in card
     assert "f" * 64 in card
 
 
 def test_a_card_with_every_result(run):
-    card = runs.model_card(run, validation=SCORES, kfold=KFOLD, test=SCORES)
-    assert "| test, opened once | 40 | 0.912 [0.850, 0.950] |" in card
+    card = runs.model_card(run, validation=VALIDATION, kfold=KFOLD, test=TEST)
+    assert "| figure | test, opened once, n = 40 | validation (chose the epoch), n = 40 |" in card
+    assert "| accuracy | 0.912 [0.850, 0.950] | 0.912 [0.850, 0.950] |" in card
     assert "5-fold cross-validation of the protocol: accuracy 0.880 ± 0.020" in card
+    assert "The network is better." in card
+    assert "Test: 92.5%, 1.50 classes a set." in card
+    assert "Test: 6.2%; of generated shapes that no class has, 50.0% (AUROC 0.88)." in card
     assert "| label | test | train |" in card
     assert "| cup | 1 | 1 |" in card
