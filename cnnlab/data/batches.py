@@ -4,7 +4,7 @@ Any subset (a fold, a split) is a list of row numbers. An epoch is a permutation
 from (seed, epoch), so the shuffle is complete and needs no buffer.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,7 +72,7 @@ def open_dataset(
     source: Source,
     settings: Settings,
     *,
-    dataset_digest: str,
+    contents: Mapping[str, str],
     cache: Path,
     progress: bool = False,
 ) -> Dataset:
@@ -82,7 +82,7 @@ def open_dataset(
         table: From ``splits.assign``; excluded rows are dropped.
         source: Where the images lie.
         settings: ``image_size``.
-        dataset_digest: From ``manifest.digest``.
+        contents: The SHA-256 (hex) of every file by its path, from the manifest.
         cache: Folder for prepared pixels; made if missing, may be deleted at any time.
         progress: Show a bar on standard output while decoding.
 
@@ -90,16 +90,21 @@ def open_dataset(
         A dataset whose test set is sealed.
 
     Raises:
-        InputError: An image cannot be decoded any more, or no image is left.
+        InputError: An image is not what the manifest lists, or no image is left.
     """
     kept = table[table["split"] != "excluded"].reset_index(drop=True)
     if kept.empty:
         raise InputError("The split holds no image: expected at least one that is not excluded.")
+    paths = kept["path"].tolist()
+    if unlisted := set(paths) - set(contents):
+        raise InputError(
+            f"The split names {min(unlisted)} and the manifest does not: make both anew."
+        )
     pixels = prepared.open_pixels(
-        kept["path"].tolist(),
+        paths,
         source.root,
         settings.image_size,
-        name=dataset_digest,
+        contents=[contents[path] for path in paths],
         cache=cache,
         progress=progress,
     )

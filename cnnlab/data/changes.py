@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import stat
 from collections import defaultdict, deque
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from cnnlab.data import manifest
 
 CHANGES = ("added", "removed", "changed", "moved")
 COLUMNS = ["change", "path", "other"]
-_CLOCK_STEP = 2_000_000_000  # nanoseconds: the coarsest clock of a file system in use (FAT)
 
 
 def difference(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
@@ -61,9 +59,9 @@ def difference(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
 def since(files: pd.DataFrame, root: Path, made: int) -> pd.DataFrame:
     """Return which accepted images were removed or changed since the manifest was made.
 
-    Every file is looked at, few are read: one of another size is changed, and one of the same
-    size is read and compared by its SHA-256 if the file system says that it was written, renamed
-    or put there since. New files are not looked for.
+    Every file is looked at, few are read: those whose size or times say that they were written,
+    renamed or put there since. Their SHA-256 decides. New files are not looked for, and what left
+    no such trace is noticed when pixels are made of it (``prepared``).
 
     Args:
         files: From ``manifest.build`` or ``manifest.read``.
@@ -79,7 +77,7 @@ def since(files: pd.DataFrame, root: Path, made: int) -> pd.DataFrame:
     """
     accepted = files.loc[files["status"] == "accepted", ["path", "bytes", "sha256"]]
     changes = [
-        (_change(root / path, int(size), str(content), made - _CLOCK_STEP), path, "")
+        (_change(root / path, int(size), str(content), made), path, "")
         for path, size, content in accepted.itertuples(index=False, name=None)
     ]
     rows = sorted((row for row in changes if row[0]), key=lambda row: CHANGES.index(row[0]))
@@ -90,9 +88,8 @@ def _change(path: Path, size: int, content: str, made: int) -> str:
     """Return what happened to a file that had this size and SHA-256: removed, changed or ""."""
     try:
         found = os.lstat(path)
-        if not stat.S_ISREG(found.st_mode) or found.st_size != size:
-            return "changed"
-        if max(found.st_mtime_ns, found.st_ctime_ns) < made:  # tools set the first, not the second
+        touched = max(found.st_mtime_ns, found.st_ctime_ns)  # tools set the first, not the second
+        if found.st_size == size and touched < made:
             return ""
         now = hashlib.sha256(images.read_file(path)).hexdigest()
     except (FileNotFoundError, NotADirectoryError):

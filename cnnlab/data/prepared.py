@@ -2,7 +2,8 @@
 
 A cache entry is ``<key>.npy`` and ``<key>.json``. Both appear by renaming, so a reader never sees
 half a file; two processes that build the same entry at once write the same bytes. An entry that
-does not match its record, as after a power cut, is built anew.
+does not match its record, as after a power cut, is built anew. It is made of the very files that
+the manifest lists: what is decoded is hashed first.
 """
 
 import functools
@@ -22,11 +23,18 @@ from cnnlab import images
 from cnnlab.config import InputError
 from cnnlab.engine import tf
 
-_CHUNK = 16  # images decoded in one call; their files, 10 MB each at most, are in memory
+_CHUNK = 16  # images that a thread takes at once
+_HELD = 8 * 2**20  # bytes: beyond, files wait no longer for others; one, as PNG, may have 50 MB
 
 
 def open_pixels(
-    paths: Sequence[str], root: Path, size: int, *, name: str, cache: Path, progress: bool = False
+    paths: Sequence[str],
+    root: Path,
+    size: int,
+    *,
+    contents: Sequence[str],
+    cache: Path,
+    progress: bool = False,
 ) -> np.ndarray:
     """Return the prepared pixels of ``paths``, from the cache or decoded now.
 
@@ -34,7 +42,8 @@ def open_pixels(
         paths: N POSIX paths relative to ``root``.
         root: The source's root.
         size: Pixels a side.
-        name: What names the content of the files: the manifest's digest.
+        contents: The SHA-256 (hex) of each file, from the manifest; with the size and the version
+            of the preprocessing they name the entry.
         cache: Folder of the cache; made if missing.
         progress: Show a bar on standard output while decoding.
 
@@ -42,19 +51,19 @@ def open_pixels(
         uint8 (N, size, size, 3), RGB, 0–255: a read-only memory map.
 
     Raises:
-        InputError: An image cannot be read or decoded.
+        InputError: An image cannot be read or decoded, or is not what the manifest lists.
     """
-    file = cache / f"{_key(paths, size, name)}.npy"
+    file = cache / f"{_key(contents, size)}.npy"
     shape = (len(paths), size, size, 3)
     if not _intact(file, shape):
         cache.mkdir(parents=True, exist_ok=True)
-        _build(file, paths, root, shape, progress)
+        _build(file, paths, contents, root, shape, progress)
     return np.load(file, mmap_mode="r", allow_pickle=False)
 
 
-def _key(paths: Sequence[str], size: int, name: str) -> str:
+def _key(contents: Sequence[str], size: int) -> str:
     """Return what decides the pixels, as a file name."""
-    parts = [name, str(size), str(images.PREPROCESSING_VERSION), *paths]
+    parts = [str(size), str(images.PREPROCESSING_VERSION), *contents]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
@@ -77,7 +86,12 @@ def _record(file: Path, shape: tuple[int, ...], content: str) -> dict[str, objec
 
 
 def _build(
-    file: Path, paths: Sequence[str], root: Path, shape: tuple[int, ...], progress: bool
+    file: Path,
+    paths: Sequence[str],
+    contents: Sequence[str],
+    root: Path,
+    shape: tuple[int, ...],
+    progress: bool,
 ) -> None:
     """Decode every image into a temporary file, then put it and its record in place."""
     with tempfile.TemporaryDirectory(prefix=f".{file.stem}.", dir=file.parent) as folder:
@@ -85,9 +99,9 @@ def _build(
         pixels = np.lib.format.open_memmap(partial, "w+", np.uint8, shape)
 
         def fill(start: int) -> int:
-            some = paths[start : start + _CHUNK]
-            pixels[start : start + _CHUNK] = read_images(root, some, shape[1])
-            return len(some)
+            some = slice(start, start + _CHUNK)
+            pixels[some] = read_images(root, paths[some], shape[1], contents[some])
+            return len(paths[some])
 
         with (
             ThreadPoolExecutor(os.cpu_count()) as pool,  # decoding runs outside Python's lock
@@ -109,18 +123,34 @@ def _build(
         os.replace(record, file.with_suffix(".json"))
 
 
-def read_images(root: Path, paths: Iterable[str], size: int) -> np.ndarray:
+def read_images(
+    root: Path, paths: Iterable[str], size: int, contents: Sequence[str] | None = None
+) -> np.ndarray:
     """Return a few images, decoded now and kept nowhere: uint8 (N, size, size, 3), RGB, 0–255.
 
+    Args:
+        root: The source's root.
+        paths: N POSIX paths relative to it.
+        size: Pixels a side.
+        contents: The SHA-256 (hex) that each file must have; None for any.
+
     Raises:
-        InputError: One cannot be decoded; it is named.
+        InputError: One cannot be decoded or has another SHA-256; it is named.
     """
     paths = list(paths)
+    contents = [""] * len(paths) if contents is None else contents
+    wanted = list(zip(paths, contents, strict=True))
+    pixels = np.empty((len(paths), size, size, 3), np.uint8)
+    held: list[bytes] = []
     try:
-        files = [images.admit(images.read_file(root / path)) for path in paths]
-        return _prepare_all(size)(tf.constant(files, tf.string, (len(files),))).numpy()
+        for end, (path, content) in enumerate(wanted, 1):
+            held.append(images.admit(_read(root, path, content)))
+            if end == len(paths) or sum(map(len, held)) > _HELD:
+                pixels[end - len(held) : end] = _prepare_all(size)(tf.constant(held)).numpy()
+                held.clear()
     except (images.ImageRejected, tf.errors.OpError):  # which one is it?
-        return np.stack([read_image(root, path, size) for path in paths])
+        return np.stack([read_image(root, path, size, content) for path, content in wanted])
+    return pixels
 
 
 @functools.lru_cache(maxsize=16)
@@ -142,16 +172,27 @@ def _prepare_all(size: int) -> Callable[[tf.Tensor], tf.Tensor]:
     return prepare_all
 
 
-def read_image(root: Path, path: str, size: int) -> np.ndarray:
+def read_image(root: Path, path: str, size: int, content: str = "") -> np.ndarray:
     """Return one image of a manifest, decoded now: uint8 (size, size, 3), RGB, 0–255.
 
     Raises:
-        InputError: It cannot be read or decoded any more.
+        InputError: It cannot be read or decoded any more, or its SHA-256 is not ``content``.
     """
     try:
-        return images.decode(images.read_file(root / path), size)
+        return images.decode(_read(root, path, content), size)
     except images.ImageRejected as rejection:
         raise InputError(
             f"{path} was accepted when the manifest was made and is refused now "
             f"({rejection.code}): make the manifest anew."
         ) from None
+
+
+def _read(root: Path, path: str, content: str) -> bytes:
+    """Return the bytes of a file, which must have this SHA-256; "" stands for any."""
+    data = images.read_file(root / path)
+    if content and (found := hashlib.sha256(data).hexdigest()) != content:
+        raise InputError(
+            f"{path} changed since its manifest was made: its SHA-256 is {found[:12]}…, expected "
+            f"{content[:12]}…. Put the file back, or make the manifest anew, in another run."
+        )
+    return data

@@ -186,7 +186,7 @@ class Run:
             splits.read(self.require("splits.csv")),
             source,
             self.settings,
-            dataset_digest=manifest.digest(found),
+            contents=dict(zip(found["path"], found["sha256"], strict=True)),
             cache=home() / "data" / "prepared",
             progress=True,
         )

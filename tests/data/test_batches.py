@@ -175,7 +175,7 @@ def test_a_folder_becomes_a_dataset(tmp_path):
         table,
         source,
         settings,
-        dataset_digest=manifest.digest(files),
+        contents=dict(zip(files["path"], files["sha256"], strict=True)),
         cache=tmp_path / "cache",
     )
     assert data.class_names == ["cat", "dog"]
@@ -194,6 +194,11 @@ def test_a_split_without_images_is_refused(tmp_path):
     table = pd.DataFrame([("a", "cat", "excluded", "g", "duplicate")], columns=splits.COLUMNS)
     source = Source("pictures", tmp_path, ("",), None)
     with pytest.raises(InputError, match="no image"):
-        batches.open_dataset(
-            table, source, make_settings("quick"), dataset_digest="x", cache=tmp_path
-        )
+        batches.open_dataset(table, source, make_settings("quick"), contents={}, cache=tmp_path)
+
+
+def test_a_split_of_images_that_the_manifest_does_not_list_is_refused(tmp_path):
+    table = pd.DataFrame([("a", "cat", "train", "g", "")], columns=splits.COLUMNS)
+    source = Source("pictures", tmp_path, ("",), None)
+    with pytest.raises(InputError, match="names a and the manifest does not"):
+        batches.open_dataset(table, source, make_settings("quick"), contents={}, cache=tmp_path)

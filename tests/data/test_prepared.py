@@ -1,5 +1,6 @@
 """Prepared pixels are those of the decoder, written whole or not at all, and verified."""
 
+import hashlib
 import io
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from PIL import Image
 from cnnlab import images
 from cnnlab.config import InputError
 from cnnlab.data import prepared
+from cnnlab.engine import tf
 
 SIZE = 24
 PATHS = [f"cat/{i}.jpg" for i in range(6)]
@@ -31,8 +33,13 @@ def cache(tmp_path):
     return tmp_path / "deep" / "cache"
 
 
-def opened(root, cache, paths=PATHS, size=SIZE, name="digest"):
-    return prepared.open_pixels(paths, root, size, name=name, cache=cache)
+def hashes(root, paths=PATHS):
+    return [hashlib.sha256((root / path).read_bytes()).hexdigest() for path in paths]
+
+
+def opened(root, cache, paths=PATHS, size=SIZE, contents=None):
+    contents = contents or hashes(root, paths)
+    return prepared.open_pixels(paths, root, size, contents=contents, cache=cache)
 
 
 def test_they_are_the_decoders_pixels_in_the_order_given(root, cache):
@@ -43,12 +50,51 @@ def test_they_are_the_decoders_pixels_in_the_order_given(root, cache):
         np.testing.assert_array_equal(pixels[i], images.decode((root / path).read_bytes(), SIZE))
 
 
-@pytest.mark.parametrize("chunk", [1, 4, 6])
-def test_they_do_not_depend_on_how_many_are_decoded_together(root, cache, monkeypatch, chunk):
+@pytest.mark.parametrize(("chunk", "held"), [(1, 2**20), (4, 2**20), (6, 2**20), (6, 0), (6, 3000)])
+def test_they_do_not_depend_on_how_many_are_decoded_together(root, cache, monkeypatch, chunk, held):
     monkeypatch.setattr(prepared, "_CHUNK", chunk)
+    monkeypatch.setattr(prepared, "_HELD", held)
     pixels = opened(root, cache)
     for i, path in enumerate(PATHS):
         np.testing.assert_array_equal(pixels[i], prepared.read_image(root, path, SIZE))
+
+
+@pytest.fixture
+def groups(monkeypatch):
+    """The bytes of the files that were decoded together, call by call."""
+    prepare_all, sizes = prepared._prepare_all, []
+
+    def spied(size):
+        def prepare(files):
+            sizes.append([len(file) for file in files.numpy()])
+            return prepare_all(size)(files)
+
+        return prepare
+
+    monkeypatch.setattr(prepared, "_prepare_all", spied)
+    return sizes
+
+
+def test_files_that_grow_large_at_the_door_do_not_wait_for_others(tmp_path, groups):
+    noise = np.random.default_rng(0).integers(0, 256, (1000, 1000, 3), dtype=np.uint8)
+    names = [f"{i}.webp" for i in range(8)]
+    for name in names:
+        Image.fromarray(noise).save(tmp_path / name, quality=1)
+    assert all((tmp_path / name).stat().st_size < 10**6 for name in names)
+    prepared.read_images(tmp_path, names, SIZE)
+    assert len(groups) > 1
+    assert sum(map(len, groups)) == len(names)
+    for sizes in groups:
+        assert sum(sizes[:-1]) <= prepared._HELD
+
+
+def test_small_files_are_decoded_together(root, groups):
+    prepared.read_images(root, PATHS, SIZE)
+    assert [len(sizes) for sizes in groups] == [len(PATHS)]
+
+
+def test_no_images_are_no_pixels(root):
+    assert prepared.read_images(root, [], SIZE).shape == (0, SIZE, SIZE, 3)
 
 
 def test_they_are_mapped_and_cannot_be_written(root, cache):
@@ -68,11 +114,19 @@ def test_a_second_opening_decodes_nothing(root, cache, monkeypatch):
     np.testing.assert_array_equal(opened(root, cache), first)
 
 
-@pytest.mark.parametrize("other", [{"size": 16}, {"name": "other"}, {"paths": PATHS[:3]}])
-def test_another_size_dataset_or_list_is_another_entry(root, cache, other):
+@pytest.mark.parametrize("other", [{"size": 16}, {"paths": PATHS[:3]}, {"paths": PATHS[::-1]}])
+def test_another_size_or_list_is_another_entry(root, cache, other):
     opened(root, cache)
     opened(root, cache, **other)
     assert len(list(cache.glob("*.npy"))) == 2
+
+
+def test_other_content_under_the_same_names_is_another_entry(root, cache):
+    first = np.array(opened(root, cache))
+    Image.new("RGB", (40, 50), "red").save(root / PATHS[2])
+    second = opened(root, cache)
+    assert len(list(cache.glob("*.npy"))) == 2
+    assert [i for i in range(6) if not np.array_equal(first[i], second[i])] == [2]
 
 
 def test_another_preprocessing_version_is_another_entry(root, cache, monkeypatch):
@@ -126,6 +180,38 @@ def broken_inside():
     png = io.BytesIO()
     Image.new("RGB", (40, 50)).save(png, "PNG")
     return png.getvalue().replace(b"IDATx", b"IDAT?")
+
+
+def another_image():
+    png = io.BytesIO()
+    Image.new("RGB", (40, 50)).save(png, "PNG")
+    return png.getvalue()
+
+
+@pytest.mark.parametrize("damage", [no_image, broken_inside, another_image])
+def test_a_file_that_is_not_the_one_listed_is_named_and_nothing_is_left(root, cache, damage):
+    contents = hashes(root)
+    (root / PATHS[3]).write_bytes(damage())
+    with pytest.raises(InputError) as caught:
+        opened(root, cache, contents=contents)
+    assert str(caught.value) == (
+        f"cat/3.jpg changed since its manifest was made: its SHA-256 is {hashes(root)[3][:12]}…, "
+        f"expected {contents[3][:12]}…. Put the file back, or make the manifest anew, in another "
+        "run."
+    )
+    assert list(cache.iterdir()) == []
+
+
+def test_files_read_one_by_one_after_a_failure_are_checked_too(root, cache, monkeypatch):
+    def full(_):
+        raise tf.errors.ResourceExhaustedError(None, None, "no memory for so many at once")
+
+    monkeypatch.setattr(prepared, "_HELD", 0)
+    monkeypatch.setattr(prepared, "_prepare_all", lambda _: full)
+    contents = hashes(root)
+    (root / PATHS[3]).write_bytes(another_image())
+    with pytest.raises(InputError, match=r"cat/3\.jpg changed"):
+        opened(root, cache, contents=contents)
 
 
 @pytest.mark.parametrize("damage", [no_image, broken_inside])

@@ -1,3 +1,4 @@
+import os
 import shutil
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 from PIL import Image
 
 from cnnlab import runs
-from cnnlab.config import InputError
+from cnnlab.config import InputError, home
 from cnnlab.data import audit, manifest, splits
 from cnnlab.data.sources import Source
 
@@ -96,6 +97,22 @@ def test_an_image_swapped_or_lost_after_the_split_is_named(split_run):
         "1 changed (cat/0.png). Results of two datasets must not mix: put the files back, choose "
         f"another run name, or remove {split_run.folder}."
     )
+
+
+def test_pixels_are_made_of_the_listed_files_only(split_run):
+    """A swap that the file's size and times do not tell is noticed when pixels are made anew."""
+    root, prepared = split_run.source().root, home() / "data" / "prepared"
+    data = bytearray((root / "cat" / "0.png").read_bytes())
+    data[-20] ^= 1
+    (root / "cat" / "0.png").write_bytes(data)
+    later = (root / "cat" / "0.png").stat().st_ctime_ns + 10**10
+    os.utime(split_run.require("manifest.csv"), ns=(later, later))
+    assert len(split_run.dataset().pixels) == 12  # those of the files as they were listed
+    for entry in prepared.iterdir():
+        entry.unlink()
+    with pytest.raises(InputError, match=r"cat/0\.png changed since its manifest was made"):
+        split_run.dataset()
+    assert list(prepared.iterdir()) == []
 
 
 def test_touched_and_stray_files_are_no_change(split_run):
