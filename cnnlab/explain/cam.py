@@ -1,27 +1,29 @@
 """Class activation maps: which places of an image speak for a class.
 
-The methods differ only in how they weigh the feature maps; ``gradients`` says which maps and which
-score they work on.
+The methods differ only in how they weigh the feature maps A of a layer, which ``gradients`` reads
+together with the slopes g = ∂S/∂A of the score S. ``methods`` lists them all.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from cnnlab.config import InputError
 from cnnlab.engine import keras, tf
-from cnnlab.explain import gradients, layers
+from cnnlab.explain import gradients, layers, maps, targets
+from cnnlab.explain.targets import Target
+from cnnlab.explain.traces import trace
 
-BATCH = 16  # images at once: at 224 pixels, all layers of the reference network take 0.5 GB
-
-Target = int | np.ndarray | None
+Weigh = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # features, slopes (b, h, w, K) → (b, h, w)
 
 
 def last_convolution(model: keras.Model) -> str:
     """Return the path of the last convolution that still has a plane to show.
 
     It is looked for in nested models too; convolutions with 1×1 output (the dense part of some
-    heads) are passed over.
+    heads) are passed over. Of a subclassed model it is the last one that was made; the methods
+    themselves go by the order in which the layers work.
 
     Raises:
         InputError: The model has no two-dimensional convolution.
@@ -30,25 +32,39 @@ def last_convolution(model: keras.Model) -> str:
     if not found:
         raise InputError(f"Model {model.name!r} has no Conv2D layer: name another with layer=….")
     known = layers.paths(model)
-    planes = [path for path in found if tuple(known[path].output.shape[1:3]) != (1, 1)]
-    return (planes or found)[-1]
+
+    def plane(path: str) -> bool:
+        nodes = known[path]._inbound_nodes  # none where a subclassed model has the layer
+        return not nodes or tuple(nodes[0].outputs[0].shape[1:3]) != (1, 1)
+
+    return ([path for path in found if plane(path)] or found)[-1]
 
 
 def grad_cam(
-    model: keras.Model, images: np.ndarray, *, target: Target = None, layer: str | None = None
+    model: keras.Model,
+    images: np.ndarray,
+    *,
+    target: Target = None,
+    layer: str | None = None,
+    signed: bool = False,
 ) -> np.ndarray:
     """Return Grad-CAM heatmaps: feature maps weighted by their mean gradient.
 
     Args:
-        model: Sequential or Functional, also with nested models. It is left untouched.
+        model: Any built Keras model with one image input: Sequential, Functional, with nested
+            models, of mixed precision; subclassed, if it keeps its layers as attributes and its
+            ``call`` is no ``tf.function``. It is left untouched.
         images: uint8 or float32 (B, H, W, 3), RGB, 0…255.
-        target: The class to explain: None for the predicted one, an int for all images, or
-            int (B,).
-        layer: Path of the layer to read; ``last_convolution(model)`` by default.
+        target: The score to explain. A class: None for the predicted one, an int for all images,
+            or int (B,). Or a function from the model's outputs, as it gives them, to scores (B,);
+            keep and reuse it, because every new one is traced. Several outputs need a function.
+        layer: Path of the layer to read; by default the last convolution that leads to the score
+            and still has a plane, also in nested models.
+        signed: Keep what speaks against the class, as negative values (eq. 2 without ReLU).
 
     Returns:
-        float32 (B, H, W) in 0…1, bilinearly enlarged, each divided by its own maximum; all
-        zero where nothing speaks for the class.
+        float32 (B, H, W) in 0…1 (signed: −1…1), bilinearly enlarged, each divided by its own
+        largest absolute value; all zero where nothing speaks for the class.
 
     Raises:
         InputError: The images or the target do not fit, or there is no such layer.
@@ -60,7 +76,7 @@ def grad_cam(
     Example:
         ``grad_cam(model, images)[0]`` is the heatmap of the first image.
     """
-    return _heatmaps(model, images, target, layer, _mean_gradient)
+    return _maps(model, images, target, layer, _by_mean_slope, signed)
 
 
 def grad_cam_plus_plus(
@@ -76,11 +92,16 @@ def grad_cam_plus_plus(
         Convolutional Networks", WACV 2018: weights eq. 5 and 11, α in closed form eq. 19, map
         eq. 20.
     """
-    return _heatmaps(model, images, target, layer, _positive_gradient)
+    return _maps(model, images, target, layer, _by_positive_slope, False)
 
 
 def hires_cam(
-    model: keras.Model, images: np.ndarray, *, target: Target = None, layer: str | None = None
+    model: keras.Model,
+    images: np.ndarray,
+    *,
+    target: Target = None,
+    layer: str | None = None,
+    signed: bool = False,
 ) -> np.ndarray:
     """Return HiResCAM heatmaps: feature maps times their gradient, place by place.
 
@@ -92,63 +113,131 @@ def hires_cam(
         Draelos and Carin, "Use HiResCAM instead of Grad-CAM for faithful explanations of
         convolutional neural networks", 2020 (arXiv:2011.08891).
     """
-    return _heatmaps(model, images, target, layer, _gradient)
+    return _maps(model, images, target, layer, _by_slope, signed)
 
 
-def _mean_gradient(features: np.ndarray, slopes: np.ndarray) -> np.ndarray:
-    """Return the Grad-CAM weights (B, 1, 1, K) of maps and gradients (B, h, w, K)."""
-    return slopes.mean(axis=(1, 2), keepdims=True)
+def contributions(
+    model: keras.Model, images: np.ndarray, *, target: Target = None, layer: str | None = None
+) -> np.ndarray:
+    """Return HiResCAM's planes in units of the score, neither enlarged nor scaled nor cut off.
+
+    Arguments and errors are those of ``grad_cam``. Behind a linear head (one dense layer, with or
+    without pooling or flattening before it) a plane and the class's bias sum to the score: the
+    decomposition is exact.
+
+    Returns:
+        float32 (B, h, w), in the resolution of the layer.
+
+    Source:
+        Draelos and Carin 2020 (arXiv:2011.08891).
+    """
+    return _maps(model, images, target, layer, _by_slope, None)
 
 
-def _gradient(features: np.ndarray, slopes: np.ndarray) -> np.ndarray:
-    """Return the HiResCAM weights (B, h, w, K): the gradients themselves."""
-    return slopes
+def layer_cam(
+    model: keras.Model, images: np.ndarray, *, target: Target = None, layer: str | None = None
+) -> np.ndarray:
+    """Return LayerCAM heatmaps: feature maps times their positive gradient, place by place.
+
+    Arguments, result and errors are those of ``grad_cam``. Made for early layers too, where the
+    mean gradient of a channel says little about a place.
+
+    Source:
+        Jiang et al., "LayerCAM: Exploring Hierarchical Class Activation Maps for Localization",
+        IEEE Transactions on Image Processing 30, 2021: weights are the ReLU of the gradient at
+        each place, the map is the ReLU of the weighted sum.
+    """
+    return _maps(model, images, target, layer, _by_positive_slope_in_place, False)
 
 
-def _positive_gradient(features: np.ndarray, slopes: np.ndarray) -> np.ndarray:
-    """Return the Grad-CAM++ weights (B, 1, 1, K) of maps and gradients (B, h, w, K).
+def eigen_cam(
+    model: keras.Model, images: np.ndarray, *, target: Target = None, layer: str | None = None
+) -> np.ndarray:
+    """Return Eigen-CAM heatmaps: the feature maps' projection on their first singular vector.
+
+    Arguments, result and errors are those of ``grad_cam``. The map shows what the layer is most
+    active on, whatever the class: the target chooses among the outputs at most.
+
+    Source:
+        Muhammad and Yeasin, "Eigen-CAM: Class Activation Map using Principal Components",
+        IJCNN 2020: A = UΣVᵀ with a row per place and a column per channel, the map is A·v₁. The
+        sign of v₁ is arbitrary: it is chosen such that the map's sum is positive.
+    """
+    return _maps(model, images, target, layer, _by_singular_vector, False)
+
+
+def _by_mean_slope(features: tf.Tensor, slopes: tf.Tensor) -> tf.Tensor:
+    weights = tf.reduce_mean(slopes, axis=(1, 2))  # (b, K)
+    return tf.einsum("bhwk,bk->bhw", features, weights)
+
+
+def _by_slope(features: tf.Tensor, slopes: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(features * slopes, axis=-1)
+
+
+def _by_positive_slope_in_place(features: tf.Tensor, slopes: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(features * tf.nn.relu(slopes), axis=-1)
+
+
+def _by_positive_slope(features: tf.Tensor, slopes: tf.Tensor) -> tf.Tensor:
+    """Return the sum weighted as in Grad-CAM++.
 
     Eq. 19 shortened by g²: α = 1 / (2 + g·ΣA); where g ≤ 0, eq. 11 gives the place no weight, so
     g⁺ stands for g and nothing is ever divided by zero. exp(S) is one factor for the whole map
     and falls out when the map is divided by its maximum. Maps that are not rectified lie outside
     the derivation: their negative values are left out of ΣA, which keeps α in (0, ½].
     """
-    positive = np.maximum(slopes, 0)
-    total = np.maximum(features, 0).sum(axis=(1, 2), keepdims=True)  # (B, 1, 1, K)
-    return (positive / (2 + total * positive)).sum(axis=(1, 2), keepdims=True)
+    positive = tf.nn.relu(slopes)
+    total = tf.reduce_sum(tf.nn.relu(features), axis=(1, 2), keepdims=True)  # (b, 1, 1, K)
+    weights = tf.reduce_sum(positive / (2 + total * positive), axis=(1, 2))  # (b, K)
+    return tf.einsum("bhwk,bk->bhw", features, weights)
 
 
-def _heatmaps(
+def _by_singular_vector(features: tf.Tensor, slopes: tf.Tensor) -> tf.Tensor:
+    """Return A·v₁, from the smaller of the Gram matrices AᵀA and AAᵀ (its top one is u₁·σ₁)."""
+    height, width, channels = features.shape[1:]
+    rows = tf.reshape(features, (-1, height * width, channels))  # (b, places, K)
+    if channels < height * width:
+        first = tf.linalg.eigh(tf.matmul(rows, rows, transpose_a=True))[1][..., -1:]
+        projected = tf.matmul(rows, first)  # (b, places, 1)
+    else:
+        values, vectors = tf.linalg.eigh(tf.matmul(rows, rows, transpose_b=True))
+        projected = vectors[..., -1:] * tf.sqrt(tf.nn.relu(values[..., -1]))[:, None, None]
+    sign = tf.where(tf.reduce_sum(projected, axis=(1, 2), keepdims=True) < 0, -1.0, 1.0)
+    return tf.reshape(sign * projected, (-1, height, width))
+
+
+def _maps(
     model: keras.Model,
     images: np.ndarray,
     target: Target,
     layer: str | None,
-    weigh: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    weigh: Weigh,
+    signed: bool | None,
 ) -> np.ndarray:
-    """Return relu(Σ weightₖ · Aᵏ) for each image, enlarged and scaled: float32 (B, H, W)."""
+    """Return the weighed planes of each image, float32; raw ones where ``signed`` is None."""
     images = layers.image_batch(model, images)
-    chosen = layers.find(model, last_convolution(model) if layer is None else layer)
-    targets = _targets(target, len(images), model)
-    heatmaps = np.zeros(images.shape[:3], np.float32)
-    for start in range(0, len(images), BATCH):
-        rows = slice(start, start + BATCH)
-        features, slopes = gradients.of_score(model, images[rows], targets[rows], chosen)
-        weights = weigh(features, slopes)  # (b, h or 1, w or 1, K)
-        maps = np.maximum((features * weights).sum(axis=-1, keepdims=True), 0)
-        heatmaps[rows] = tf.image.resize(maps, images.shape[1:3])[..., 0].numpy()
-    peaks = heatmaps.max(axis=(1, 2), keepdims=True)
-    return np.divide(heatmaps, peaks, out=np.zeros_like(heatmaps), where=peaks > 0)
+    classes, function = targets.resolve(model, target, images)
+    body = partial(_draw, layer=layer, weigh=weigh, signed=signed)
+    key = (weigh, layer, signed, images.shape[1:])
+    draw = trace(model, function, key, body, targets.signature(images))
+    if not len(images):
+        return np.zeros(images.shape[:3], np.float32)
+    rows = maps.batches(len(images))
+    return np.concatenate([draw(images[part], classes[part]) for part in rows])
 
 
-def _targets(target: Target, size: int, model: keras.Model) -> np.ndarray:
-    """Return int64 (size,); -1 stands for the predicted class."""
-    if target is None:
-        return np.full(size, -1)
-    given, classes = np.asarray(target), model.output_shape[-1]
-    fits = np.issubdtype(given.dtype, np.integer) and given.shape in ((), (size,))
-    if not fits or (given.size and not 0 <= given.min() <= given.max() < classes):
-        raise InputError(
-            f"Target {target!r} for {size} images: expected None, a class index or {size} of "
-            f"them, in 0…{classes - 1}."
-        )
-    return np.broadcast_to(given, (size,)).astype(np.int64)
+def _draw(
+    model: keras.Model,
+    function: targets.Function | None,
+    images: tf.Tensor,
+    classes: tf.Tensor,
+    *,
+    layer: str | None,
+    weigh: Weigh,
+    signed: bool | None,
+) -> tf.Tensor:
+    """Return planes (b, h, w), or heatmaps (b, H, W): ops, to be traced."""
+    seen = gradients.view(model, function, images, classes, layer)
+    planes = weigh(seen.features, seen.slopes)
+    return planes if signed is None else maps.finish(planes, images.shape[1:3], signed)

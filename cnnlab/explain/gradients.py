@@ -1,21 +1,17 @@
-"""The feature maps of a layer and the gradient of a class score with respect to them.
+"""The feature maps of a layer and the gradient of a score with respect to them.
 
 The feature maps A of the papers are rectified ones. A named convolution is therefore read behind
 the activation that follows it (with batch normalization or a residual sum in between, if any);
-any other layer is read as it stands.
-
-The score S is the one before softmax (Selvaraju et al. 2017, section 3). Probabilities would mix
-in the other classes, and their gradient vanishes just where the network is sure. If the network
-ends in a dense layer with softmax or sigmoid, the score is computed from that layer's input with
-its own kernel and bias; if it ends in such an activation alone, the score is what enters it;
-otherwise the output itself is taken for the score.
+any other layer is read as it stands. ``targets`` says which score it is.
 """
 
-import numpy as np
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 from cnnlab.config import InputError
 from cnnlab.engine import keras, tf
-from cnnlab.explain import layers
+from cnnlab.explain import layers, targets
 from cnnlab.explain.layers import Call
 
 _NORMALIZATIONS = (
@@ -34,62 +30,77 @@ _ACTIVATIONS = (
 _OPERATIONS = ("Relu", "Relu6", "LeakyRelu", "Elu", "Gelu", "Silu", "HardSilu")
 
 
-def of_score(
-    model: keras.Model, images: np.ndarray, targets: np.ndarray, layer: keras.Layer
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the feature maps and the gradients of the target scores: float32 (b, h, w, K) each."""
-    calls: list[Call] = []  # from the layer's own (last) call on
+@dataclass(frozen=True, eq=False)
+class View:
+    """A model at work on a batch: a layer's feature maps and the score's gradient there.
 
-    # Without the variables the tape holds only what lies behind the layer.
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-
-        def seen(call: Call) -> None:
-            if call.operation is layer:
-                calls.clear()
-                tape.watch(call.output)
-            if calls or call.operation is layer:
-                calls.append(call)
-
-        output = layers.run(model, images, seen)
-        scores = _scores(output, calls)  # (b, C)
-        targets = np.where(targets < 0, np.argmax(scores, axis=1), targets)
-        chosen = tf.gather(scores, targets, batch_dims=1)  # (b,)
-    features = _rectified(calls, isinstance(layer, layers.CONVOLUTIONS))
-    gradients = None if features is None else tape.gradient(chosen, features)
-    if features is None or gradients is None or len(features.shape) != 4:
-        raise InputError(
-            f"Layer {layer.name!r} has no feature maps (B, h, w, K) that lead to the scores: "
-            f"expected for example one of {', '.join(layers.convolutions(model))}."
-        )
-    return tf.cast(features, tf.float32).numpy(), tf.cast(gradients, tf.float32).numpy()
-
-
-def _scores(output: tf.Tensor, calls: list[Call]) -> tf.Tensor:
-    """Return the scores before softmax or sigmoid: float32 (b, C)."""
-    final = next((call for call in calls if call.output is output), None)
-    if final is None:
-        return output
-    last, kind = final.operation, _activation(final.operation)
-    if _passes(last):
-        return _scores(final.inputs[0], calls)  # only a change of type, as in mixed precision
-    if kind not in ("softmax", "sigmoid"):
-        return tf.cast(output, tf.float32)
-    before = tf.cast(final.inputs[0], tf.float32)
-    if not isinstance(last, keras.layers.Dense):
-        return before
-    scores = tf.matmul(before, tf.cast(last.kernel, tf.float32))
-    return scores if last.bias is None else scores + tf.cast(last.bias, tf.float32)
-
-
-def _rectified(calls: list[Call], convolution: bool) -> tf.Tensor | None:
-    """Return the output of ``calls[0]``; of a convolution, behind the activation that follows.
-
-    None stands for a layer that was never called.
+    Both are float32 (b, h, w, K).
     """
-    if not calls:
-        return None
+
+    features: tf.Tensor
+    slopes: tf.Tensor
+
+
+def view(
+    model: keras.Model,
+    function: targets.Function | None,
+    images: tf.Tensor,
+    classes: tf.Tensor,
+    layer: str | None,
+) -> View:
+    """Return what the model does at a layer: ops, to be traced.
+
+    Args:
+        model: What ``layers.image_batch`` accepts.
+        function: The score function, or None.
+        images: float32 (b, H, W, 3).
+        classes: int64 (b,), -1 for the predicted one.
+        layer: The path; None for the last convolution that leads to the score and still has a
+            plane to show (those with 1×1 output, the dense part of some heads, come last).
+
+    Raises:
+        InputError: There is no such layer, or it has no feature maps that lead to the score.
+    """
+    chosen = None if layer is None else layers.find(model, layer)
+    calls: list[Call] = []
+    output = layers.run(model, images, calls.append)
+    score, _ = targets.score(output, calls, classes, function)
+    for features in _candidates(calls, chosen):
+        slopes = tf.gradients(score, features)[0]
+        if slopes is not None:
+            return View(tf.cast(features, tf.float32), tf.cast(slopes, tf.float32))
+    possible = ", ".join(layers.convolutions(model))
+    if chosen is None and not possible:
+        raise InputError(f"Model {model.name!r} has no Conv2D layer: name another with layer=….")
+    name = "that was found" if chosen is None else repr(chosen.name)
+    raise InputError(
+        f"Layer {name} has no feature maps (B, h, w, K) that lead to the score: expected for "
+        f"example one of {possible}."
+    )
+
+
+def _candidates(calls: list[Call], layer: keras.Layer | None) -> Iterator[tf.Tensor]:
+    """Yield the feature maps (b, h, w, K) to try, best first; of a layer its last call counts."""
+
+    def wanted(operation: Any) -> bool:
+        return operation is layer if layer is not None else _convolves(operation)
+
+    found = [i for i, call in enumerate(calls) if wanted(call.operation)][::-1]
+    found = [i for i in found if len(calls[i].output.shape) == 4]
+    # Stable: what has no plane to show is tried after all others.
+    found.sort(key=lambda i: tuple(calls[i].output.shape[1:3]) == (1, 1))
+    for i in found if layer is None else found[:1]:
+        yield rectified(calls[i:], _convolves(calls[i].operation))
+
+
+def _convolves(operation: Any) -> bool:
+    return isinstance(operation, layers.CONVOLUTIONS)
+
+
+def rectified(calls: list[Call], convolution: bool) -> tf.Tensor:
+    """Return the output of ``calls[0]``; of a convolution, behind the activation that follows."""
     output = calls[0].output
-    if not convolution or _activation(calls[0].operation) not in (None, "linear"):
+    if not convolution or layers.activation(calls[0].operation) not in (None, "linear"):
         return output
     while True:
         # Dropout and the like return the very tensor they got, at inference: no users of it.
@@ -98,22 +109,8 @@ def _rectified(calls: list[Call], convolution: bool) -> tf.Tensor | None:
         if len(users) != 1:
             return calls[0].output
         user, output = users[0].operation, users[0].output
-        if _passes(user) or isinstance(user, _NORMALIZATIONS):
+        if layers.passes(user) or isinstance(user, _NORMALIZATIONS):
             continue
-        softens = _activation(user) in ("softmax", "sigmoid")
+        softens = layers.activation(user) in ("softmax", "sigmoid")
         rectifies = isinstance(user, _ACTIVATIONS) or type(user).__name__ in _OPERATIONS
         return output if rectifies and not softens else calls[0].output
-
-
-def _passes(operation: object) -> bool:
-    """Return whether the operation hands on what it gets (perhaps as another type)."""
-    identity = isinstance(operation, keras.layers.Identity)
-    activation = isinstance(operation, keras.layers.Activation)
-    return identity or (activation and _activation(operation) == "linear")
-
-
-def _activation(operation: object) -> str | None:
-    """Return the name of the activation a layer ends in, None if it has none."""
-    if type(operation).__name__ in ("Softmax", "Sigmoid"):  # layer or operation
-        return type(operation).__name__.lower()
-    return getattr(getattr(operation, "activation", None), "__name__", None)

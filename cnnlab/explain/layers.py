@@ -1,12 +1,16 @@
 """Opening a model: its layers by name, also inside nested models, and what each one computes.
 
-The model is run layer by layer on real arrays. No second model is built over it, because that
-fails for layers inside a nested model, and because calling layers on symbolic inputs would leave
-traces in them (``layer.output`` becomes ambiguous).
+The model is run layer by layer. No second model is built over it, because that fails for layers
+inside a nested model, and because calling layers on symbolic inputs would leave traces in them
+(``layer.output`` becomes ambiguous). Sequential and Functional models are walked along their graph.
+A layer or model with a ``call`` of its own is run by that, and the layers inside it, as far as it
+keeps them as attributes, report what they compute.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -20,6 +24,7 @@ CONVOLUTIONS = (
     keras.layers.DepthwiseConv2D,
     keras.layers.SeparableConv2D,
 )
+_OVERHEARING = RLock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,11 +39,13 @@ class Call:
 def paths(model: keras.Model) -> dict[str, keras.Layer]:
     """Return every layer by its path, in the order of the graph.
 
-    A path is the layer's name, or ``backbone/name`` for a layer inside a nested model.
+    A path is the layer's name, or ``backbone/name`` for a layer inside a nested model or inside a
+    layer that is made of others. A subclassed model gives its layers in the order in which it made
+    them.
     """
     found: dict[str, keras.Layer] = {}
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
+    for layer in _inside(model):
+        if _hides(layer):
             found |= {f"{layer.name}/{path}": inner for path, inner in paths(layer).items()}
         else:
             found[layer.name] = layer
@@ -76,16 +83,16 @@ def image_batch(model: keras.Model, images: np.ndarray) -> np.ndarray:
     """Return images as float32 (B, H, W, 3), or say why the model cannot take them.
 
     Raises:
-        InputError: The model is not built, or of a kind that cannot be opened, or has several
-            inputs or outputs, or takes images of another shape.
+        InputError: The model is not built, has several inputs, or takes images of another shape.
     """
-    if not (_opens(model) and model.built and len(model.inputs) == len(model.outputs) == 1):
+    inputs = getattr(model, "inputs", None) or ()  # a subclassed model does not know its own
+    if not (isinstance(model, keras.Model) and model.built) or len(inputs) > 1:
         raise InputError(
-            f"Model {model.name!r} ({type(model).__name__}) cannot be opened: expected a built "
-            "Sequential or Functional model with one input and one output."
+            f"Model {getattr(model, 'name', model)!r} ({type(model).__name__}) cannot be opened: "
+            "expected a Keras model with one input that is built (call it on images once)."
         )
     images = np.asarray(images)
-    expected = model.inputs[0].shape  # (None, H, W, 3), None where anything goes
+    expected = inputs[0].shape if inputs else (None, None, None, 3)  # None where anything goes
     sizes_fit = images.ndim == len(expected) == 4 and all(
         wanted in (None, size) for size, wanted in zip(images.shape, expected, strict=True)
     )
@@ -97,15 +104,29 @@ def image_batch(model: keras.Model, images: np.ndarray) -> np.ndarray:
     return images.astype(np.float32)
 
 
-def run(model: keras.Model, images: np.ndarray, seen: Callable[[Call], None]) -> tf.Tensor:
+def refuse(layer: str | None, method: str) -> None:
+    """Raise ``InputError`` if a layer is named for a method that explains pixels."""
+    if layer is not None:
+        raise InputError(f"{method} explains pixels, not layer {layer!r}: leave the layer out.")
+
+
+def run(model: keras.Model, images: np.ndarray, seen: Callable[[Call], None]) -> Any:
     """Return the model's output in inference mode, reporting every layer's work on the way.
 
+    Nothing in the model changes: what a layer would assign to its variables, or add to its
+    losses, is dropped.
+
     Args:
-        model: What ``image_batch`` accepts; its nested models are opened too.
-        images: float32 (B, H, W, 3), 0…255, as ``image_batch`` gives them.
-        seen: Called with each ``Call`` in the order of execution.
+        model: What ``image_batch`` accepts; the models nested in it are opened too.
+        images: float32 (B, H, W, 3), 0…255, as ``image_batch`` gives them, or such a tensor.
+        seen: Called with each ``Call`` in the order of execution. Not reported is what happens in
+            a graph of its own, as inside a ``call`` that is a ``tf.function``.
+
+    Returns:
+        A tensor; of a model with several outputs, the tensors in the model's own structure.
     """
-    return keras.tree.flatten(_run(model, (tf.constant(images),), {}, seen))[0]
+    with keras.StatelessScope():
+        return _run(model, (tf.convert_to_tensor(images),), {}, seen)
 
 
 def _run(
@@ -113,10 +134,13 @@ def _run(
 ) -> Any:
     """Return what the operation gives for its inputs; a model is opened, a layer is called."""
     if not _opens(operation):
+        if getattr(operation, "_call_has_training_arg", False):
+            options = options | {"training": False}
+        if _hides(operation):
+            with _overheard(operation, seen):
+                return operation(*inputs, **options)
         output = operation(*inputs, **options)
-        if tf.is_tensor(output):
-            tensors = keras.tree.flatten((inputs, options))
-            seen(Call(operation, tuple(filter(tf.is_tensor, tensors)), output))
+        _report(operation, (inputs, options), output, seen)
         return output
     if isinstance(operation, keras.Sequential):
         output = inputs[0]
@@ -133,7 +157,86 @@ def _run(
     return output[0] if isinstance(output, list | tuple) and len(output) == 1 else output
 
 
+def _report(operation: Any, given: Any, output: Any, seen: Callable[[Call], None]) -> None:
+    """Report the work of an operation that computes one tensor."""
+    if tf.is_tensor(output):
+        tensors = keras.tree.flatten(given)
+        seen(Call(operation, tuple(filter(tf.is_tensor, tensors)), output))
+
+
+@contextmanager
+def _overheard(outer: keras.Layer, seen: Callable[[Call], None]) -> Iterator[None]:
+    """Have the layers inside ``outer`` report what they compute, until the block ends.
+
+    Keras offers no hook for it: for that long, each layer's ``call`` is covered by one that
+    reports. Keras' own tracking of attributes is passed by, so that nothing of it stays.
+    """
+    graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
+
+    def reporting(layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
+        def report(*args: Any, **kwargs: Any) -> Any:
+            output = call(*args, **kwargs)
+            if getattr(output, "graph", None) is graph:
+                _report(layer, (args, kwargs), output, seen)
+            return output
+
+        return report
+
+    leaves = {id(leaf): leaf for leaf in _leaves(outer)}.values()
+    with _OVERHEARING:  # one at a time: the next must find the layers as they were
+        before = [vars(leaf).get("call") for leaf in leaves]
+        try:
+            for leaf in leaves:
+                object.__setattr__(leaf, "call", reporting(leaf, leaf.call))
+            yield
+        finally:
+            for leaf, call in zip(leaves, before, strict=True):
+                vars(leaf).pop("call", None)
+                if call is not None:
+                    object.__setattr__(leaf, "call", call)
+
+
+def _leaves(layer: Any) -> list[Any]:
+    """Return the operations inside a layer, down to those that hide no others."""
+    operations = layer.operations if isinstance(layer, keras.Function) else _inside(layer)
+    return [leaf for one in operations for leaf in (_leaves(one) if _hides(one) else [one])]
+
+
+def _inside(layer: Any) -> list[keras.Layer]:
+    """Return the layers that a model or a layer holds itself."""
+    own = isinstance(layer, keras.Model)
+    return layer.layers if own else layer._flatten_layers(include_self=False, recursive=False)
+
+
+def _hides(operation: Any) -> bool:
+    """Return whether this is a nested model, or a layer whose inner layers one may ask for.
+
+    Those are the layers of people's own making. Keras' own, such as attention, are one thing,
+    unless there are convolutions in them.
+    """
+    if not isinstance(operation, keras.Layer) or isinstance(operation, keras.Model):
+        return isinstance(operation, keras.Model)
+    inner = operation._flatten_layers(include_self=False)
+    own = not type(operation).__module__.startswith("keras.")
+    return bool(inner) and (own or any(isinstance(layer, CONVOLUTIONS) for layer in inner))
+
+
 def _opens(operation: Any) -> bool:
     """Return whether this is a model that does nothing but run its graph."""
     graph = isinstance(operation, keras.Sequential | keras.Function)
     return graph and type(operation).call.__module__.startswith("keras.")
+
+
+def passes(operation: Any) -> bool:
+    """Return whether the operation hands on what it gets (perhaps as another type)."""
+    identity = isinstance(operation, keras.layers.Identity)
+    return identity or (
+        isinstance(operation, keras.layers.Activation) and activation(operation) == "linear"
+    )
+
+
+def activation(operation: Any) -> str | None:
+    """Return the name of the activation a layer ends in, None if it has none."""
+    if type(operation).__name__ in ("Softmax", "Sigmoid"):  # layer or operation
+        return type(operation).__name__.lower()
+    return getattr(getattr(operation, "activation", None), "__name__", None)

@@ -81,7 +81,7 @@ def test_images_that_do_not_fit_are_refused(nested, images, words):
 def test_models_that_cannot_be_opened_are_refused(nested):
     images = np.zeros((1, 6, 6, 3), np.uint8)
     unbuilt = keras.Sequential([keras.layers.Conv2D(2, 1)])
-    double = keras.Model(nested.inputs, [nested.output, nested.output])
-    for model in (Subclassed(), unbuilt, double):
-        with pytest.raises(InputError, match="cannot be opened"):
+    double = keras.Model([nested.inputs[0], keras.Input((2,))], nested.output)
+    for model in (Subclassed(), unbuilt, double, "model"):
+        with pytest.raises(InputError, match=r"cannot be opened: expected .* one input"):
             layers.image_batch(model, images)

@@ -1,0 +1,96 @@
+"""The first class activation map, of networks that pool and then decide with one dense layer."""
+
+from functools import partial
+
+import numpy as np
+
+from cnnlab.config import InputError
+from cnnlab.engine import keras, tf
+from cnnlab.explain import gradients, layers, maps, targets
+from cnnlab.explain.layers import Call
+from cnnlab.explain.targets import Target
+from cnnlab.explain.traces import trace
+
+
+def class_activation(
+    model: keras.Model,
+    images: np.ndarray,
+    *,
+    target: Target = None,
+    layer: str | None = None,
+    signed: bool = False,
+) -> np.ndarray:
+    """Return CAM heatmaps: feature maps weighted by the dense layer's weights for the class.
+
+    Arguments, result and errors are those of ``cam.grad_cam``, but the target must be a class, and
+    the layer is the one that is pooled: naming another is an error. ``grad_cam`` gives the same
+    map, up to scale, and needs no such head (Selvaraju et al. 2017, section 3).
+
+    Raises:
+        InputError: The network does not end in GlobalAveragePooling2D and one dense layer.
+
+    Source:
+        Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016: eq. 2.
+    """
+    if callable(target):
+        raise InputError("CAM explains a class: expected target=None, an int or int (B,).")
+    images = layers.image_batch(model, images)
+    classes, _ = targets.resolve(model, target, images)
+    key = ("class activation", layer, signed, images.shape[1:])
+    body = partial(_draw, layer=layer, signed=signed)
+    draw = trace(model, None, key, body, targets.signature(images))
+    if not len(images):
+        return np.zeros(images.shape[:3], np.float32)
+    rows = maps.batches(len(images))
+    return np.concatenate([draw(images[part], classes[part]) for part in rows])
+
+
+def _draw(
+    model: keras.Model,
+    function: None,
+    images: tf.Tensor,
+    classes: tf.Tensor,
+    *,
+    layer: str | None,
+    signed: bool,
+) -> tf.Tensor:
+    """Return heatmaps (b, H, W): ops, to be traced."""
+    calls: list[Call] = []
+    output = layers.run(model, images, calls.append)
+    features, kernel = _head(model, output, calls)
+    if layer is not None:
+        named = layers.find(model, layer)
+        found = [i for i, call in enumerate(calls) if call.operation is named]
+        read = [gradients.rectified(calls[i:], True) for i in found]
+        if not any(one is features for one in read):
+            raise InputError(
+                f"Layer {layer!r} is not what model {model.name!r} pools: leave the layer out, or "
+                "use grad_cam."
+            )
+    _, classes = targets.score(output, calls, classes, None)
+    weights = tf.gather(tf.transpose(tf.cast(kernel, tf.float32)), classes)  # (b, K)
+    planes = tf.einsum("bhwk,bk->bhw", tf.cast(features, tf.float32), weights)
+    return maps.finish(planes, images.shape[1:3], signed)
+
+
+def _head(model: keras.Model, output: tf.Tensor, calls: list[Call]) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return what is pooled, (b, h, w, K), and the dense layer's kernel (K, C)."""
+    final = targets.last_call(output, calls)
+    softens = final and layers.activation(final.operation) in ("softmax", "sigmoid")
+    if final and softens and not isinstance(final.operation, keras.layers.Dense):
+        final = targets.last_call(final.inputs[0], calls)
+    linear = (None, "linear", "softmax", "sigmoid")
+    if (
+        final
+        and isinstance(final.operation, keras.layers.Dense)
+        and layers.activation(final.operation) in linear
+    ):
+        before = targets.last_call(final.inputs[0], calls)
+        while before and isinstance(before.operation, keras.layers.Flatten | keras.layers.Reshape):
+            before = targets.last_call(before.inputs[0], calls)
+        if before and isinstance(before.operation, keras.layers.GlobalAveragePooling2D):
+            return before.inputs[0], final.operation.kernel
+    raise InputError(
+        f"Model {model.name!r} has no pooled head: CAM expects GlobalAveragePooling2D, one dense "
+        "layer and nothing else behind the feature maps; use grad_cam for other heads."
+    )

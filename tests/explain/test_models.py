@@ -1,0 +1,220 @@
+"""Every kind of Keras model can be explained."""
+
+import numpy as np
+import pytest
+
+from cnnlab.config import InputError
+from cnnlab.engine import keras, tf
+from cnnlab.explain import cam, features, targets
+from cnnlab.explain import layers as opening
+from cnnlab.explain.methods import METHODS
+
+layers = keras.layers
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), np.uint8)
+
+
+def parts():
+    keras.utils.set_random_seed(5)
+    return [
+        layers.Rescaling(1 / 255),
+        layers.Conv2D(4, 3, padding="same", activation="relu", name="low"),
+        layers.Conv2D(5, 3, padding="same", name="high"),
+        layers.BatchNormalization(name="norm"),
+        layers.ReLU(name="read"),
+        layers.GlobalAveragePooling2D(),
+        layers.Dense(3, activation="softmax", name="classes"),
+    ]
+
+
+class Subclassed(keras.Model):
+    """The layers are made in another order than they work in."""
+
+    def __init__(self, steps):
+        super().__init__()
+        self.last_step = steps[-1]
+        self.steps = steps[:-1]
+
+    def call(self, inputs, training=None):
+        x = inputs
+        for step in self.steps:
+            x = step(x, training=training) if step.name == "norm" else step(x)
+        return self.last_step(x)
+
+
+class Body(keras.layers.Layer):
+    """A layer that is made of layers."""
+
+    def __init__(self, name, steps):
+        super().__init__(name=name)
+        self.steps = steps
+
+    def call(self, inputs):
+        x = inputs
+        for step in self.steps:
+            x = step(x)
+        return x
+
+
+def kinds():
+    """The same network in five forms, with weights from the same seed."""
+    start = keras.Input((8, 8, 3))
+    sequential = keras.Sequential([start, *parts()])
+    x = start
+    for step in parts():
+        x = step(x)
+    functional = keras.Model(start, x)
+    subclassed = Subclassed(parts())
+    subclassed(np.zeros((1, 8, 8, 3), np.float32))
+    steps = parts()
+    composite = keras.Model(start, Body("tail", steps[5:])(Body("body", steps[:5])(start)))
+    steps = parts()
+    inner = Subclassed(steps[:6])
+    around = keras.Sequential([start, inner, steps[6]])
+    return {
+        "functional": functional, "sequential": sequential, "subclassed": subclassed,
+        "layer of layers": composite, "subclassed inside": around,
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def same():
+    return kinds()
+
+
+@pytest.mark.parametrize(
+    "kind", ["sequential", "subclassed", "layer of layers", "subclassed inside"]
+)
+@pytest.mark.parametrize("name", ["Grad-CAM", "Score-CAM"])
+def test_maps_do_not_depend_on_how_the_model_is_written(same, images, kind, name):
+    expected = METHODS[name](same["functional"], images)
+    assert expected.max() == 1
+    np.testing.assert_allclose(METHODS[name](same[kind], images), expected, atol=1e-5)
+    low = METHODS[name](same["functional"], images, layer="low", target=1)
+    np.testing.assert_allclose(
+        METHODS[name](same[kind], images, layer="low", target=1), low, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("kind", ["subclassed", "layer of layers"])
+def test_layers_with_a_call_of_their_own_are_left_as_they_were(same, images, kind):
+    model = same[kind]
+    before = [sorted(vars(layer)) for layer in model._flatten_layers()]
+    cam.hires_cam(model, images, target=lambda outputs: outputs[:, 0])
+    assert [sorted(vars(layer)) for layer in model._flatten_layers()] == before
+    with pytest.raises(InputError, match="no feature maps"):
+        cam.hires_cam(model, images, layer="classes")
+    assert [sorted(vars(layer)) for layer in model._flatten_layers()] == before
+
+
+def test_activations_inside_a_subclassed_model(same, images):
+    paths = [features.activations(same[kind], images, ["read"])["read"] for kind in same]
+    for found in paths[1:]:
+        np.testing.assert_allclose(found, paths[0], atol=1e-5)
+    assert "body/high" in opening.paths(same["layer of layers"])
+
+
+def test_a_call_in_a_graph_of_its_own_is_refused(images):
+    class Closed(Subclassed):
+        @tf.function
+        def call(self, inputs):
+            return super().call(inputs)
+
+    model = Closed(parts())
+    model(np.zeros((1, 8, 8, 3), np.float32))
+    with pytest.raises(InputError, match="no feature maps"):
+        cam.grad_cam(model, images)
+    assert targets.scores(model, images, 1).shape == (3,)  # what needs no layer works
+
+
+def test_a_model_that_does_not_say_what_it_gives_needs_a_function(images):
+    class Vague(Subclassed):
+        def call(self, inputs):
+            return {"scores": super().call(inputs)}
+
+    model = Vague(parts())
+    model(np.zeros((1, 8, 8, 3), np.float32))
+    with pytest.raises(InputError, match="as a function from the outputs"):
+        cam.grad_cam(model, images)
+    found = cam.grad_cam(model, images, target=lambda outputs: outputs["scores"][:, 1])
+    plain = kinds()["functional"]
+    expected = cam.grad_cam(plain, images, target=lambda outputs: outputs[:, 1])
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision(images, policy):
+    """The maps are float32, and those that do not hang on small differences of scores are close."""
+    built = {}
+    for dtype in ("float32", policy):
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((8, 8, 3))
+        x = layers.Conv2D(4, 3, dtype=dtype)(layers.Rescaling(1 / 255)(inputs))
+        x = layers.GlobalAveragePooling2D(dtype=dtype)(layers.ReLU(dtype=dtype)(x))
+        x = layers.Dense(3, dtype=dtype)(x)
+        built[dtype] = keras.Model(inputs, layers.Activation("softmax", dtype="float32")(x))
+    for name in ("Grad-CAM++", "HiResCAM", "Eigen-CAM", "integrated gradients"):
+        full, mixed = (METHODS[name](built[one], images, target=1) for one in built)
+        assert mixed.dtype == np.float32
+        np.testing.assert_allclose(mixed, full, atol=0.05)
+    assert METHODS["Score-CAM"](built[policy], images).dtype == np.float32
+
+
+def test_a_model_from_h5(same, images, tmp_path):
+    model = same["functional"]
+    model.save(tmp_path / "model.h5")
+    again = keras.models.load_model(tmp_path / "model.h5", compile=False)
+    np.testing.assert_allclose(cam.grad_cam(again, images), cam.grad_cam(model, images), atol=1e-6)
+
+
+def test_images_of_any_size():
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((None, None, 3))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, activation="relu")(inputs))
+    model = keras.Model(inputs, layers.Dense(2)(x))
+    for size in ((6, 9), (9, 6), (12, 12)):
+        pixels = np.random.default_rng(0).integers(0, 256, (2, *size, 3), np.uint8)
+        assert cam.grad_cam(model, pixels).shape == (2, *size)
+        assert cam.eigen_cam(model, pixels).max() == 1
+
+
+def test_dropout_that_was_always_on_is_off(images):
+    """As in ``predict``: a map must not roll dice."""
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, activation="relu", name="conv")(inputs)
+    x = layers.Dropout(0.5)(layers.GlobalAveragePooling2D()(x), training=True)
+    model = keras.Model(inputs, layers.Dense(2)(x))
+    pair = [cam.contributions(model, images, target=0) for _ in range(2)]
+    np.testing.assert_array_equal(*pair)
+    scores = model.predict(images.astype(np.float32), verbose=0)[:, 0]
+    np.testing.assert_allclose(pair[0].sum(axis=(1, 2)), scores, rtol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["MobileNetV2", "MobileNetV3Small", "EfficientNetB0", "ResNet50"])
+@pytest.mark.parametrize("around", ["functional", "sequential"])
+def test_backbones_of_keras_applications(name, around):
+    keras.utils.set_random_seed(0)
+    build = getattr(keras.applications, name)
+    backbone = build(weights=None, include_top=False, input_shape=(64, 64, 3))
+    head = [layers.GlobalAveragePooling2D(), layers.Dense(3, activation="softmax")]
+    inputs = keras.Input((64, 64, 3))
+    if around == "sequential":
+        model = keras.Sequential([inputs, backbone, *head])
+    else:
+        model = keras.Model(inputs, head[1](head[0](backbone(inputs, training=False))))
+    many = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
+    # What follows the backbone sees only its output: reading its last layer is the same thing.
+    last = f"{backbone.name}/{backbone.layers[-1].name}"
+    found = cam.grad_cam(model, many)
+    np.testing.assert_array_equal(found, cam.grad_cam(model, many, layer=last))
+    np.testing.assert_array_equal(
+        found, cam.grad_cam(model, many, layer=cam.last_convolution(model))
+    )
+    for name in ("CAM", "Grad-CAM++", "HiResCAM", "LayerCAM", "Eigen-CAM"):
+        heatmaps = METHODS[name](model, many)
+        assert np.isfinite(heatmaps).all()
+        assert heatmaps.max() == 1
