@@ -6,7 +6,8 @@ the accuracy.
 
 Source:
     Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 9: log p is the logits up
-    to a constant per row, which the softmax ignores.
+    to a constant per row, which the softmax ignores; Platt 1999, "Probabilistic Outputs for
+    Support Vector Machines", section 2.2, for the targets that no finite sample may call certain.
 """
 
 import numpy as np
@@ -49,32 +50,34 @@ def apply(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Return the temperature to serve with, fitted on validation; 1 unless another is safe.
 
-    No fit on a sample can promise a lower log loss elsewhere. T = 1 is left only on evidence
-    from rows that T was not fitted on: the gain in log loss, cross-fitted over five folds, must
-    exceed its standard error. And without a single error among the rows T does not go below 1:
-    nothing then says how far certainty may grow, and the loss of the first error would be huge.
+    No fit on a sample can promise a lower log loss elsewhere, and these rows flatter: they chose
+    the epoch. So T is fitted as though one image more had been answered wrongly, which keeps a
+    handful of errors from allowing any certainty (Platt's smoothed targets do the same). And T = 1
+    is left only on evidence from rows that T was not fitted on: the gain in log loss, cross-fitted
+    over five folds, must exceed its standard error.
 
     Args:
         labels: int (N,), of images the network was not trained on.
         probabilities: float (N, C), the network's own: no temperature applied.
 
     Returns:
-        T in 0.05…20. On the given rows its log loss is never above that of T = 1.
+        T in 0.05…20.
 
     Raises:
         InputError: The arrays do not fit together.
     """
     labels, probabilities = metrics.checked(labels, probabilities)
-    temperature = optimal_temperature(labels, probabilities)
-    flawless = bool((probabilities.argmax(axis=1) == labels).all())
-    if len(labels) < 2 or (flawless and temperature < 1):
+    if len(labels) < 2:
         return 1.0
+    temperature = optimal_temperature(labels, probabilities, errors=1)
     gains = _cross_fitted_gains(labels, probabilities)
     standard_error = gains.std(ddof=1) / np.sqrt(len(gains))
     return temperature if gains.mean() > standard_error else 1.0
 
 
-def optimal_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
+def optimal_temperature(
+    labels: np.ndarray, probabilities: np.ndarray, *, errors: float = 0
+) -> float:
     """Return the T in 0.05…20 with the lowest log loss on these rows; 1 if none is lower.
 
     The loss is convex in 1/T, so the minimum is the only one. A row whose label has probability 0
@@ -83,14 +86,18 @@ def optimal_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
     Args:
         labels: int (N,).
         probabilities: float (N, C), no temperature applied.
+        errors: So many wrong answers are added, spread evenly over the rows and over the classes
+            that are not the label's; 0…N.
 
     Raises:
         InputError: The arrays do not fit together.
     """
     labels, probabilities = metrics.checked(labels, probabilities)
+    share = min(errors / len(labels), 1)
 
     def loss(log_temperature: float) -> float:
-        return float(_losses(labels, probabilities, np.exp(log_temperature)).mean())
+        own, others = _losses(labels, probabilities, np.exp(log_temperature))
+        return float(((1 - share) * own + share * others).mean())
 
     found = minimize_scalar(
         loss,
@@ -101,12 +108,18 @@ def optimal_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
     return float(np.exp(found.x)) if found.fun < loss(0.0) else 1.0
 
 
-def _losses(labels: np.ndarray, probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Return -log of the label's tempered probability, float64 (N,); 0 where it stays 0."""
+def _losses(
+    labels: np.ndarray, probabilities: np.ndarray, temperature: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return -log of the tempered probability of the label, and the mean over other classes.
+
+    Both float64 (N,). A probability of 0 keeps its loss at every temperature: it counts as 0.
+    """
     with np.errstate(divide="ignore"):
         logs = np.log(probabilities) / temperature
-    own = logs[np.arange(len(labels)), labels]
-    return np.where(np.isinf(own), 0.0, logsumexp(logs, axis=1) - own)
+    losses = np.where(np.isinf(logs), 0.0, logsumexp(logs, axis=1, keepdims=True) - logs)
+    own = losses[np.arange(len(labels)), labels]
+    return own, (losses.sum(axis=1) - own) / (losses.shape[1] - 1)
 
 
 def _cross_fitted_gains(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
@@ -117,7 +130,8 @@ def _cross_fitted_gains(labels: np.ndarray, probabilities: np.ndarray) -> np.nda
     gains = np.zeros(len(labels))
     for number in range(min(FOLDS, len(labels))):
         held = fold == number
-        temperature = optimal_temperature(labels[~held], probabilities[~held])
-        plain = _losses(labels[held], probabilities[held], 1.0)
-        gains[held] = plain - _losses(labels[held], probabilities[held], temperature)
+        temperature = optimal_temperature(labels[~held], probabilities[~held], errors=1)
+        plain, _ = _losses(labels[held], probabilities[held], 1.0)
+        tempered, _ = _losses(labels[held], probabilities[held], temperature)
+        gains[held] = plain - tempered
     return gains

@@ -82,9 +82,10 @@ def test_the_optimum_is_bounded_where_there_is_none():
     assert calibration.optimal_temperature(np.ones(50, int), right) == pytest.approx(20, rel=1e-4)
 
 
-def test_without_an_error_certainty_does_not_grow():
+def test_without_an_error_certainty_grows_no_further_than_one_error_more_allows():
     labels, rows = np.arange(100) % 2, np.tile([[0.7, 0.3], [0.3, 0.7]], (50, 1))
-    assert calibration.fit_temperature(labels, rows) == 1.0
+    served = calibration.apply(rows, calibration.fit_temperature(labels, rows))
+    assert served.max() == pytest.approx(0.99, abs=1e-4)  # 1 of 100 rows counts as wrong
     labels[:10] = 1 - labels[:10]  # 90 % are right, said to be so in 70 %: ln 9 / ln (7/3)
     assert calibration.fit_temperature(labels, rows) == pytest.approx(
         np.log(7 / 3) / np.log(9), rel=1e-4
