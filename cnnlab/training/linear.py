@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from cnnlab.config import Settings, child_seed
 from cnnlab.data.batches import Dataset
@@ -66,10 +67,11 @@ def linear_runner(
 
     def run_folds(pairs: list[Pair]) -> list[tuple[np.ndarray, float]]:
         results = []
-        for fold, (training, held_out) in enumerate(pairs, start=1):
-            started = time.perf_counter()
-            probabilities = run_fold(fold, training, held_out)
-            results.append((probabilities, time.perf_counter() - started))
+        with threadpool_limits(1):  # matrices this small only wait for each other's threads
+            for fold, (training, held_out) in enumerate(pairs, start=1):
+                started = time.perf_counter()
+                probabilities = run_fold(fold, training, held_out)
+                results.append((probabilities, time.perf_counter() - started))
         return results
 
     return run_folds
