@@ -16,7 +16,7 @@ def trace(
     key: Hashable,
     body: Callable[..., Any],
     signature: list[tf.TensorSpec],
-) -> Callable[..., Any]:
+) -> tf.types.experimental.PolymorphicFunction:
     """Return ``body(model, function, *tensors)`` as a function of the tensors alone, traced once.
 
     Neither the model nor the score function is kept alive: the graph needs only their variables.
@@ -48,10 +48,14 @@ def _traced(
     function: Callable[[], Any],
     body: Callable[..., Any],
     signature: list[tf.TensorSpec],
-) -> Callable[..., Any]:
+) -> tf.types.experimental.PolymorphicFunction:
     """Return the traced function of a model and a score function that are asked for when needed."""
 
     def graph(*tensors: tf.Tensor) -> Any:
         return body(model(), function(), *tensors)
 
-    return tf.function(graph, input_signature=signature, autograph=False)
+    traced = tf.function(graph, input_signature=signature, autograph=False)
+    # A trace made by a call would count as one more of this same closure, and TensorFlow warns
+    # of the fifth; one that is asked for does not.
+    traced.get_concrete_function()
+    return traced

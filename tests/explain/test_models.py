@@ -194,8 +194,14 @@ def test_dropout_that_was_always_on_is_off(images):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["MobileNetV2", "MobileNetV3Small", "EfficientNetB0", "ResNet50"])
-@pytest.mark.parametrize("around", ["functional", "sequential"])
+@pytest.mark.parametrize(
+    ("name", "around"),
+    [
+        ("MobileNetV2", "functional"),
+        ("MobileNetV3Small", "sequential"),
+        ("EfficientNetB0", "functional"),
+    ],
+)
 def test_backbones_of_keras_applications(name, around):
     keras.utils.set_random_seed(0)
     build = getattr(keras.applications, name)
@@ -214,7 +220,7 @@ def test_backbones_of_keras_applications(name, around):
     np.testing.assert_array_equal(
         found, cam.grad_cam(model, many, layer=cam.last_convolution(model))
     )
-    for name in ("CAM", "Grad-CAM++", "HiResCAM", "LayerCAM", "Eigen-CAM"):
+    for name in ("CAM", "HiResCAM", "Eigen-CAM"):
         heatmaps = METHODS[name](model, many)
         assert np.isfinite(heatmaps).all()
         assert heatmaps.max() == 1

@@ -5,7 +5,7 @@ import weakref
 import numpy as np
 import pytest
 
-from cnnlab.engine import keras
+from cnnlab.engine import keras, tf
 from cnnlab.explain import cam, integrated, occlusion, score_cam, targets, traces
 
 layers = keras.layers
@@ -50,6 +50,15 @@ def test_a_graph_is_built_once_for_all_batches_and_classes(traced):
     for count in (2, 5):
         cam.grad_cam(model, images[:count], target=score)
     assert len(traced) == 4
+
+
+def test_many_graphs_are_no_reason_to_warn(monkeypatch):
+    warned = []
+    monkeypatch.setattr(tf.get_logger(), "warning", lambda *words: warned.append(words))
+    model, images = network(), np.zeros((1, 4, 4, 3), np.uint8)
+    for index in range(8):
+        targets.scores(model, images, lambda outputs, index=index: outputs[:, index % 2])
+    assert warned == []
 
 
 def test_new_weights_count_at_once():
