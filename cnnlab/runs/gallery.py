@@ -14,7 +14,9 @@ KEY_FIGURES = {
     "roc_test": "Test set: ROC curve of each class against the others",
     "training_history": "Training: loss and accuracy by epoch",
     "per_class_test": "Test set: precision, recall and F1 by class",
-    "fold_scores": "Cross-validation: the folds one by one",
+    "reliability": "Test set: how often answers of each confidence are right",
+    "slices": "Held-out images: where it is worse than on others of the same classes",
+    "fold_scores": "Cross-validation, fold by fold, beside a linear classifier",
     "sample": "Images of the dataset",
 }
 
