@@ -13,7 +13,6 @@ from cnnlab.config import InputError
 from cnnlab.engine import keras, tf
 from cnnlab.explain import gradients, layers, maps, targets
 from cnnlab.explain.targets import Target
-from cnnlab.explain.traces import trace
 
 Weigh = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # features, slopes (b, h, w, K) → (b, h, w)
 
@@ -216,15 +215,8 @@ def _maps(
     signed: bool | None,
 ) -> np.ndarray:
     """Return the weighed planes of each image, float32; raw ones where ``signed`` is None."""
-    images = layers.image_batch(model, images)
-    classes, function = targets.resolve(model, target, images)
     body = partial(_draw, layer=layer, weigh=weigh, signed=signed)
-    key = (weigh, layer, signed, images.shape[1:])
-    draw = trace(model, function, key, body, targets.signature(images))
-    if not len(images):
-        return np.zeros(images.shape[:3], np.float32)
-    rows = maps.batches(len(images))
-    return np.concatenate([draw(images[part], classes[part]) for part in rows])
+    return targets.draw(model, images, target, (weigh, layer, signed), body)
 
 
 def _draw(

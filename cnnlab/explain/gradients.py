@@ -90,17 +90,17 @@ def _candidates(calls: list[Call], layer: keras.Layer | None) -> Iterator[tf.Ten
     # Stable: what has no plane to show is tried after all others.
     found.sort(key=lambda i: tuple(calls[i].output.shape[1:3]) == (1, 1))
     for i in found if layer is None else found[:1]:
-        yield rectified(calls[i:], _convolves(calls[i].operation))
+        yield rectified(calls[i:])
 
 
 def _convolves(operation: Any) -> bool:
     return isinstance(operation, layers.CONVOLUTIONS)
 
 
-def rectified(calls: list[Call], convolution: bool) -> tf.Tensor:
+def rectified(calls: list[Call]) -> tf.Tensor:
     """Return the output of ``calls[0]``; of a convolution, behind the activation that follows."""
-    output = calls[0].output
-    if not convolution or layers.activation(calls[0].operation) not in (None, "linear"):
+    first, output = calls[0].operation, calls[0].output
+    if not _convolves(first) or layers.activation(first) not in (None, "linear"):
         return output
     while True:
         # Dropout and the like return the very tensor they got, at inference: no users of it.

@@ -9,7 +9,6 @@ from cnnlab.engine import keras, tf
 from cnnlab.explain import gradients, layers, maps, targets
 from cnnlab.explain.layers import Call
 from cnnlab.explain.targets import Target
-from cnnlab.explain.traces import trace
 
 
 def class_activation(
@@ -34,15 +33,8 @@ def class_activation(
     """
     if callable(target):
         raise InputError("CAM explains a class: expected target=None, an int or int (B,).")
-    images = layers.image_batch(model, images)
-    classes, _ = targets.resolve(model, target, images)
-    key = ("class activation", layer, signed, images.shape[1:])
     body = partial(_draw, layer=layer, signed=signed)
-    draw = trace(model, None, key, body, targets.signature(images))
-    if not len(images):
-        return np.zeros(images.shape[:3], np.float32)
-    rows = maps.batches(len(images))
-    return np.concatenate([draw(images[part], classes[part]) for part in rows])
+    return targets.draw(model, images, target, ("class activation", layer, signed), body)
 
 
 def _draw(
@@ -61,8 +53,7 @@ def _draw(
     if layer is not None:
         named = layers.find(model, layer)
         found = [i for i, call in enumerate(calls) if call.operation is named]
-        read = [gradients.rectified(calls[i:], True) for i in found]
-        if not any(one is features for one in read):
+        if not any(gradients.rectified(calls[i:]) is features for i in found):
             raise InputError(
                 f"Layer {layer!r} is not what model {model.name!r} pools: leave the layer out, or "
                 "use grad_cam."

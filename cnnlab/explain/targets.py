@@ -7,7 +7,7 @@ with its own kernel and bias; if it ends in such an activation alone, the score 
 otherwise the output itself is taken for the score.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import numpy as np
@@ -78,6 +78,28 @@ def scores(model: keras.Model, images: np.ndarray, target: Target = None) -> np.
     """
     images = layers.image_batch(model, images)
     return _scored(model, images, *resolve(model, target, images))[0]
+
+
+def draw(
+    model: keras.Model, images: np.ndarray, target: Target, key: Hashable, body: Callable[..., Any]
+) -> np.ndarray:
+    """Return what a graph makes of the images, batch by batch: float32 (B, height, width).
+
+    Args:
+        model: As for ``cam.grad_cam``.
+        images: As for ``cam.grad_cam``.
+        target: As for ``cam.grad_cam``.
+        key: As for ``traces.trace``; the size of the images is added to it.
+        body: As for ``traces.trace``; its tensors are images (b, H, W, 3) and classes (b,).
+
+    Raises:
+        InputError: The images or the target do not fit.
+    """
+    images = layers.image_batch(model, images)
+    classes, function = resolve(model, target, images)
+    run = trace(model, function, (key, images.shape[1:]), body, signature(images))
+    parts = [run(images[rows], classes[rows]) for rows in maps.batches(len(images))]
+    return np.concatenate(parts) if parts else np.zeros(images.shape[:3], np.float32)
 
 
 def _scored(

@@ -89,5 +89,8 @@ def test_other_layers_and_targets_are_refused(images):
     model = network(layers.MaxPooling2D(), *HEADS["softmax"]())
     with pytest.raises(InputError, match=r"'last' is not what .* pools"):
         pooled.class_activation(model, images, layer="last")
+    plain = network(*HEADS["softmax"]())
+    with pytest.raises(InputError, match=r"is not what .* pools"):
+        pooled.class_activation(plain, images, layer=plain.layers[3].name)  # before ReLU
     with pytest.raises(InputError, match="explains a class"):
         pooled.class_activation(model, images, target=lambda outputs: outputs[:, 0])
