@@ -156,7 +156,7 @@ def test_mixed_precision(images, policy):
         x = layers.GlobalAveragePooling2D(dtype=dtype)(layers.ReLU(dtype=dtype)(x))
         x = layers.Dense(3, dtype=dtype)(x)
         built[dtype] = keras.Model(inputs, layers.Activation("softmax", dtype="float32")(x))
-    for name in ("Grad-CAM++", "HiResCAM", "Eigen-CAM", "integrated gradients"):
+    for name in ("HiResCAM", "integrated gradients"):
         full, mixed = (METHODS[name](built[one], images, target=1) for one in built)
         assert mixed.dtype == np.float32
         np.testing.assert_allclose(mixed, full, atol=0.05)
