@@ -344,6 +344,7 @@ def nested_and_flat():
     return nested, flat
 
 
+@pytest.mark.slow
 def test_layers_inside_a_nested_model():
     method = cam.grad_cam
     nested, flat = nested_and_flat()

@@ -85,6 +85,7 @@ def same():
     return kinds()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind", ["sequential", "subclassed", "layer of layers", "subclassed inside"]
 )
@@ -145,6 +146,7 @@ def test_a_model_that_does_not_say_what_it_gives_needs_a_function(images):
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision(images, policy):
     """The maps are float32, and those that do not hang on small differences of scores are close."""

@@ -49,6 +49,7 @@ def test_a_bend_on_the_way_is_seen():
     np.testing.assert_allclose(found[0, 0, 0], [64, 0, 0])
 
 
+@pytest.mark.slow
 def test_attributions_are_complete():
     """Sundararajan et al., proposition 1: they sum to the difference of the scores."""
     model = models.build("baseline", image_size=16, num_classes=3, seed=1, l2=0.0, dropout=0.5)

@@ -56,6 +56,7 @@ def test_the_weights_are_those_of_the_dense_layer(head, images):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", HEADS)
 def test_it_is_grad_cam_up_to_scale(head, images):
     """Selvaraju et al. 2017, section 3: on this head, Grad-CAM generalises CAM."""

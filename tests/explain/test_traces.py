@@ -69,6 +69,7 @@ def test_new_weights_count_at_once():
     np.testing.assert_allclose(cam.contributions(model, images, target=0), 4 * first, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_neither_model_nor_function_is_kept_alive():
     model = network()
 
