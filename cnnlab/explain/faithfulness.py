@@ -1,9 +1,18 @@
-"""Numbers that say whether a heatmap lies on the object."""
+"""Whether heatmaps are right: on the object, and better than two maps that never saw the network.
+
+Every measure gives one number an image, so that methods can be compared on the same images:
+``energies`` and ``hits`` here, ``deletion.areas``, ``road.margins``. ``compare`` puts them beside
+the baselines, ``verdicts`` says in words what came out.
+"""
+
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
 from cnnlab.config import InputError
+
+BASELINES = ("random", "centred")
 
 
 def energy_in_box(heatmap: np.ndarray, box: tuple[float, float, float, float]) -> float:
@@ -29,9 +38,31 @@ def energy_in_box(heatmap: np.ndarray, box: tuple[float, float, float, float]) -
         >>> energy_in_box(np.ones((4, 4)), (0, 0, 2, 4))
         0.5
     """
+    return _share_inside(_checked(heatmap), box)
+
+
+def hit_in_box(heatmap: np.ndarray, box: tuple[float, float, float, float]) -> float:
+    """Return whether the heatmap's highest point lies inside a box: 1 or 0.
+
+    Where several pixels are highest, it is the share of them that lies inside; nan for a heatmap
+    without any mass. Arguments and errors are those of ``energy_in_box``.
+
+    Source:
+        Zhang et al., "Top-down Neural Attention by Excitation Backprop", ECCV 2016, section 4.1:
+        the pointing game, here without its tolerance of 15 pixels.
+    """
+    heatmap = _checked(heatmap)
+    return _share_inside((heatmap == heatmap.max()) * (heatmap.max() > 0), box)
+
+
+def _checked(heatmap: np.ndarray) -> np.ndarray:
     heatmap = np.asarray(heatmap, np.float64)
     if heatmap.ndim != 2 or (heatmap < 0).any():
         raise InputError(f"Heatmap {heatmap.shape}: expected (H, W) without negative values.")
+    return heatmap
+
+
+def _share_inside(heatmap: np.ndarray, box: tuple[float, float, float, float]) -> float:
     left, top, right, bottom = box
     height, width = heatmap.shape
     if not (0 <= left < right <= width and 0 <= top < bottom <= height):
@@ -56,9 +87,24 @@ def energies(heatmaps: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     return np.array([energy_in_box(heatmap, tuple(box)) for heatmap, box in pairs], np.float64)
 
 
-def uniform_maps(count: int, size: int) -> np.ndarray:
-    """Return the map that knows nothing: ones, float64 (N, S, S)."""
-    return np.ones((count, size, size))
+def hits(heatmaps: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Return ``hit_in_box`` of each map: heatmaps float (N, H, W), boxes (N, 4) → (N,)."""
+    pairs = zip(heatmaps, boxes, strict=True)
+    return np.array([hit_in_box(heatmap, tuple(box)) for heatmap, box in pairs], np.float64)
+
+
+def random_maps(count: int, size: int, *, seed: int, cell: int = 8) -> np.ndarray:
+    """Return noise, float64 (N, S, S) in 0…1: of one who guesses.
+
+    The noise has the grain of a class activation map, ``cell`` pixels, and is enlarged as those
+    are. Finer noise would not be compared by where it is but by how it is strewn: a network
+    stumbles over pepper and salt.
+    """
+    side = -(-size // cell)
+    noise = np.random.default_rng(seed).random((count, side, side))
+    places = np.clip((np.arange(size) + 0.5) * side / size - 0.5, 0, side - 1)
+    line = np.maximum(1 - np.abs(places[:, None] - np.arange(side)), 0)  # (S, side), bilinear
+    return np.einsum("yi,nij,xj->nyx", line, noise, line)
 
 
 def centred_maps(count: int, size: int) -> np.ndarray:
@@ -71,32 +117,88 @@ def centred_maps(count: int, size: int) -> np.ndarray:
     return np.broadcast_to(np.outer(line, line), (count, size, size)).copy()
 
 
-def localisation(heatmaps: dict[str, np.ndarray], boxes: np.ndarray) -> pd.DataFrame:
-    """Return how much of each method's maps lies on the object, beside two yardsticks.
+def baseline_maps(count: int, size: int, *, seed: int) -> dict[str, np.ndarray]:
+    """Return the maps of both ``BASELINES``, each float64 (N, S, S)."""
+    drawn = random_maps(count, size, seed=seed), centred_maps(count, size)
+    return dict(zip(BASELINES, drawn, strict=True))
+
+
+def compare(
+    scores: Mapping[str, np.ndarray],
+    *,
+    seed: int,
+    higher: bool = True,
+    samples: int = 2000,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """Return what each method scores, and by how much it beats the better baseline.
+
+    The images are resampled, and with them the differences image by image (percentile limits).
+    A method is judged on the images that it says something about, and so are the baselines.
 
     Args:
-        heatmaps: Method → float (N, S, S), not negative.
-        boxes: float (N, 4), the true box in each image, in pixels of the map; N > 0.
+        scores: Method → float (N,), nan where it says nothing; both ``BASELINES`` are among them.
+        seed: Decides the resamples.
+        higher: Whether a higher score is the better one.
+        samples: Number of resamples.
+        level: Coverage aimed at.
 
     Returns:
-        A row per method, then ``uniform`` and ``centred``: method, images (with a map that is not
-        empty), mean and deviation of the energy in the box over these images (nan if there are
-        none), and ``beats both`` (the mean exceeds that of both yardsticks on the same images;
-        None for the yardsticks themselves).
+        A row per method: method, images, mean, low, high; gap, gap_low and gap_high to the
+        baseline that is closer, positive where the method is better; and beats_both, whether the
+        intervals of both gaps lie above 0 (None for the baselines, whose gap is nan).
+
+    Raises:
+        InputError: A baseline is missing.
     """
-    count, size = next(iter(heatmaps.values())).shape[:2]
-    yardsticks = {"uniform": uniform_maps(count, size), "centred": centred_maps(count, size)}
-    found = {name: energies(maps, boxes) for name, maps in (heatmaps | yardsticks).items()}
+    if missing := [name for name in BASELINES if name not in scores]:
+        raise InputError(f"No scores of {', '.join(missing)}: expected both of {BASELINES}.")
     rows = []
-    for name, values in found.items():
-        drawn = np.isfinite(values)
-        known = values[drawn]
-        row = {"method": name, "images": len(known), "mean": np.nan, "deviation": np.nan}
-        if len(known):
-            row |= {"mean": float(known.mean()), "deviation": float(known.std())}
-        beaten = [
-            bool(row["mean"] > found[other][drawn].mean()) for other in yardsticks if len(known)
-        ]
-        won = bool(beaten) and all(beaten)
-        rows.append(row | {"beats both": None if name in yardsticks else won})
-    return pd.DataFrame(rows)
+    for name, values in scores.items():
+        known = np.isfinite(values)
+        columns = [values, *(values - scores[other] for other in BASELINES)]
+        found = _limits(np.stack(columns)[:, known], samples, seed, level)  # (3, 3)
+        gaps = found[1:] if higher else -found[1:][:, [0, 2, 1]]
+        judged = name not in BASELINES
+        gap = gaps[np.argmin(gaps[:, 0])] if judged and known.any() else np.full(3, np.nan)
+        figures = [*found[0], *gap]
+        names = ["mean", "low", "high", "gap", "gap_low", "gap_high"]
+        row = {"method": name, "images": int(known.sum())} | dict(zip(names, figures, strict=True))
+        rows.append(row | {"beats_both": bool((gaps[:, 1] > 0).all()) if judged else None})
+    return pd.DataFrame(rows).astype({"beats_both": object})
+
+
+def _limits(values: np.ndarray, samples: int, seed: int, level: float) -> np.ndarray:
+    """Return the mean, low and high of each row: float (K, N) → (K, 3)."""
+    size = values.shape[1]
+    if not size:
+        return np.full((len(values), 3), np.nan)
+    drawn = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), samples)
+    means = values @ drawn.T / size  # (K, samples)
+    tails = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=1)
+    return np.column_stack([values.mean(axis=1), *tails])
+
+
+def verdicts(tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Return one sentence a method: by which measures it beats both baselines, and by which not.
+
+    Args:
+        tables: Measure → what ``compare`` gave.
+
+    Example:
+        ``["Grad-CAM beats both baselines by insertion; it does not by deletion."]``
+    """
+    names = dict.fromkeys(name for table in tables.values() for name in table["method"])
+    return [_sentence(name, tables) for name in names if name not in BASELINES]
+
+
+def _sentence(name: str, tables: Mapping[str, pd.DataFrame]) -> str:
+    won: dict[bool, list[str]] = {True: [], False: []}
+    for measure, table in tables.items():
+        for beats in table.loc[table["method"] == name, "beats_both"]:
+            won[bool(beats)].append(measure)
+    by = {beats: ", ".join(measures) for beats, measures in won.items()}
+    if not won[True]:
+        return f"{name} does not beat both baselines by any measure ({by[False]})."
+    rest = f"; it does not by {by[False]}" if won[False] else ""
+    return f"{name} beats both baselines by {by[True]}{rest}."

@@ -1,12 +1,12 @@
 """What the layers hold: filters and activation maps, as arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from cnnlab.config import InputError
 from cnnlab.engine import keras, tf
-from cnnlab.explain import layers
+from cnnlab.explain import layers, maps
 from cnnlab.explain.layers import Call
 
 
@@ -47,6 +47,30 @@ def activations(
             "on the way to the model's output."
         )
     return {name: tf.cast(outputs[id(wanted[name])], tf.float32).numpy() for name in wanted}
+
+
+def reduced(
+    model: keras.Model,
+    images: np.ndarray,
+    layer_names: Sequence[str],
+    reduce: Callable[[np.ndarray], np.ndarray],
+) -> dict[str, np.ndarray]:
+    """Return what is made of the layers' maps, batch by batch: they never exist all at once.
+
+    Args:
+        model: As for ``activations``.
+        images: As for ``activations``, any number of them.
+        layer_names: As for ``activations``.
+        reduce: From maps float32 (b, h, w, K) to an array (b, …).
+
+    Returns:
+        Name → (B, …).
+    """
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in layer_names}
+    for rows in maps.batches(len(images)):
+        for name, values in activations(model, images[rows], layer_names).items():
+            parts[name].append(reduce(values))
+    return {name: np.concatenate(found) for name, found in parts.items()}
 
 
 def rectified_layers(model: keras.Model) -> list[str]:

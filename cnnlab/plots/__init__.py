@@ -1,8 +1,8 @@
 """Every figure of the laboratory: arrays and tables in, a matplotlib ``Figure`` out.
 
 ``style`` is the shared look; ``data``, ``images``, ``training``, ``evaluation``, ``errors``,
-``uncertainty`` and ``explain`` hold the pictures of one subject each. Nothing here computes a
-result or imports another room.
+``uncertainty``, ``explain``, ``faithfulness`` and ``features`` hold the pictures of one subject
+each. Nothing here computes a result or imports another room.
 """
 
 from cnnlab.plots.curves import precision_recall_curves, reliability_diagram, roc_curves
@@ -14,6 +14,8 @@ from cnnlab.plots.evaluation import (
     probability_bars,
 )
 from cnnlab.plots.explain import activation_grid, cam_grid, filter_grid, heatmap_overlay
+from cnnlab.plots.faithfulness import baseline_gaps, vanishing_curves
+from cnnlab.plots.features import depth_profile, embedding_map, patch_mosaics, picture_rows
 from cnnlab.plots.images import augmentation_grid, image_grid, image_pairs
 from cnnlab.plots.training import (
     fold_scores,
@@ -27,12 +29,15 @@ from cnnlab.plots.uncertainty import novelty_scores, set_sizes
 __all__ = [
     "activation_grid",
     "augmentation_grid",
+    "baseline_gaps",
     "cam_grid",
     "class_balance",
     "class_means",
     "confused_pairs",
     "confusion_matrix",
+    "depth_profile",
     "draw_histograms",
+    "embedding_map",
     "filter_grid",
     "fold_scores",
     "heatmap_overlay",
@@ -41,7 +46,9 @@ __all__ = [
     "learning_curve",
     "novelty_scores",
     "paired_folds",
+    "patch_mosaics",
     "per_class_scores",
+    "picture_rows",
     "precision_recall_curves",
     "probability_bars",
     "rate_test",
@@ -51,4 +58,5 @@ __all__ = [
     "size_scatter",
     "slice_scores",
     "training_history",
+    "vanishing_curves",
 ]

@@ -1,8 +1,16 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from cnnlab.config import InputError
-from cnnlab.explain.faithfulness import centred_maps, energy_in_box, localisation
+from cnnlab.explain.faithfulness import (
+    centred_maps,
+    compare,
+    energy_in_box,
+    hit_in_box,
+    random_maps,
+    verdicts,
+)
 
 
 def test_share_of_the_mass_inside():
@@ -35,28 +43,6 @@ def test_what_is_no_heatmap_is_refused(heatmap):
         energy_in_box(heatmap, (0, 0, 2, 2))
 
 
-def test_localisation_beside_the_yardsticks():
-    boxes = np.array([[0, 0, 4, 4], [4, 4, 8, 8]], float)  # a quarter of 8 × 8, in corners
-    on_the_object = np.zeros((2, 8, 8))
-    on_the_object[0, :4, :4] = on_the_object[1, 4:, 4:] = 1
-    table = localisation({"good": on_the_object, "bad": on_the_object[::-1]}, boxes)
-    table = table.set_index("method")
-    assert table.loc["good", "mean"] == 1
-    assert table.loc["bad", "mean"] == 0
-    assert table.loc["uniform", "mean"] == pytest.approx(0.25)
-    assert table.loc["centred", "mean"] == pytest.approx(0.25)  # by symmetry, any centred map
-    assert table["beats both"].tolist() == [True, False, None, None]
-
-
-def test_a_method_whose_maps_are_all_empty_has_no_mean_and_beats_nothing():
-    table = localisation({"blind": np.zeros((2, 8, 8))}, np.array([[0.0, 0, 4, 4]] * 2))
-    blind = table.set_index("method").loc["blind"]
-    assert blind["images"] == 0
-    assert np.isnan(blind["mean"])
-    assert np.isnan(blind["deviation"])
-    assert blind["beats both"] is False
-
-
 def test_the_centred_map_peaks_in_the_middle_and_is_symmetric():
     blob = centred_maps(1, 9)[0]
     assert np.unravel_index(blob.argmax(), blob.shape) == (4, 4)
@@ -66,11 +52,84 @@ def test_the_centred_map_peaks_in_the_middle_and_is_symmetric():
     assert edge == pytest.approx(np.exp(-0.5 * ((4 / 9) / 0.25) ** 2))
 
 
-def test_a_method_is_compared_on_the_images_it_says_something_about():
-    boxes = np.array([[0, 0, 8, 8], [0, 0, 2, 2]], float)  # the whole picture; a corner of it
-    maps = np.zeros((2, 8, 8))
-    maps[1, :2, :4] = 1  # half of its mass in the corner box; the first map is empty
-    table = localisation({"method": maps}, boxes).set_index("method")
-    assert table.loc["method", ["images", "mean"]].tolist() == [1, 0.5]
-    assert table.loc["uniform", "mean"] > 0.5  # over both images, the easy one included
-    assert table.loc["method", "beats both"] is True
+def test_the_highest_point_hits_or_misses():
+    heatmap = np.zeros((4, 6))
+    heatmap[1, 2] = 3
+    assert hit_in_box(heatmap, (2, 1, 3, 2)) == 1
+    assert hit_in_box(heatmap, (3, 1, 6, 4)) == 0
+    heatmap[3, 5] = 3  # two are highest
+    assert hit_in_box(heatmap, (2, 1, 3, 2)) == 0.5
+    assert np.isnan(hit_in_box(np.zeros((4, 4)), (0, 0, 2, 2)))
+
+
+def test_random_maps_have_the_grain_of_a_cell():
+    maps = random_maps(200, 16, seed=1)
+    assert maps.shape == (200, 16, 16)
+    assert 0 <= maps.min() < maps.max() <= 1
+    np.testing.assert_array_equal(maps, random_maps(200, 16, seed=1))
+    assert (maps != random_maps(200, 16, seed=2)).any()
+    flat = maps.reshape(200, -1)
+    assert np.corrcoef(flat[:, 0], flat[:, 1])[0, 1] > 0.9  # neighbours
+    assert abs(np.corrcoef(flat[:, 0], flat[:, 15])[0, 1]) < 0.25  # cells apart: chance
+
+
+def test_compare_looks_at_the_differences_image_by_image():
+    generator = np.random.default_rng(0)
+    hard = generator.normal(0, 10, 60)  # images differ much, methods little
+    scores = {
+        "better": hard + 1 + generator.normal(0, 0.5, 60),
+        "between": hard + 0.5,  # beats one of the two only
+        "random": hard,
+        "centred": hard + 0.5 + generator.normal(0, 0.01, 60),
+    }
+    table = compare(scores, seed=0).set_index("method")
+    assert table["beats_both"].tolist() == [True, False, None, None]
+    better = table.loc["better"]
+    assert better["mean"] == pytest.approx(scores["better"].mean())
+    assert better["gap"] == pytest.approx((scores["better"] - scores["centred"]).mean())
+    deviation = np.std(scores["better"] - scores["centred"]) / np.sqrt(60)
+    expected = better["gap"] + 1.96 * deviation * np.array([-1, 1])
+    np.testing.assert_allclose([better["gap_low"], better["gap_high"]], expected, atol=0.03)
+    assert better["high"] - better["low"] > 10 * (better["gap_high"] - better["gap_low"])
+
+
+def test_where_lower_is_better_the_gaps_turn_round():
+    scores = {
+        "m": np.array([1.0, 2, 4]),
+        "random": np.array([3.0, 5, 6]),
+        "centred": np.ones(3) * 9,
+    }
+    up = compare(scores, seed=0).iloc[0]
+    down = compare(scores, seed=0, higher=False).iloc[0]
+    assert (up["gap"], down["gap"]) == (pytest.approx(-20 / 3), pytest.approx(7 / 3))
+    assert down["gap_low"] <= down["gap"] <= down["gap_high"]
+    assert (up["beats_both"], down["beats_both"]) == (False, True)
+
+
+def test_a_method_is_judged_on_the_images_it_says_something_about():
+    scores = {"silent": np.full(3, np.nan), "some": np.array([np.nan, 2, 3])}
+    scores |= {"random": np.array([9.0, 1, 1]), "centred": np.array([9.0, 1, 1])}
+    table = compare(scores, seed=0).set_index("method")
+    assert table["images"].tolist() == [0, 2, 3, 3]
+    assert table.loc["some", "gap"] == 1.5
+    assert table.loc["some", "beats_both"] is True
+    assert table.loc["silent", "beats_both"] is False
+    assert np.isnan(table.loc["silent", "gap"])
+
+
+def test_compare_needs_both_baselines():
+    with pytest.raises(InputError, match="No scores of centred"):
+        compare({"m": np.ones(2), "random": np.ones(2)}, seed=0)
+
+
+def test_verdicts_say_who_does_not_beat_both():
+    def table(*beats):
+        names = ["A", "B", "C", "random", "centred"]
+        return pd.DataFrame({"method": names, "beats_both": [*beats, None, None]})
+
+    tables = {"deletion": table(True, True, False), "energy": table(True, False, False)}
+    assert verdicts(tables) == [
+        "A beats both baselines by deletion, energy.",
+        "B beats both baselines by deletion; it does not by energy.",
+        "C does not beat both baselines by any measure (deletion, energy).",
+    ]

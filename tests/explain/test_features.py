@@ -45,6 +45,19 @@ def test_activations_are_what_the_layers_compute(model, images):
     assert all(maps.dtype == np.float32 for maps in found.values())
 
 
+def test_reduced_never_holds_more_than_a_batch(model):
+    images = np.random.default_rng(1).integers(0, 256, (70, 4, 4, 3), np.uint8)
+    sizes = []
+
+    def largest(maps):
+        sizes.append(len(maps))
+        return maps.max(axis=(1, 2))
+
+    found = features.reduced(model, images, ["rectified"], largest)["rectified"]
+    assert sizes == [32, 32, 6]
+    np.testing.assert_array_equal(found[:, 0], images[..., 0].max(axis=(1, 2)))
+
+
 def test_rectified_layers(model):
     assert features.rectified_layers(model) == ["backbone/rectified", "mixed"]
     reference = models.build("baseline", image_size=16, num_classes=2, seed=0, l2=0, dropout=0.5)

@@ -11,6 +11,8 @@ from matplotlib.text import Text
 
 from cnnlab import plots
 
+METHODS = ("CAM", "Grad-CAM", "Grad-CAM++", "HiResCAM", "LayerCAM", "Score-CAM", "Eigen-CAM")
+METHODS += ("occlusion", "integrated gradients")
 CLASSES = [f"longsleeve{letter}" for letter in "abcdefghij"]
 
 
@@ -86,7 +88,49 @@ def _examples() -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
             "worse": [True, False, False],
         }
     )
+    gaps = pd.DataFrame(
+        {
+            "method": ["Grad-CAM++", "integrated gradients", "random", "centred"],
+            "gap": [0.1, -0.31, np.nan, np.nan],
+            "gap_low": [0.05, -0.42, np.nan, np.nan],
+            "gap_high": [0.15, -0.2, np.nan, np.nan],
+            "beats_both": [True, False, None, None],
+        }
+    )
+    measures = ("deletion", "insertion", "ROAD", "pointing", "energy in box")
+    falling_shares = dict.fromkeys([*METHODS, "random", "centred"], np.linspace([1.0], [0.1], 11).T)
+    blocks = pd.DataFrame(
+        {
+            "layer": ["relu1", "relu2", "relu3", "relu4"],
+            "selective": [0.5, 0.6, 0.9, 1.0],
+            "scrambled_selective": 0.4,
+            "probe": [0.2, 0.6, 0.9, 1.0],
+            "probe_low": [0.15, 0.55, 0.85, 0.95],
+            "probe_high": [0.25, 0.65, 0.95, 1.0],
+            "scrambled_probe": 0.3,
+            "on_object": [0.3, 0.5, 0.8, 0.9],
+        }
+    )
+    patches = {
+        f"relu{n}: {side} × {side} pixels": rng.integers(0, 256, (6, 6, side, side, 3), np.uint8)
+        for n, side in enumerate((3, 8, 18, 38), start=1)
+    }
     return {
+        "baseline_gaps": (plots.baseline_gaps, (dict.fromkeys(measures, gaps),)),
+        "depth_profile": (plots.depth_profile, (blocks,)),
+        "embedding_map": (
+            plots.embedding_map,
+            (rng.normal(size=(200, 2)), CLASSES * 20, _images(200)),
+        ),
+        "patch_mosaics": (plots.patch_mosaics, (patches,)),
+        "picture_rows": (
+            plots.picture_rows,
+            ({name: _images(8) for name in CLASSES}, ["the image", *["a neighbour"] * 7]),
+        ),
+        "vanishing_curves": (
+            plots.vanishing_curves,
+            (dict.fromkeys(("deletion", "insertion"), falling_shares), ("random", "centred")),
+        ),
         "class_balance": (plots.class_balance, (counts,)),
         "class_means": (
             plots.class_means,

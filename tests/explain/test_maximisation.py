@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+
+from cnnlab.config import InputError
+from cnnlab.engine import keras
+from cnnlab.explain import features, maximisation
+
+layers = keras.layers
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(2, 1, use_bias=False, name="colours")(inputs)
+    y = layers.Conv2D(4, 3, activation="relu", name="mixed")(x)
+    model = keras.Model(inputs, layers.Flatten(name="flat")(y))
+    kernel = np.zeros((1, 1, 3, 2))
+    kernel[0, 0, :, 0] = [1, 0, 0]
+    kernel[0, 0, :, 1] = [0, 1, -1]
+    model.get_layer("colours").set_weights([kernel])
+    return model
+
+
+def test_a_channel_of_colour_gets_a_picture_of_that_colour(model):
+    red, other = maximisation.maximised(model, "colours", [0, 1], size=8, seed=0)
+    assert red.dtype == np.uint8
+    assert (red[..., 0] == 255).all()
+    assert abs(red[..., 1:].mean() - 127.5) < 2  # what it does not read stays as it began
+    assert (other[..., 1] == 255).all()
+    assert (other[..., 2] == 0).all()
+
+
+def test_the_channel_answers_more_after_every_ten_steps(model):
+    pictures = [
+        maximisation.maximised(model, "mixed", [2], size=8, seed=0, steps=steps, rate=4)
+        for steps in (0, 10, 20)
+    ]
+    found = features.activations(model, np.concatenate(pictures), ["mixed"])["mixed"]
+    assert (np.diff(found[..., 2].mean(axis=(1, 2))) > 0).all()
+
+
+def test_it_is_the_same_each_time(model):
+    once, again = (
+        maximisation.maximised(model, "mixed", [0, 1], size=8, seed=3, steps=5) for _ in range(2)
+    )
+    np.testing.assert_array_equal(once, again)
+
+
+@pytest.mark.parametrize(
+    ("layer", "channels", "says"),
+    [("flat", [0], "gives no maps"), ("mixed", [4], "expected 0 to 3"), ("none", [0], "No layer")],
+)
+def test_what_is_not_there_is_refused(model, layer, channels, says):
+    with pytest.raises(InputError, match=says):
+        maximisation.maximised(model, layer, channels, size=8, seed=0)

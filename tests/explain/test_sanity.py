@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from cnnlab.config import InputError
+from cnnlab.engine import keras
+from cnnlab.explain import cam, sanity
+
+layers = keras.layers
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(0)
+    backbone = keras.Sequential(
+        [
+            keras.Input((12, 12, 3)),
+            layers.Conv2D(8, 3, name="low"),
+            layers.BatchNormalization(name="n"),
+        ],
+        name="backbone",
+    )
+    inputs = keras.Input((12, 12, 3))
+    x = layers.Conv2D(8, 3, activation="relu", name="high")(layers.ReLU()(backbone(inputs)))
+    return keras.Model(
+        inputs, layers.Dense(3, activation="softmax", name="top")(layers.Flatten()(x))
+    )
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).integers(0, 256, (6, 12, 12, 3), np.uint8)
+
+
+def test_it_goes_from_the_top_down_and_everything_comes_back(model):
+    before = [weight.copy() for weight in model.get_weights()]
+    reached = []
+    for path in sanity.cascade(model, seed=0):
+        reached.append(path)
+        changed = [(a != b).any() for a, b in zip(model.get_weights(), before, strict=True)]
+        if path == "top":
+            assert changed == [False] * (len(before) - 2) + [True, False]  # zeros stay zeros
+    assert reached == ["top", "high", "backbone/n", "backbone/low"]
+    assert all((a == b).all() for a, b in zip(model.get_weights(), before, strict=True))
+
+
+def test_weights_keep_their_values_and_lose_their_places(model):
+    kernel = model.get_layer("high").kernel
+    before = kernel.numpy().copy()
+    with sanity.scrambled(model, seed=0):
+        inside = kernel.numpy().copy()
+        assert (inside != before).mean() > 0.9
+        np.testing.assert_array_equal(np.sort(inside.ravel()), np.sort(before.ravel()))
+    np.testing.assert_array_equal(kernel.numpy(), before)
+    with sanity.scrambled(model, seed=0):
+        np.testing.assert_array_equal(kernel.numpy(), inside)
+
+
+def test_they_come_back_after_a_failure_and_a_break(model):
+    before = [weight.copy() for weight in model.get_weights()]
+
+    def failing():
+        with sanity.scrambled(model, seed=0):
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        failing()
+    for _ in sanity.cascade(model, seed=0):
+        break
+    assert all((a == b).all() for a, b in zip(model.get_weights(), before, strict=True))
+
+
+def test_a_method_that_ignores_the_weights_is_found_out(model, images):
+    def brightness(model, images, target):
+        return images.mean(axis=-1)
+
+    methods = {"brightness": brightness, "HiResCAM": cam.hires_cam}
+    found = sanity.similarities(model, images, methods, seed=0, stages=["top", "backbone/low"])
+    assert list(found["HiResCAM"]) == ["top", "backbone/low"]
+    np.testing.assert_allclose(found["brightness"]["backbone/low"], 1)
+    assert abs(np.nanmean(found["HiResCAM"]["backbone/low"])) < 0.5
+
+
+def test_the_class_stays_the_one_predicted_by_the_whole_model(model, images):
+    seen = []
+
+    def method(model, images, target):
+        seen.append(target)
+        return images[..., 0]
+
+    sanity.similarities(model, images, {"m": method}, seed=0)
+    expected = model.predict(images, verbose=0).argmax(axis=1)
+    assert len(seen) == 5  # before, and once a layer
+    assert all((target == expected).all() for target in seen)
+
+
+def test_rank_correlations_are_spearmans():
+    rng = np.random.default_rng(0)
+    some, others = rng.integers(0, 9, (2, 4, 5, 6))  # with ties
+    found = sanity.rank_correlations(some, others)
+    expected = [
+        spearmanr(a.ravel(), b.ravel()).statistic for a, b in zip(some, others, strict=True)
+    ]
+    np.testing.assert_allclose(found, expected)
+    big = rng.random((2, 3, 40, 40))
+    assert (abs(sanity.rank_correlations(*big)) < 0.1).all()
+    assert np.isnan(sanity.rank_correlations(np.zeros((1, 3, 3)), some[:1, :3, :3])).all()
+
+
+def test_a_stage_without_weights_is_refused(model, images):
+    with pytest.raises(InputError, match="No weights in flatten"):
+        sanity.similarities(model, images, {}, seed=0, stages=["flatten"])
