@@ -19,8 +19,8 @@ CLAIMS = {
         "first one's, and above that of scrambled weights"
     ),
     "parts above": (
-        "the strongest patches of the last block are centred on the object more often than those "
-        "of the first"
+        "the strongest patches of the last block are centred on the object by more above chance "
+        "than those of the first"
     ),
 }
 
@@ -68,8 +68,8 @@ def claims(blocks: pd.DataFrame) -> pd.DataFrame:
     Args:
         blocks: A row a block, first to last, with selective and scrambled_selective (shares,
             0…1), frequency (cycles a pixel, the mean of the preferred ones), probe, probe_low,
-            probe_high and scrambled_probe_high (accuracies, 0…1), and on_object (share of the
-            patches, nan where unknown).
+            probe_high and scrambled_probe_high (accuracies, 0…1), on_object and chance_on_object
+            (shares of the patches, nan where unknown).
 
     Returns:
         A row for each of ``CLAIMS``: claim, support (what would count as such, said before) and
@@ -77,11 +77,12 @@ def claims(blocks: pd.DataFrame) -> pd.DataFrame:
     """
     first, last = blocks.iloc[0], blocks.iloc[-1]
     middle = blocks.iloc[1:-1]
+    above = blocks["on_object"] - blocks["chance_on_object"]
     needed = {
         "edges below": [first["selective"], first["scrambled_selective"]],
         "patterns between": [first["frequency"], *middle["frequency"].iloc[:1]],
         "the class becomes readable": [first["probe_high"], last["probe_low"]],
-        "parts above": [first["on_object"], last["on_object"]],
+        "parts above": above.iloc[[0, -1]],
     }
     selective = blocks["selective"].fillna(0)
     found = {
@@ -90,7 +91,7 @@ def claims(blocks: pd.DataFrame) -> pd.DataFrame:
         "patterns between": (middle["frequency"] < first["frequency"]).any(),
         "the class becomes readable": last["probe_low"]
         > max(first["probe_high"], last["scrambled_probe_high"]),
-        "parts above": last["on_object"] > first["on_object"],
+        "parts above": above.iloc[-1] > above.iloc[0],
     }
     known = {name: len(values) > 1 and np.isfinite(values).all() for name, values in needed.items()}
     rows = [

@@ -157,7 +157,7 @@ def compare(
     for name, values in scores.items():
         known = np.isfinite(values)
         columns = [values, *(values - scores[other] for other in BASELINES)]
-        found = _limits(np.stack(columns)[:, known], samples, seed, level)  # (3, 3)
+        found = limits(np.stack(columns)[:, known], seed=seed, samples=samples, level=level)
         gaps = found[1:] if higher else -found[1:][:, [0, 2, 1]]
         judged = name not in BASELINES
         gap = gaps[np.argmin(gaps[:, 0])] if judged and known.any() else np.full(3, np.nan)
@@ -168,8 +168,13 @@ def compare(
     return pd.DataFrame(rows).astype({"beats_both": object})
 
 
-def _limits(values: np.ndarray, samples: int, seed: int, level: float) -> np.ndarray:
-    """Return the mean, low and high of each row: float (K, N) → (K, 3)."""
+def limits(
+    values: np.ndarray, *, seed: int, samples: int = 2000, level: float = 0.95
+) -> np.ndarray:
+    """Return the mean of each row and its percentile limits: float (K, N) → float64 (K, 3).
+
+    All rows are resampled alike. nan where there is no value.
+    """
     size = values.shape[1]
     if not size:
         return np.full((len(values), 3), np.nan)

@@ -26,6 +26,9 @@ def maximised(
 ) -> np.ndarray:
     """Return, for each channel, a picture climbed towards its highest mean activation.
 
+    Of a layer that only rectifies, what enters it is climbed: a channel that is silent at the
+    start has no slope behind the rectification.
+
     From faint noise around grey, each step adds the gradient, smoothed a little against single
     pixels and scaled to the same length, and stays within 0…255. Where one climbs to depends on
     where one starts: it is one such picture, not the only one.
@@ -81,7 +84,8 @@ def _output(model: keras.Model, images: tf.Tensor, layer: str) -> tf.Tensor:
 
     def seen(call: Call) -> None:
         if call.operation is wanted:
-            outputs.append(call.output)
+            rectifies = isinstance(wanted, keras.layers.ReLU | keras.layers.Activation)
+            outputs.append(call.inputs[0] if rectifies else call.output)
 
     layers.run(model, images, seen)
     if not outputs or len(outputs[-1].shape) != 4:

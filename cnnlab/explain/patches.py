@@ -34,12 +34,14 @@ class Patches:
         rows: int (C, n), the image each patch comes from.
         centres: float (C, n, 2), x and y of its middle, in pixels of the image.
         pictures: uint8 (C, n, h, w, 3), grey beyond the edge of the image.
+        possible: float (P, 2), the middles of all places where a patch could have been.
     """
 
     channels: np.ndarray
     rows: np.ndarray
     centres: np.ndarray
     pictures: np.ndarray
+    possible: np.ndarray
 
 
 def receptive_fields(model: keras.Model, layer: str, size: int) -> tuple[Field, Field]:
@@ -107,7 +109,8 @@ def strongest(
 ) -> Patches:
     """Return the patches that excite a layer's channels most, at most one from an image.
 
-    The channels are those whose strongest answers stand out most from their usual ones.
+    The channels are those whose strongest answers stand out most from their usual ones. The
+    outermost ring of places is left out: what excites it is often the padding, not the image.
 
     Args:
         model: As for ``receptive_fields``.
@@ -130,14 +133,57 @@ def strongest(
     )
     centres = np.stack([lefts + width.size / 2, tops + height.size / 2], axis=-1)
     pictures = _cut(images[rows], tops, lefts, height.size, width.size)
-    return Patches(chosen, rows, centres, pictures)
+    sides = features.activations(model, images[:1], [layer])[layer].shape[1:3]
+    lines = [
+        field.start + field.step * np.arange(length)[_inner(length)] + field.size / 2
+        for field, length in zip((height, width), sides, strict=True)
+    ]
+    possible = np.stack(np.meshgrid(lines[1], lines[0]), axis=-1).reshape(-1, 2)
+    return Patches(chosen, rows, centres, pictures, possible)
+
+
+def share_on_object(patches: Patches, boxes: np.ndarray) -> float:
+    """Return the share of patches whose middle lies in the true box of their image.
+
+    Args:
+        patches: From ``strongest``.
+        boxes: float (N, 4), left, top, right, bottom of each of its images; nan where unknown.
+
+    Returns:
+        0…1 over the patches of images with a box; nan if there are none.
+    """
+    return _share_inside(patches.centres, np.asarray(boxes)[patches.rows])
+
+
+def chance_on_object(patches: Patches, boxes: np.ndarray) -> float:
+    """Return ``share_on_object`` of patches anywhere: deep layers have places in the middle only.
+
+    Arguments and result are those of ``share_on_object``.
+    """
+    return _share_inside(patches.possible[None], np.asarray(boxes)[:, None])
+
+
+def _share_inside(points: np.ndarray, boxes: np.ndarray) -> float:
+    x, y = np.moveaxis(points, -1, 0)
+    sides = np.moveaxis(boxes, -1, 0)  # (4, …)
+    inside = (sides[0] <= x) & (x < sides[2]) & (sides[1] <= y) & (y < sides[3])
+    known = np.broadcast_to(np.isfinite(sides).all(axis=0), inside.shape)
+    return float(inside[known].mean()) if known.any() else float("nan")
 
 
 def _peaks(maps: np.ndarray) -> np.ndarray:
     """Return each channel's highest value, its row and its column: (b, h, w, K) → (b, K, 3)."""
-    flat = maps.reshape(len(maps), -1, maps.shape[-1])
-    place = flat.argmax(axis=1)
-    return np.stack([flat.max(axis=1), *np.divmod(place, maps.shape[2])], axis=-1)
+    rows, columns = (_inner(length) for length in maps.shape[1:3])
+    inner = maps[:, rows, columns]
+    flat = inner.reshape(len(maps), -1, maps.shape[-1])
+    row, column = np.divmod(flat.argmax(axis=1), inner.shape[2])
+    first = (rows.start, columns.start)
+    return np.stack([flat.max(axis=1), row + first[0], column + first[1]], axis=-1)
+
+
+def _inner(length: int) -> slice:
+    """Return a line without its first and last place, where any others are left."""
+    return slice(1, length - 1) if length > 2 else slice(0, length)
 
 
 def _cut(

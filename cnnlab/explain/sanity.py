@@ -7,12 +7,15 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 
 import numpy as np
+import pandas as pd
 from scipy.stats import rankdata
 
 from cnnlab.config import InputError, child_seed
 from cnnlab.engine import keras
-from cnnlab.explain import layers, targets
+from cnnlab.explain import faithfulness, layers, targets
 from cnnlab.explain.targets import Target
+
+ALIKE = 0.5  # a mean correlation surely above it, with all weights scrambled, is too much
 
 
 def cascade(model: keras.Model, *, seed: int) -> Generator[str, None, None]:
@@ -93,6 +96,30 @@ def similarities(
                 after = method(model, images, target=watched)
                 found[name][path] = rank_correlations(before[name], after)
     return found
+
+
+def summary(found: Mapping[str, Mapping[str, np.ndarray]], *, seed: int) -> pd.DataFrame:
+    """Return what ``similarities`` found as a table.
+
+    Args:
+        found: As from ``similarities``.
+        seed: Decides the resamples of the images.
+
+    Returns:
+        A row per method and layer: method, down_to, images (whose maps are not flat), mean, low,
+        high (95 %), and ignores_weights: whether ``low`` is above ``ALIKE``, None before the last
+        layer and where no map is left.
+    """
+    rows = []
+    for method, stages in found.items():
+        for stage, values in stages.items():
+            known = values[np.isfinite(values)]
+            mean, low, high = faithfulness.limits(known[None], seed=seed)[0]
+            judged = stage == list(stages)[-1] and len(known) > 0
+            row = {"method": method, "down_to": stage, "images": len(known), "mean": mean}
+            row |= {"low": low, "high": high}
+            rows.append(row | {"ignores_weights": bool(low > ALIKE) if judged else None})
+    return pd.DataFrame(rows).astype({"ignores_weights": object})
 
 
 def rank_correlations(some: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -72,7 +72,7 @@ def baseline_gaps(tables: Mapping[str, pd.DataFrame]) -> Figure:
         axes.axvline(0, color=INK, lw=1)
         axes.set_title(fitted(measure, int(90 / len(tables))))
         axes.margins(x=0.12)
-        axes.locator_params(axis="x", nbins=4)
+        axes.locator_params(axis="x", nbins=3)
         axes.grid(axis="x")
     panels[0].set_yticks(range(len(methods)), methods)
     panels[0].set_ylim(len(methods) - 0.5, -0.5)

@@ -12,6 +12,7 @@ from cnnlab.plots.style import (
     BAD,
     FAINT,
     GOOD,
+    INK,
     WIDTH,
     Images,
     displayed,
@@ -82,7 +83,7 @@ def picture_rows(rows: Mapping[str, Images], titles: Sequence[str] = ()) -> Figu
             axes.set_axis_off()
         for axes, image in zip(line, images, strict=False):
             show_image(axes, displayed(image))
-        line[0].set_ylabel(fitted(name, 16), rotation=0, ha="right", va="center", labelpad=6)
+        line[0].set_ylabel(fitted(name, 18, 3), rotation=0, ha="right", va="center", labelpad=6)
     for axes, title in zip(panels[0], titles, strict=False):
         axes.set_title(fitted(title, 12), loc="center", weight="normal", fontsize=8)
     return figure
@@ -94,7 +95,8 @@ def depth_profile(blocks: pd.DataFrame) -> Figure:
 
     Args:
         blocks: A row a block with layer, selective, probe, probe_low, probe_high, on_object, and
-            scrambled_selective and scrambled_probe; shares, 0–1, nan where unknown.
+            scrambled_selective, scrambled_probe and chance_on_object; shares, 0–1, nan where
+            unknown.
     """
     need_some("blocks", blocks)
     places = np.arange(len(blocks))
@@ -113,14 +115,20 @@ def depth_profile(blocks: pd.DataFrame) -> Figure:
         if f"scrambled_{column}" in blocks:
             other = blocks[f"scrambled_{column}"]
             axes.plot(places, other, "s--", color=BAD, label="weights scrambled", clip_on=False)
+        if f"chance_{column}" in blocks:
+            axes.plot(places, blocks[f"chance_{column}"], ":", color=INK, label="by chance")
         axes.set_title(title)
         axes.set_xticks(places, blocks["layer"])
         axes.set(xlabel="block", ylim=(0, 1), xlim=(-0.3, len(blocks) - 0.7))
         axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
         axes.grid(axis="y")
     panels[0].set_ylabel("share")
-    handles, labels = panels[1].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    named = {
+        label: handle
+        for axes in panels
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(list(named.values()), list(named), loc="outside lower center", ncols=3)
     return figure
 
 
@@ -149,7 +157,7 @@ def embedding_map(points: np.ndarray, labels: Sequence[str], images: Images) -> 
     span = np.maximum(np.ptp(points, axis=0), 1e-9)
     shown: list[np.ndarray] = []
     for row, place in enumerate((points - points.min(axis=0)) / span):
-        if all(np.abs((place - other) * (1, 0.75)).max() > 0.055 for other in shown):
+        if all(np.abs((place - other) * (1, 0.75)).max() > 0.065 for other in shown):
             shown.append(place)
             side = np.shape(images[row])[0]
             picture = OffsetImage(displayed(images[row]), zoom=20 / side)

@@ -13,6 +13,7 @@ HOLDS = {
     "probe_high": [0.35, 0.55, 0.75, 0.95],
     "scrambled_probe_high": [0.3, 0.4, 0.4, 0.5],
     "on_object": [0.2, 0.4, 0.6, 0.8],
+    "chance_on_object": [0.2, 0.3, 0.3, 0.5],
 }
 
 
@@ -35,6 +36,7 @@ def test_each_part_can_hold():
         ({"probe_high": [0.9, 0.9, 0.9, 0.95]}, 2),  # the intervals meet
         ({"scrambled_probe_high": [0.3, 0.4, 0.4, 0.9]}, 2),  # random weights do as well
         ({"on_object": [0.8, 0.4, 0.6, 0.8]}, 3),
+        ({"chance_on_object": [0.2, 0.3, 0.3, 0.8]}, 3),  # as by chance, in the middle
     ],
 )
 def test_each_part_can_fail(changes, part):

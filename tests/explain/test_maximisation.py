@@ -54,3 +54,14 @@ def test_it_is_the_same_each_time(model):
 def test_what_is_not_there_is_refused(model, layer, channels, says):
     with pytest.raises(InputError, match=says):
         maximisation.maximised(model, layer, channels, size=8, seed=0)
+
+
+def test_a_channel_that_is_silent_at_the_start_is_woken():
+    model = keras.Sequential(
+        [keras.Input((8, 8, 3)), layers.Conv2D(1, 1, name="conv"), layers.ReLU(name="out")]
+    )
+    kernel = np.zeros((1, 1, 3, 1))
+    kernel[0, 0, 2] = 1
+    model.get_layer("conv").set_weights([kernel, np.array([-200.0])])
+    (found,) = maximisation.maximised(model, "out", [0], size=8, seed=0)
+    assert (found[..., 2] == 255).all()

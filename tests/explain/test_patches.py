@@ -68,14 +68,33 @@ def test_what_has_no_field_is_refused():
 
 def test_the_strongest_patches_hold_what_the_channel_likes(dots):
     images = np.full((9, 16, 16, 3), 10, np.uint8)
-    places = [(8, 2), (0, 15), (5, 11)]  # row, column; the second in a corner
+    places = [(8, 2), (1, 14), (5, 11)]  # row, column
     for image, (row, column), red in zip((1, 4, 7), places, (200, 250, 180), strict=True):
         images[image, row, column, 0] = red
     found = patches.strongest(dots, images, "conv", channels=1, count=3)
     assert found.channels.tolist() == [0]  # blue is nowhere
     assert found.rows.tolist() == [[4, 1, 7]]  # by strength
-    assert found.centres[0].tolist() == [[15.5, 0.5], [2.5, 8.5], [11.5, 5.5]]  # x, y
+    assert found.centres[0].tolist() == [[14.5, 1.5], [2.5, 8.5], [11.5, 5.5]]  # x, y
     assert found.pictures.shape == (1, 3, 3, 3, 3)
     assert found.pictures[0, :, 1, 1, 0].tolist() == [250, 200, 180]
-    assert (found.pictures[0, 0, 0] == patches.GREY).all()  # above the image's edge
     np.testing.assert_array_equal(found.pictures[0, 1], images[1, 7:10, 1:4])
+    boxes = np.full((9, 4), np.nan)
+    boxes[4], boxes[1] = (14, 0, 16, 2), (0, 0, 2, 16)  # the one holds its dot, the other does not
+    assert patches.share_on_object(found, boxes) == 0.5
+    assert np.isnan(patches.share_on_object(found, np.full((9, 4), np.nan)))
+    area = (1 + 14) / 14**2 / 2  # of the places in the two boxes, those of the ring left out
+    assert patches.chance_on_object(found, boxes) == pytest.approx(area)
+
+
+def test_the_outermost_ring_is_left_out_and_beyond_the_edge_is_grey(dots):
+    images = np.full((1, 16, 16, 3), 10, np.uint8)
+    images[0, 0, :, 0] = 250  # the ring
+    images[0, 2, 3, 0] = 200
+    found = patches.strongest(dots, images, "conv", channels=2, count=1)
+    assert found.centres[found.channels.tolist().index(0), 0].tolist() == [3.5, 2.5]
+    images[0, 0] = 10
+    deep = patches.strongest(dots, images, "pool", channels=2, count=1)
+    assert deep.centres[deep.channels.tolist().index(0), 0].tolist() == [3.0, 3.0]
+    assert (
+        patches._cut(images, np.array([-1]), np.array([5]), 3, 3)[0, 0].tolist() == [[128] * 3] * 3
+    )

@@ -110,3 +110,18 @@ def test_rank_correlations_are_spearmans():
 def test_a_stage_without_weights_is_refused(model, images):
     with pytest.raises(InputError, match="No weights in flatten"):
         sanity.similarities(model, images, {}, seed=0, stages=["flatten"])
+
+
+def test_the_summary_names_maps_that_ignore_the_weights():
+    same, other = np.full(9, 0.9), np.linspace(-0.3, 0.3, 9)
+    found = {
+        "fixed": {"top": same, "low": same},
+        "honest": {"top": same, "low": other},
+        "silent": {"top": other, "low": np.full(9, np.nan)},
+    }
+    table = sanity.summary(found, seed=0).set_index(["method", "down_to"])
+    assert table["ignores_weights"].tolist() == [None, True, None, False, None, None]
+    assert table["images"].tolist() == [9, 9, 9, 9, 9, 0]
+    low, high = table.loc[("honest", "low"), ["low", "high"]]
+    assert low < 0 < high
+    assert table.loc[("fixed", "top"), "mean"] == pytest.approx(0.9)

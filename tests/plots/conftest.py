@@ -109,6 +109,7 @@ def _examples() -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
             "probe_high": [0.25, 0.65, 0.95, 1.0],
             "scrambled_probe": 0.3,
             "on_object": [0.3, 0.5, 0.8, 0.9],
+            "chance_on_object": 0.4,
         }
     )
     patches = {
