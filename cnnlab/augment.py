@@ -2,12 +2,15 @@
 
 A draw depends on (seed, epoch, image index) and on nothing else: not on the order of the images,
 the batch they travel in, or the thread that runs. Rotation, flip and zoom become one affine map,
-so that every pixel is interpolated once.
+so that every pixel is interpolated once. Drawing is NumPy and resampling has few operations: each
+operation of a graph is prepared anew in every epoch, which takes as long as hundreds of draws.
 """
 
-import math
 from collections.abc import Callable
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
 
 from cnnlab.config import InputError, Settings, child_seed
 from cnnlab.engine import tf
@@ -19,10 +22,10 @@ class Draw(NamedTuple):
     Applied in this order: flip, rotation, zoom, brightness.
     """
 
-    angle: tf.Tensor  # float32 (B,), degrees, counter-clockwise
-    flip: tf.Tensor  # bool (B,), left and right exchanged
-    zoom: tf.Tensor  # float32 (B,), factor; above 1 the object grows
-    brightness: tf.Tensor  # float32 (B,), factor of the pixel values
+    angle: ArrayLike  # float32 (B,), degrees, counter-clockwise
+    flip: ArrayLike  # bool (B,), left and right exchanged
+    zoom: ArrayLike  # float32 (B,), factor; above 1 the object grows
+    brightness: ArrayLike  # float32 (B,), factor of the pixel values
 
 
 def identity(count: int) -> Draw:
@@ -31,14 +34,12 @@ def identity(count: int) -> Draw:
     Example:
         >>> turned = identity(1)._replace(angle=[90.0])
     """
-    return Draw(
-        angle=tf.zeros(count), flip=tf.zeros(count, bool), zoom=tf.ones(count),
-        brightness=tf.ones(count),
-    )  # fmt: skip
+    zeros, ones = np.zeros(count, np.float32), np.ones(count, np.float32)
+    return Draw(angle=zeros, flip=np.zeros(count, bool), zoom=ones, brightness=ones)
 
 
 def draw(
-    indices: tf.Tensor,
+    indices: ArrayLike,
     *,
     seed: int,
     epoch: int,
@@ -65,63 +66,43 @@ def draw(
                               ("brightness", brightness, 1)):  # fmt: skip
         if not 0 <= value <= high:
             raise InputError(f"{name}={value} is out of range: expected 0 to {high}.")
-    return _drawn(_stream(seed, epoch), indices, rotation, flip, zoom, brightness)
-
-
-def _stream(seed: int, epoch: int) -> tf.Tensor:
-    return tf.constant(child_seed(seed, f"augment/{epoch}"), tf.uint64)
-
-
-def _drawn(
-    stream: tf.Tensor,
-    indices: tf.Tensor,
-    rotation: float,
-    flip: bool,
-    zoom: float,
-    brightness: float,
-) -> Draw:
-    uniform = _uniform(stream, tf.cast(indices, tf.uint64))  # (B, 4)
+    uniform = _uniform(child_seed(seed, f"augment/{epoch}"), np.asarray(indices, np.uint64))
     centred = 2 * uniform - 1  # [-1, 1)
     return Draw(
         angle=rotation * centred[:, 0],
-        flip=tf.logical_and(uniform[:, 1] < 0.5, flip),
+        flip=np.logical_and(uniform[:, 1] < 0.5, flip),
         zoom=1 + zoom * centred[:, 2],
         brightness=1 + brightness * centred[:, 3],
     )
 
 
-def _uniform(stream: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
+def _uniform(stream: int, indices: np.ndarray) -> np.ndarray:
     """Return four numbers in [0, 1) an image, decided by (stream, index): float32 (B, 4)."""
     # Image i takes the terms 4i + 1 to 4i + 4 of its stream's sequence. Streams are numbers below
     # 2³¹: hashed first, so that each starts anywhere among the 2⁶⁴ states.
-    terms = 4 * indices[:, None] + tf.constant([[1, 2, 3, 4]], tf.uint64)
-    bits = _split_mix(_split_mix(stream, tf.constant(1, tf.uint64)), terms)
+    start = _split_mix(np.array([stream], np.uint64), np.array([1], np.uint64))
+    bits = _split_mix(start, 4 * indices[:, None] + np.arange(1, 5, dtype=np.uint64))
     # The upper 24 bits, which a float32 holds exactly.
-    return tf.cast(tf.bitwise.right_shift(bits, _unsigned(40)), tf.float32) * 2**-24
+    return (bits >> np.uint64(40)).astype(np.float32) * np.float32(2**-24)
 
 
-def _split_mix(start: tf.Tensor, terms: tf.Tensor) -> tf.Tensor:
+def _split_mix(start: np.ndarray, terms: np.ndarray) -> np.ndarray:
     """Return terms of a SplitMix64 sequence, each from its number alone, modulo 2⁶⁴.
 
     Args:
-        start: uint64 (), the seed.
+        start: uint64 (1,), the seed.
         terms: uint64, any shape; 1 is the first.
 
     Source: Steele, Lea, Flood, Fast Splittable Pseudorandom Number Generators, OOPSLA 2014; the
     mixing is number 13 of Stafford, Better Bit Mixing, 2011.
     """
-    bits = start + terms * _unsigned(0x9E3779B97F4A7C15)
+    bits = start + terms * np.uint64(0x9E3779B97F4A7C15)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        bits = tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, _unsigned(shift)))
-        bits *= _unsigned(factor)
-    return tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, _unsigned(31)))
+        bits = (bits ^ (bits >> np.uint64(shift))) * np.uint64(factor)
+    return bits ^ (bits >> np.uint64(31))
 
 
-def _unsigned(number: int) -> tf.Tensor:
-    return tf.constant(number, tf.uint64)
-
-
-def affine(parameters: Draw, size: int) -> tf.Tensor:
+def affine(parameters: Draw, size: int) -> np.ndarray:
     """Return the map from output to input pixels about the image centre: float32 (B, 2, 3).
 
     Pixel (x, y) of the result is read at ``matrix @ [x, y, 1]``. Pixel centres have whole
@@ -130,19 +111,15 @@ def affine(parameters: Draw, size: int) -> tf.Tensor:
     """
     # float64, because float32 has no quarter turn: cos(90°) would be off by 4e-8, and the
     # offset, which multiplies it by the size, would miss the pixel centres.
-    radians = tf.cast(parameters.angle, tf.float64) * (math.pi / 180)
-    scale = 1 / tf.cast(parameters.zoom, tf.float64)
-    cosine, sine = tf.cos(radians) * scale, tf.sin(radians) * scale
-    mirror = tf.where(tf.cast(parameters.flip, tf.bool), -1.0, 1.0)
-    mirror = tf.cast(mirror, tf.float64)
+    radians = np.deg2rad(np.asarray(parameters.angle, np.float64))
+    scale = 1 / np.asarray(parameters.zoom, np.float64)
+    cosine, sine = np.cos(radians) * scale, np.sin(radians) * scale
+    mirror = np.where(parameters.flip, -1.0, 1.0)
     # Backwards from the result: unzoom and turn back, then mirror x. y points down.
-    linear = tf.stack(
-        [tf.stack([mirror * cosine, -mirror * sine], axis=1), tf.stack([sine, cosine], axis=1)],
-        axis=1,
-    )  # (B, 2, 2)
-    centre = tf.constant([(size - 1) / 2] * 2, tf.float64)
-    offset = centre - tf.linalg.matvec(linear, centre)  # (B, 2)
-    return tf.cast(tf.concat([linear, offset[:, :, None]], axis=2), tf.float32)
+    linear = np.stack([mirror * cosine, -mirror * sine, sine, cosine], axis=1).reshape(-1, 2, 2)
+    centre = (size - 1) / 2
+    offset = centre - centre * linear.sum(axis=2, keepdims=True)  # (B, 2, 1)
+    return np.concatenate([linear, offset], axis=2).astype(np.float32)
 
 
 def resample(images: tf.Tensor, matrices: tf.Tensor) -> tf.Tensor:
@@ -156,22 +133,22 @@ def resample(images: tf.Tensor, matrices: tf.Tensor) -> tf.Tensor:
         float32 (B, S, S, 3).
     """
     size = images.shape[1]
-    steps = tf.range(size, dtype=tf.float32)
-    rows = matrices[:, :, :, None, None]  # (B, 2, 3, 1, 1)
-    places = rows[:, :, 0] * steps + rows[:, :, 1] * steps[:, None] + rows[:, :, 2]
-    x, y = tf.unstack(_reflected(places, size), axis=1)  # (B, S, S) each
-    left, above = tf.cast(x, tf.int32), tf.cast(y, tf.int32)
-    right, below = tf.minimum(left + 1, size - 1), tf.minimum(above + 1, size - 1)
-    over = (x - tf.cast(left, tf.float32))[..., None]
-    down = (y - tf.cast(above, tf.float32))[..., None]
-    pixels = tf.reshape(images, (-1, 3))
-    first = tf.range(tf.shape(images)[0])[:, None, None] * size**2  # of each image
+    steps = np.arange(size, dtype=np.float32)
+    by_x, by_y, offset = tf.unstack(tf.reshape(matrices, (-1, 2, 3, 1, 1)), axis=2)
+    places = _reflected(by_x * steps + by_y * steps[:, None] + offset, size)  # (B, 2, S, S)
+    near = tf.cast(places, tf.int32)
+    over, down = tf.unstack(tf.expand_dims(places - tf.cast(near, tf.float32), -1), axis=1)
+    stride = np.array([1, size], np.int32)[:, None, None]  # from column to column, row to row
+    left, above = tf.unstack(near * stride, axis=1)
+    right, below = tf.unstack(tf.minimum(near + 1, size - 1) * stride, axis=1)
+    pixels = tf.reshape(images, (-1, size**2, 3))
 
     def read(row: tf.Tensor, column: tf.Tensor) -> tf.Tensor:
-        return tf.cast(tf.gather(pixels, first + row * size + column), tf.float32)
+        return tf.cast(tf.gather(pixels, row + column, batch_dims=1), tf.float32)
 
-    upper = read(above, left) * (1 - over) + read(above, right) * over
-    lower = read(below, left) * (1 - over) + read(below, right) * over
+    rest = 1 - over
+    upper = read(above, left) * rest + read(above, right) * over
+    lower = read(below, left) * rest + read(below, right) * over
     return upper * (1 - down) + lower * down
 
 
@@ -185,10 +162,10 @@ def _reflected(places: tf.Tensor, size: int) -> tf.Tensor:
 
 @tf.function(jit_compile=True)  # compiled to one loop: several times as fast as op by op
 def _rendered(images: tf.Tensor, matrices: tf.Tensor, factors: tf.Tensor) -> tf.Tensor:
-    return tf.clip_by_value(resample(images, matrices) * factors[:, None, None, None], 0, 255)
+    return tf.clip_by_value(resample(images, matrices) * tf.reshape(factors, (-1, 1, 1, 1)), 0, 255)
 
 
-def apply(images: tf.Tensor, parameters: Draw) -> tf.Tensor:
+def apply(images: ArrayLike, parameters: Draw) -> tf.Tensor:
     """Return the images transformed, each by its own entry of the draw.
 
     Args:
@@ -204,12 +181,17 @@ def apply(images: tf.Tensor, parameters: Draw) -> tf.Tensor:
     Example:
         >>> brighter = apply(images, identity(len(images))._replace(brightness=[1.2]))
     """
-    images = tf.convert_to_tensor(images)
-    if images.shape.rank != 4 or images.shape[1] is None or images.shape[1] != images.shape[2]:
-        raise InputError(f"Cannot augment images of shape {images.shape}: expected (B, S, S, 3).")
-    matrices = affine(parameters, images.shape[1])
+    batch = _squares(images)
+    matrices = affine(parameters, batch.shape[1])
     with tf.device("CPU:0"):  # where tf.data runs it, so that pixels are the same everywhere
-        return _rendered(images, matrices, tf.cast(parameters.brightness, tf.float32))
+        return _rendered(batch, matrices, tf.cast(parameters.brightness, tf.float32))
+
+
+def _squares(images: ArrayLike) -> tf.Tensor:
+    batch = tf.convert_to_tensor(images)
+    if batch.shape.rank != 4 or batch.shape[1] is None or batch.shape[1] != batch.shape[2]:
+        raise InputError(f"Cannot augment images of shape {batch.shape}: expected (B, S, S, 3).")
+    return batch
 
 
 def transform(
@@ -226,21 +208,20 @@ def transform(
         A function of images uint8 (B, S, S, 3) and indices int64 (B,) to float32 images, fit
         for ``tf.data``.
     """
-    stream = _stream(seed, epoch)
-    ranges = (settings.rotation, settings.flip, settings.zoom, settings.brightness)
+    ranges = {name: getattr(settings, name) for name in ("rotation", "flip", "zoom", "brightness")}
 
     def augment(images: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
-        images, indices = tf.convert_to_tensor(images), tf.convert_to_tensor(indices)
-        return _augmented(images, indices, stream, ranges)
+        batch = _squares(images)
+        size = batch.shape[1]
+
+        def parameters(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            drawn = draw(rows, seed=seed, epoch=epoch, **ranges)
+            return affine(drawn, size), np.asarray(drawn.brightness, np.float32)
+
+        with tf.device("CPU:0"):
+            kinds = (tf.float32, tf.float32)
+            drawn = tf.numpy_function(parameters, [indices], kinds, stateful=False)
+            matrices, factors = map(tf.ensure_shape, drawn, ((None, 2, 3), (None,)))
+            return _rendered(batch, matrices, factors)
 
     return augment
-
-
-@tf.function  # its graph is made once, not anew in every epoch
-def _augmented(
-    images: tf.Tensor,
-    indices: tf.Tensor,
-    stream: tf.Tensor,
-    ranges: tuple[float, bool, float, float],
-) -> tf.Tensor:
-    return apply(images, _drawn(stream, indices, *ranges))

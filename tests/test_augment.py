@@ -110,7 +110,7 @@ def test_any_map_is_scipys_linear_interpolation_of_the_mirrored_image(zoom: floa
     images = noise(1, size)
     drawn = augment.identity(1)._replace(angle=[-33.0], flip=[True], zoom=[zoom])
     x, y = np.meshgrid(np.arange(size), np.arange(size))
-    matrix = augment.affine(drawn, size).numpy()[0].astype(float)
+    matrix = augment.affine(drawn, size)[0].astype(float)
     read_x, read_y = np.einsum("ij,jyx->iyx", matrix, np.stack([x, y, np.ones_like(x)]))
     expected = [
         ndimage.map_coordinates(channel, [read_y, read_x], order=1, mode="reflect")
@@ -174,8 +174,8 @@ def test_the_hash_is_split_mix() -> None:
         6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431,
         16408922859458223821,
     ]  # fmt: skip
-    start, terms = tf.constant(1234567, tf.uint64), tf.constant([1, 2, 3, 4, 5], tf.uint64)
-    assert augment._split_mix(start, terms).numpy().tolist() == expected
+    start, terms = np.array([1234567], np.uint64), np.arange(1, 6, dtype=np.uint64)
+    assert augment._split_mix(start, terms).tolist() == expected
 
 
 def test_draw_is_uniform_in_its_range() -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from cnnlab.config import make_settings
-from cnnlab.data.batches import Dataset, training_batches
+from cnnlab.data.batches import Dataset
 from cnnlab.engine import make_deterministic
 from cnnlab.training import protocol
 
@@ -107,8 +107,8 @@ def test_a_deterministic_engine_still_reads_in_parallel():
     make_deterministic()
     dataset = hand_made()
     dataset = replace(dataset, pixels=dataset.pixels.view(Watched))
-    batches = training_batches(dataset, ROWS, batch_size=1, seed=0, epoch=1)
-    assert len(list(batches)) == len(ROWS)
+    epoch = protocol.epoch_batches(dataset, ROWS, replace(SETTINGS, batch_size=1))
+    assert len(list(epoch(1))) == len(ROWS)
     assert Watched.most > 1
 
 
