@@ -26,8 +26,8 @@ def maximised(
 ) -> np.ndarray:
     """Return, for each channel, a picture climbed towards its highest mean activation.
 
-    Of a layer that only rectifies, what enters it is climbed: a channel that is silent at the
-    start has no slope behind the rectification.
+    Of a layer that only rectifies, a hundredth of what it cuts off counts as well: a channel that
+    is silent at the start would have no slope.
 
     From faint noise around grey, each step adds the gradient, smoothed a little against single
     pixels and scaled to the same length, and stays within 0…255. Where one climbs to depends on
@@ -84,8 +84,11 @@ def _output(model: keras.Model, images: tf.Tensor, layer: str) -> tf.Tensor:
 
     def seen(call: Call) -> None:
         if call.operation is wanted:
-            rectifies = isinstance(wanted, keras.layers.ReLU | keras.layers.Activation)
-            outputs.append(call.inputs[0] if rectifies else call.output)
+            rectifies = isinstance(wanted, keras.layers.ReLU) or (
+                isinstance(wanted, keras.layers.Activation) and layers.activation(wanted) == "relu"
+            )
+            entering = call.inputs[0]
+            outputs.append(tf.maximum(entering, 0.01 * entering) if rectifies else call.output)
 
     layers.run(model, images, seen)
     if not outputs or len(outputs[-1].shape) != 4:

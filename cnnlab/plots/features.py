@@ -96,17 +96,18 @@ def depth_profile(blocks: pd.DataFrame) -> Figure:
     Args:
         blocks: A row a block with layer, selective, probe, probe_low, probe_high, on_object, and
             scrambled_selective, scrambled_probe and chance_on_object; shares, 0–1, nan where
-            unknown.
+            unknown; what is unknown for all has no panel.
     """
     need_some("blocks", blocks)
     places = np.arange(len(blocks))
     figure = new_figure(2.9)
-    panels = figure.subplots(1, 3, sharey=True)
     names = {
         "selective": "orientation-selective channels",
         "probe": "accuracy of a linear probe",
         "on_object": "top patches on the object",
     }
+    names = {column: title for column, title in names.items() if blocks[column].notna().any()}
+    panels = figure.subplots(1, len(names), sharey=True)
     for axes, (column, title) in zip(panels, names.items(), strict=True):
         axes.plot(places, blocks[column], "o-", color=GOOD, label="trained", clip_on=False)
         if f"{column}_low" in blocks:

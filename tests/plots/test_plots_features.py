@@ -61,3 +61,13 @@ def test_curves_are_means_over_images():
     curves = {"deletion": {"m": np.array([[1.0, 0.5, 0], [0.5, 0.5, 0]])}}
     (line,) = plots.vanishing_curves(curves).axes[0].lines
     np.testing.assert_allclose(line.get_xydata(), [[0, 0.75], [0.5, 0.5], [1, 0]])
+
+
+def test_what_is_unknown_for_all_blocks_has_no_panel():
+    blocks = pd.DataFrame({"layer": ["a", "b"], "selective": [0.5, 0.4], "probe": [0.1, 0.9]})
+    titles = [
+        [axes.get_title("left") for axes in plots.depth_profile(table).axes]
+        for table in (blocks.assign(on_object=np.nan), blocks.assign(on_object=[0.2, 0.3]))
+    ]
+    assert [len(found) for found in titles] == [2, 3]
+    assert titles[1][2] == "top patches on the object"
