@@ -72,7 +72,7 @@ def claims(blocks: pd.DataFrame) -> pd.DataFrame:
             (shares of the patches, nan where unknown).
 
     Returns:
-        A row for each of ``CLAIMS``: claim, support (what would count as such, said before) and
+        A row for each of ``CLAIMS``: claim, support (what would count as such) and
         holds (True, False, or None where it cannot be told).
     """
     first, last = blocks.iloc[0], blocks.iloc[-1]
