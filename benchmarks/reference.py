@@ -20,6 +20,7 @@ from cnnlab import runs, training
 from cnnlab.data import audit, batches, manifest, splits
 from cnnlab.deploy import artifact
 from cnnlab.evaluation import calibration, conformal, novelty, report
+from cnnlab.evaluation.probabilistic import log_loss
 from cnnlab.runs import provenance
 from cnnlab.runs.folder import Run
 
@@ -29,6 +30,12 @@ FIGURES = {
     "macro_auc": "macro AUC",
     "log_loss": "log loss",
     "ece": "ECE",
+}
+PROMISES = {
+    "temperature": "T",
+    "untempered": "log loss at T = 1",
+    "coverage": "coverage of the 90 % sets",
+    "set_size": "classes a set",
 }
 RESULT = "metrics/reference.json"
 
@@ -63,21 +70,25 @@ def measured(run: Run) -> dict[str, Any]:
     raw, truth = answers(dataset, rows["validation"]), dataset.labels[rows["validation"]]
     temperature = calibration.fit_temperature(truth, raw)
     served = calibration.apply(raw, temperature)
+    sets = conformal.fit(truth, served)
     artifact.save(
         model, run.path("model"), class_names=dataset.class_names, run_id=run.id,
-        card="", temperature=temperature, conformal=conformal.fit(truth, served),
-        novelty=novelty.fit(served),
+        card="", temperature=temperature, conformal=sets, novelty=novelty.fit(served),
     )  # fmt: skip
     opened = run.open_test_set(by="benchmarks/reference.py")
     test = opened.indices("test")
-    probabilities = calibration.apply(answers(opened, test), temperature)
+    raw, truth = answers(opened, test), opened.labels[test]
+    probabilities = calibration.apply(raw, temperature)
+    members = conformal.sets(probabilities, sets.threshold)
     scores = report.evaluate(
-        opened.labels[test], probabilities, dataset.class_names,
+        truth, probabilities, dataset.class_names,
         samples=settings.bootstrap_samples, seed=settings.seed,
     )  # fmt: skip
     counts = {name: len(indices) for name, indices in rows.items()} | {"test": len(test)}
     result = {
-        "scores": scores, "temperature": temperature, "images": counts,
+        "scores": scores, "images": counts, "temperature": temperature,
+        "untempered": log_loss(truth, raw), "coverage": conformal.coverage(truth, members),
+        "set_size": conformal.set_sizes(members).mean(),
         "epochs": len(fitted.history), "best_epoch": fitted.best_epoch,
         "seconds": fitted.seconds, "machine": provenance.machine(),
     }  # fmt: skip
@@ -88,18 +99,20 @@ def measured(run: Run) -> dict[str, Any]:
 
 def table(results: dict[int, dict[str, Any]]) -> str:
     """Return the results as a Markdown table: a row a seed, then mean and deviation."""
-    heads = ["seed", *FIGURES.values(), "epochs", "minutes"]
+    heads = ["seed", *FIGURES.values(), *PROMISES.values(), "epochs", "minutes"]
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     for seed, result in results.items():
         cells = [_interval(result["scores"][key]) for key in FIGURES]
+        cells += [f"{result[key]:.3f}" for key in PROMISES]
         cells += [f"{result['epochs']} (best {result['best_epoch']})"]
         lines.append(f"| {seed} | {' | '.join(cells)} | {result['seconds'] / 60:.1f} |")
     columns = [[each["scores"][key]["estimate"] for each in results.values()] for key in FIGURES]
-    columns += [[each[key] for each in results.values()] for key in ("epochs",)]
-    columns += [[each["seconds"] / 60 for each in results.values()]]
+    columns += [[each[key] for each in results.values()] for key in PROMISES]
+    took = [[each["epochs"] for each in results.values()]]
+    took += [[each["seconds"] / 60 for each in results.values()]]
     if len(results) > 1:
-        cells = [f"{np.mean(c):.3f} ± {np.std(c, ddof=1):.3f}" for c in columns[: len(FIGURES)]]
-        cells += [f"{np.mean(c):.1f} ± {np.std(c, ddof=1):.1f}" for c in columns[len(FIGURES) :]]
+        cells = [f"{np.mean(c):.3f} ± {np.std(c, ddof=1):.3f}" for c in columns]
+        cells += [f"{np.mean(c):.1f} ± {np.std(c, ddof=1):.1f}" for c in took]
         lines.append(f"| **mean ± deviation** | {' | '.join(cells)} |")
     return "\n".join(lines)
 

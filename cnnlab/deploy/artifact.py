@@ -27,14 +27,6 @@ SAVED_MODEL = "saved_model"
 # These change with the card, so the H5 file, which is sealed with the weights, leaves them out.
 OUTSIDE_H5 = ("files", "bytes")
 # What an answer depends on beside the network itself.
-ANSWERS = (
-    "class_names",
-    "image_size",
-    "preprocessing_version",
-    "temperature",
-    "conformal",
-    "novelty",
-)
 
 
 def save(
@@ -76,23 +68,28 @@ def save(
     image_size = _checked_image_size(model, class_names, temperature)
     _refuse_foreign(folder)
     copy = h5.float32_copy(model)
-    contract: dict[str, Any] = {
-        "format": FORMAT,
-        "class_names": list(class_names),
-        "image_size": image_size,
-        "preprocessing_version": PREPROCESSING_VERSION,
-        "temperature": float(temperature),
-        "conformal": asdict(conformal) if conformal else None,
-        "novelty": asdict(novelty) if novelty else None,
-        "run_id": run_id,
-        "parameters": int(copy.count_params()),
-    }
-    contract["model_id"] = _model_id(copy, contract)
+    facts = _answers(image_size, class_names, temperature, conformal, novelty)
+    contract = {"format": FORMAT, **facts, "run_id": run_id}
+    contract |= {"parameters": int(copy.count_params()), "model_id": _model_id(copy, facts)}
     with seal.replacing(folder) as new:
         h5.write(copy, new / H5, as_json(contract))
         export(copy, new / SAVED_MODEL, image_size, float(temperature))
         (new / CARD).write_text(card, "utf-8")
         return seal_contract(new, contract)
+
+
+def identity(
+    model: keras.Model,
+    *,
+    class_names: Sequence[str],
+    temperature: float = 1.0,
+    conformal: SetRule | None = None,
+    novelty: NoveltyRule | None = None,
+) -> str:
+    """Return the ``model_id`` that ``save`` would give; nothing is written."""
+    image_size = _checked_image_size(model, class_names, temperature)
+    facts = _answers(image_size, class_names, temperature, conformal, novelty)
+    return _model_id(h5.float32_copy(model), facts)
 
 
 def load(folder: Path | str) -> Artifact:
@@ -171,9 +168,26 @@ def _checked_image_size(model: keras.Model, class_names: Sequence[str], temperat
     return height
 
 
-def _model_id(model: keras.Model, contract: dict[str, Any]) -> str:
+def _answers(
+    image_size: int,
+    class_names: Sequence[str],
+    temperature: float,
+    conformal: SetRule | None,
+    novelty: NoveltyRule | None,
+) -> dict[str, Any]:
+    """Return the part of the contract that an answer depends on, beside the network itself."""
+    return {
+        "class_names": list(class_names),
+        "image_size": image_size,
+        "preprocessing_version": PREPROCESSING_VERSION,
+        "temperature": float(temperature),
+        "conformal": asdict(conformal) if conformal else None,
+        "novelty": asdict(novelty) if novelty else None,
+    }
+
+
+def _model_id(model: keras.Model, facts: dict[str, Any]) -> str:
     """Return the SHA-256 that names a float32 model; ``save`` says what goes in."""
-    facts = {name: contract[name] for name in ANSWERS}
     digest = hashlib.sha256(as_json(facts | {"architecture": model.get_config()}).encode())
     for weight in model.get_weights():
         digest.update(f"{weight.dtype.str}{weight.shape}".encode())

@@ -13,6 +13,7 @@ import pandas as pd
 from cnnlab.config import InputError
 
 BASELINES = ("random", "centred")
+ENOUGH = 10  # images: below, resampling them says little about the next ones
 
 
 def energy_in_box(heatmap: np.ndarray, box: tuple[float, float, float, float]) -> float:
@@ -146,7 +147,8 @@ def compare(
     Returns:
         A row per method: method, images, mean, low, high; gap, gap_low and gap_high to the
         baseline that is closer, positive where the method is better; and beats_both, whether the
-        intervals of both gaps lie above 0 (None for the baselines, whose gap is nan).
+        intervals of both gaps lie above 0 (None for the baselines, whose gap is nan, and for a
+        method that says something about fewer than ``ENOUGH`` images).
 
     Raises:
         InputError: A baseline is missing.
@@ -164,6 +166,7 @@ def compare(
         figures = [*found[0], *gap]
         names = ["mean", "low", "high", "gap", "gap_low", "gap_high"]
         row = {"method": name, "images": int(known.sum())} | dict(zip(names, figures, strict=True))
+        judged = judged and known.sum() >= ENOUGH
         rows.append(row | {"beats_both": bool((gaps[:, 1] > 0).all()) if judged else None})
     return pd.DataFrame(rows).astype({"beats_both": object})
 
@@ -198,12 +201,15 @@ def verdicts(tables: Mapping[str, pd.DataFrame]) -> list[str]:
 
 
 def _sentence(name: str, tables: Mapping[str, pd.DataFrame]) -> str:
-    won: dict[bool, list[str]] = {True: [], False: []}
+    won: dict[bool | None, list[str]] = {True: [], False: [], None: []}
     for measure, table in tables.items():
         for beats in table.loc[table["method"] == name, "beats_both"]:
-            won[bool(beats)].append(measure)
+            won[beats].append(measure)
     by = {beats: ", ".join(measures) for beats, measures in won.items()}
-    if not won[True]:
-        return f"{name} does not beat both baselines by any measure ({by[False]})."
-    rest = f"; it does not by {by[False]}" if won[False] else ""
-    return f"{name} beats both baselines by {by[True]}{rest}."
+    few = f" Too few maps to judge by {by[None]}." if won[None] else ""
+    if won[True]:
+        rest = f"; it does not by {by[False]}" if won[False] else ""
+        return f"{name} beats both baselines by {by[True]}{rest}.{few}"
+    if won[False]:
+        return f"{name} does not beat both baselines by any measure ({by[False]}).{few}"
+    return f"{name}:{few.lower()}"

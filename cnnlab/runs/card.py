@@ -9,7 +9,7 @@ LIMITS = """\
 - The label is always one of the classes above, also for a picture that shows none of them;
   *none of these* catches a part of such pictures only.
 - Probabilities, prediction sets and *none of these* were fitted on the validation images, which
-  also chose the epoch: what they promise holds for pictures like those, over many of them.
+  also chose the epoch: on other pictures of the same kind they may fall a little short.
 - The intervals say how the figures would move with other images *of the same kind*. Pictures from
   another camera, place or time are another kind; measure again before relying on them.
 - Heatmaps show where the evidence lies, not why; they prove nothing about single answers."""
@@ -119,7 +119,7 @@ def _calibration(validation: dict[str, Any], test: dict[str, Any] | None) -> str
     lines = [
         f"- Served is softmax(log p / T) with T = {rules['temperature']:.3f}.",
         f"- A prediction set holds every class of at least {sets['threshold']:.3f}, to contain the "
-        f"true one in {sets['coverage']:.0%} of all cases or more.",
+        f"true one in about {sets['coverage']:.0%} of all cases or more.",
         f"- *None of these* is said where no class reaches {strange['threshold']:.3f}: of known "
         f"classes, {1 - strange['accepted']:.0%}.",
     ]

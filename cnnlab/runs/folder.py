@@ -45,7 +45,10 @@ WRITERS = (
     ("", "01_explore_data"),
 )
 # Columns that stay text, whatever they look like: a class may be called "001" or "None".
-TEXT_COLUMNS = ("path", "label", "predicted", "split", "group", "reason", "class", "other", "kind")
+TEXT_COLUMNS = (
+    *("path", "label", "predicted", "split", "group", "reason", "class", "other", "kind"),
+    *("suggested", "first", "second", "slice"),
+)
 
 
 class Run:
@@ -204,19 +207,21 @@ class Run:
                 answer was seen.
         """
         model_id = self.load_json("model/contract.json")["model_id"]
+        self.refuse_other_model(model_id)
         opened = replace(self.dataset(), test_open=True)
-
-        def note(state: dict[str, Any]) -> None:
-            for earlier in state["test_set_opened"]:
-                if earlier["model_id"] != model_id:
-                    raise InputError(
-                        f"The test set of run {self.name!r} was opened at {earlier['at']} for "
-                        f"model {earlier['model_id'][:12]}; the run holds model {model_id[:12]} "
-                        "now, trained after the answer was seen: choose another run name."
-                    )
-            state["test_set_opened"].append(
-                {"at": provenance.now(), "by": by, "model_id": model_id}
-            )
-
-        self.update(note)
+        entry = {"at": provenance.now(), "by": by, "model_id": model_id}
+        self.update(lambda state: state["test_set_opened"].append(entry))
         return opened
+
+    def refuse_other_model(self, model_id: str) -> None:
+        """Raise InputError if the test set was opened for a model other than this one.
+
+        Notebook 03 asks before it replaces anything, so the tested model and its results stay.
+        """
+        for earlier in self.state()["test_set_opened"]:
+            if earlier["model_id"] != model_id:
+                raise InputError(
+                    f"The test set of run {self.name!r} was opened at {earlier['at']} for model "
+                    f"{earlier['model_id'][:12]}; this is model {model_id[:12]}, trained after "
+                    "the answer was seen: choose another run name."
+                )

@@ -11,6 +11,7 @@ from cnnlab.runs import provenance, storage
 from cnnlab.runs.folder import Run
 
 DEFAULT_RUN = "lab"
+NUMBERS = ("01", "03", "04")  # the notebooks whose packages and machine a run's results come from
 RESERVED = ("gallery",)  # reports/gallery holds the README's pictures
 
 
@@ -131,9 +132,11 @@ def _register(run: Run, notebook: str) -> None:
     origin = provenance.collect()  # code and packages may have changed since the run was created
 
     def note(state: dict[str, Any]) -> None:
-        state.update(origin)
+        if notebook[:2] in NUMBERS:
+            state.update(origin)
         entry = state["notebooks"].setdefault(notebook, {})
-        entry.update(opened=provenance.now(), devices=devices, commit=origin["commit"])
+        entry.pop("failed", None)
+        entry.update(opened=provenance.now(), devices=devices, **origin)
 
     run.update(note)
 

@@ -117,9 +117,11 @@ def _refuse_incomplete(run: Run) -> None:
     for number in NEEDED:
         run.require(RESULTS[number])
     for name, entry in run.state()["notebooks"].items():
-        if name[:2] in RESULTS and "failed" in entry:
+        cut = "started" in entry and "finished" not in entry
+        if name[:2] in RESULTS and (cut or "failed" in entry):
+            how = f"failed ({entry['failed']})" if "failed" in entry else "was cut short"
             raise InputError(
-                f"Run {run.name!r} is incomplete: notebook {name} failed ({entry['failed']}). "
+                f"Run {run.name!r} is incomplete: notebook {name} {how}. "
                 f"Execute it again first: cnnlab run --run {run.name} --only {name[:2]}"
             )
 

@@ -34,3 +34,25 @@ def seal_manifest(run: Run, files: pd.DataFrame, name: str) -> None:
             )
     manifest.write(files, run.path("manifest.csv"))
     run.record("dataset", {"name": name, "sha256": manifest.digest(files)})
+
+
+def seal_split(run: Run, table: pd.DataFrame) -> None:
+    """Write ``splits.csv``, unless the run was split otherwise.
+
+    Args:
+        run: The run of notebook 01.
+        table: From ``splits.assign``, just now.
+
+    Raises:
+        InputError: The run holds another split of the same data, made by other code: a model
+            trained on one must not be tested on the other. Nothing is written.
+    """
+    from cnnlab.data import splits
+
+    sealed = run.path("splits.csv")
+    if sealed.exists() and not splits.read(sealed).equals(table.reset_index(drop=True)):
+        raise InputError(
+            f"Run {run.name!r} was split otherwise, by another version of cnnlab: images would "
+            f"change sides. Choose another run name, or remove {run.folder}."
+        )
+    splits.write(table, sealed)

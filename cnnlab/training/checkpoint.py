@@ -6,7 +6,8 @@ its place, flushed to disk and moved onto it (``files.replacing``). Its zip comm
 of every byte before that comment, which leaves it a plain NumPy archive; nothing is pickled.
 
 A checkpoint belongs to one training: it carries a fingerprint of the network, its first weights,
-the arguments and the versions, and no other training uses it.
+the arguments, the code, the versions and the machine's devices and cores, and no other training
+uses it.
 """
 
 import hashlib
@@ -19,9 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from cnnlab import __version__, files
+from cnnlab import files
 from cnnlab.config import InputError
-from cnnlab.engine import keras, tf
+from cnnlab.engine import keras
+from cnnlab.training.origin import origin
 
 SEAL = 64  # bytes of a SHA-256 in hexadecimal
 SLOTS = ("checkpoint-0.npz", "checkpoint-1.npz")
@@ -66,7 +68,7 @@ def fingerprint(model: keras.Model, **arguments: Any) -> str:
     parts = {
         "network": model.to_json(),
         "weights": weights_digest(model),
-        "versions": [__version__] + [each.__version__ for each in (tf, keras, np)],
+        "origin": origin(),
         "arguments": arguments,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import sklearn
 
-from cnnlab import __version__, files
+from cnnlab import files
 from cnnlab.config import Settings, to_dict
-from cnnlab.engine import keras, tf
+from cnnlab.training.origin import origin
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,7 @@ def fingerprint(settings: Settings, content: str, *indices: np.ndarray) -> str:
         content: Names the images, see ``protocol.content_digest``.
         indices: int64 (n,) each: groups, and the fold's training and held-out positions.
     """
-    versions = [__version__, *(each.__version__ for each in (tf, keras, np, sklearn))]
-    facts = {"settings": to_dict(settings), "content": content, "versions": versions}
+    facts = {"settings": to_dict(settings), "content": content, "origin": origin()}
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for each in indices:
         digest.update(f"|{len(each)}|".encode() + np.asarray(each, np.int64).tobytes())

@@ -223,15 +223,16 @@ def test_equal_models_have_equal_ids_and_any_difference_another(tiny, tmp_path, 
 
 
 def test_the_id_depends_on_what_an_answer_depends_on_and_on_nothing_else(saved, model):
-    contract = contract_of(saved)
-    same = contract["model_id"]
-    for name in contract:
-        changed = artifact._model_id(model, contract | {name: "another"})
-        answers = name in {
-            "class_names", "image_size", "preprocessing_version",
-            "temperature", "conformal", "novelty",
-        }  # fmt: skip
-        assert (changed != same) == answers, name
+    same = contract_of(saved)["model_id"]
+    assert artifact.identity(model, class_names=NAMES) == same
+    rules = {"conformal": SetRule(0.9, 0.25, 40), "novelty": NoveltyRule(0.95, 0.5, 40)}
+    changes = [
+        {"temperature": 2.0},
+        {"class_names": NAMES[::-1]},
+        *({k: v} for k, v in rules.items()),
+    ]
+    others = [artifact.identity(model, **{"class_names": NAMES} | each) for each in changes]
+    assert len({same, *others}) == 5
 
 
 def test_saving_replaces_an_earlier_model_completely(copied, tiny):

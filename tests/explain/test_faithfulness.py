@@ -95,9 +95,9 @@ def test_compare_looks_at_the_differences_image_by_image():
 
 def test_where_lower_is_better_the_gaps_turn_round():
     scores = {
-        "m": np.array([1.0, 2, 4]),
-        "random": np.array([3.0, 5, 6]),
-        "centred": np.ones(3) * 9,
+        "m": np.repeat([1.0, 2, 4], 4),
+        "random": np.repeat([3.0, 5, 6], 4),
+        "centred": np.ones(12) * 9,
     }
     up = compare(scores, seed=0).iloc[0]
     down = compare(scores, seed=0, higher=False).iloc[0]
@@ -107,13 +107,16 @@ def test_where_lower_is_better_the_gaps_turn_round():
 
 
 def test_a_method_is_judged_on_the_images_it_says_something_about():
-    scores = {"silent": np.full(3, np.nan), "some": np.array([np.nan, 2, 3])}
-    scores |= {"random": np.array([9.0, 1, 1]), "centred": np.array([9.0, 1, 1])}
+    some = np.repeat([np.nan, 2, 3], [1, 5, 5])
+    few = np.where(np.arange(11) < 2, np.nan, some)
+    scores = {"silent": np.full(11, np.nan), "few": few, "some": some}
+    scores |= dict.fromkeys(("random", "centred"), np.repeat([9.0, 1], [1, 10]))
     table = compare(scores, seed=0).set_index("method")
-    assert table["images"].tolist() == [0, 2, 3, 3]
+    assert table["images"].tolist() == [0, 9, 10, 11, 11]
     assert table.loc["some", "gap"] == 1.5
     assert table.loc["some", "beats_both"] is True
-    assert table.loc["silent", "beats_both"] is False
+    assert table.loc["few", "beats_both"] is None  # it is better on all nine
+    assert table.loc["silent", "beats_both"] is None
     assert np.isnan(table.loc["silent", "gap"])
 
 
@@ -132,4 +135,9 @@ def test_verdicts_say_who_does_not_beat_both():
         "A beats both baselines by deletion, energy.",
         "B beats both baselines by deletion; it does not by energy.",
         "C does not beat both baselines by any measure (deletion, energy).",
+    ]
+    assert verdicts({"deletion": table(True, None, None), "energy": table(None, False, None)}) == [
+        "A beats both baselines by deletion. Too few maps to judge by energy.",
+        "B does not beat both baselines by any measure (energy). Too few maps to judge by deletion.",
+        "C: too few maps to judge by deletion, energy.",
     ]

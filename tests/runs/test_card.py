@@ -51,7 +51,7 @@ def test_a_card_before_the_test_set_is_opened(run):
     assert "cross-validation of the protocol" not in card
     assert "| macro AUC | – |" in card  # undefined
     assert "T = 1.250" in card
-    assert "at least 0.125, to contain the true one in 90% of all cases or more.\n" in card
+    assert "at least 0.125, to contain the true one in about 90% of all cases or more.\n" in card
     assert "no class reaches 0.375: of known classes, 5%." in card
     assert "stopped after 3, weights of epoch 2" in card
     assert "f" * 64 in card

@@ -153,7 +153,7 @@ def test_the_test_set_is_not_opened_for_a_second_model(run, monkeypatch):
     with pytest.raises(InputError) as caught:
         run.open_test_set(by="04_kfold_evaluation")
     assert f"opened at {at} for model {'a' * 12};" in str(caught.value)
-    assert f"holds model {'b' * 12} now" in str(caught.value)
+    assert f"this is model {'b' * 12}, trained after" in str(caught.value)
     assert "choose another run name" in str(caught.value)
     assert len(run.state()["test_set_opened"]) == 1
     run.save_json("model/contract.json", {"model_id": "a" * 64})

@@ -2,6 +2,7 @@ import os
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -120,3 +121,21 @@ def test_touched_and_stray_files_are_no_change(split_run):
     (root / "cat" / "0.png").touch()
     (root / "cat" / ".DS_Store").write_bytes(b"left by a file manager")
     assert len(split_run.dataset().pixels) == 12
+
+
+def test_a_run_is_split_once(run):
+    first = pd.DataFrame(
+        {
+            "path": ["cat/a.png", "dog/a.png"],
+            "label": ["cat", "dog"],
+            "split": ["train", "validation"],
+            "group": ["1", "2"],
+            "reason": ["", ""],
+        },
+        dtype="str",
+    )
+    runs.seal_split(run, first)
+    runs.seal_split(run, first)  # the same again changes nothing
+    with pytest.raises(InputError, match="split otherwise"):
+        runs.seal_split(run, first.assign(split=["validation", "train"]))
+    assert splits.read(run.require("splits.csv")).equals(first)

@@ -237,7 +237,7 @@ def test_the_digest_sees_one_bit() -> None:
     assert checkpoint.weights_digest(network(units=4)) != before
 
 
-def test_the_fingerprint_is_of_network_weights_arguments_and_versions(
+def test_the_fingerprint_is_of_network_weights_arguments_and_origin(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def mark(model: keras.Model, seed: int = 1) -> str:
@@ -249,6 +249,6 @@ def test_the_fingerprint_is_of_network_weights_arguments_and_versions(
         mark(network(fill=0.6)), mark(network(units=4)), mark(network(rate=0.1)),
         mark(network(), seed=2),
     }  # fmt: skip
-    monkeypatch.setattr(checkpoint, "__version__", "another")
+    monkeypatch.setattr(checkpoint, "origin", lambda: {"code": "another"})
     other.add(mark(network()))
     assert len(other | {same}) == 6
