@@ -138,6 +138,7 @@ def test_verdicts_say_who_does_not_beat_both():
     ]
     assert verdicts({"deletion": table(True, None, None), "energy": table(None, False, None)}) == [
         "A beats both baselines by deletion. Too few maps to judge by energy.",
-        "B does not beat both baselines by any measure (energy). Too few maps to judge by deletion.",
+        "B does not beat both baselines by any measure (energy). "
+        "Too few maps to judge by deletion.",
         "C: too few maps to judge by deletion, energy.",
     ]
