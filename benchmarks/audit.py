@@ -16,7 +16,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from memory import peak
 from PIL import Image
 
 from cnnlab.data import audit, duplicates, manifest
@@ -93,15 +93,6 @@ def in_process(*arguments: str) -> list[dict[str, Any]]:
     command = [sys.executable, __file__, *arguments]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def peak() -> float:
-    """Return the most memory this process has held, in MB."""
-    status = Path("/proc/self/status")
-    if status.exists():  # ru_maxrss is inherited from whoever started the process
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # macOS counts bytes
 
 
 def show(rows: list[dict[str, Any]], copies: int) -> None:

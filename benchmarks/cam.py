@@ -22,7 +22,6 @@ import io
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -32,6 +31,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from memory import peak
 
 from cnnlab import models
 from cnnlab.engine import keras, tf
@@ -163,15 +163,6 @@ def child(options: argparse.Namespace) -> None:
     before = peak()
     draw(pictures(int(count), options.size))
     print(peak() - before)
-
-
-def peak() -> float:
-    """Return the most memory this process has held, in MB."""
-    status = Path("/proc/self/status")
-    if status.exists():  # ru_maxrss is inherited from whoever started the process
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # macOS counts bytes
 
 
 def ratios(rows: list[dict], row: dict) -> list[float]:

@@ -23,7 +23,6 @@ import hashlib
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -35,6 +34,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from memory import peak
 from PIL import Image
 
 from cnnlab import augment
@@ -213,15 +213,6 @@ def child(options: argparse.Namespace) -> None:
     before = peak()
     run(variant, Path(root), options.size, options.seed, augmented == "1", options.epochs)
     print(peak() - before)
-
-
-def peak() -> float:
-    """Return the most memory this process has held, in MB; mapped files count while mapped."""
-    status = Path("/proc/self/status")
-    if status.exists():  # ru_maxrss is inherited from whoever started the process
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # macOS counts bytes
 
 
 def spread(values: list[float]) -> str:

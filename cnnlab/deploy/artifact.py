@@ -26,7 +26,6 @@ H5 = "model.h5"
 SAVED_MODEL = "saved_model"
 # These change with the card, so the H5 file, which is sealed with the weights, leaves them out.
 OUTSIDE_H5 = ("files", "bytes")
-# What an answer depends on beside the network itself.
 
 
 def save(
