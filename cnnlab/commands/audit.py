@@ -1,0 +1,47 @@
+"""``cnnlab audit``: what is in a source, and what is wrong with it."""
+
+import contextlib
+import json
+import sys
+
+import click
+
+from cnnlab.commands.terminal import LISTED, print_table
+from cnnlab.config import make_settings
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object that lists everything.")
+@click.argument("source")
+def audit(source: str, as_json: bool) -> None:
+    """Look through SOURCE ('shapes', a dataset or a folder) and list what is wrong with it."""
+    from cnnlab.data import audit as auditing
+    from cnnlab.data import manifest, sources
+
+    with contextlib.redirect_stdout(sys.stderr):  # bars must not get into a pipe
+        watched = _watched()
+        found = sources.resolve(make_settings("quick", data=source), progress=watched)
+        files = manifest.build(found, progress=watched)
+        groups = auditing.groups(files, found, progress=watched)
+    findings = auditing.findings(files, groups)
+    summary = auditing.summary(files, findings)
+    if as_json:
+        named = {"source": found.name, "sha256": manifest.digest(files), **summary}
+        rows = findings.to_dict(orient="records")
+        click.echo(json.dumps({**named, "list": rows}, ensure_ascii=False, allow_nan=False))
+        return
+    print_table(["files", ""], [list(item) for item in summary["files"].items()])
+    kinds = [list(item) for item in summary["findings"].items()]
+    print_table(["findings", ""], kinds or [["none", 0]])
+    balance = [list(row.values()) for row in summary["balance"]]
+    print_table(["label", "split", "images"], balance)
+    for warning in summary["warnings"]:
+        click.echo(f"warning: {warning}\n")
+    for kind, rows in findings.groupby("kind", sort=False):
+        header = [str(kind), "other", "detail"]
+        print_table(header, rows[["path", "other", "detail"]].values.tolist(), LISTED)
+
+
+def _watched() -> bool:
+    """Tell whether a person sees standard error, where the progress bars go."""
+    return sys.stderr.isatty()

@@ -1,0 +1,58 @@
+"""``cnnlab run``: the notebooks, executed into the folder of a run."""
+
+import sys
+
+import click
+
+from cnnlab.commands.terminal import JOBS, complain, printable
+from cnnlab.config import PROFILES, InputError, Settings, changes, make_settings
+
+
+@click.command()
+@click.option("--data", default="", help="'shapes' (the default), a fetched dataset or a folder.")
+@click.option("--profile", default="", help=f"One of {', '.join(PROFILES)}; quick if not given.")
+@click.option("--run", "name", default="", help="Name of the run; the profile's if not given.")
+@click.option("--only", default="", help="Numbers of the notebooks to run, such as 03,05.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting.")
+@JOBS
+def run(
+    data: str, profile: str, name: str, only: str, overrides: tuple[str, ...], jobs: int
+) -> None:
+    """Execute the notebooks into reports/<run>/ and show the summary.
+
+    An existing run goes on with its own settings; asking for others is an error.
+    """
+    # A wrong key is told before anything is loaded.
+    asked = make_settings(profile or "quick", overrides, **({"data": data} if data else {}))
+    if any(len(text.split()) != 1 for text in overrides):
+        raise InputError("A setting is one word: expected --set key=value without spaces.")
+    from cnnlab.data import sources
+    from cnnlab.runs import execute, open_run, site
+
+    names = execute.selected(execute.available(), only)
+    if asked.data != sources.SHAPES:  # a folder that cannot be used makes no run
+        sources.resolve(asked)
+    if asked.model != Settings.model:  # only then, because the networks load TensorFlow
+        from cnnlab import models
+
+        models.builder(asked.model)
+    opened = open_run(name or profile or "quick", profile, data, " ".join(overrides))
+    click.echo(_headline(opened.name, opened.settings))
+    try:
+        done = execute.execute(opened, names, jobs=jobs)
+    except execute.NotebookFailed as failure:
+        page = site.build(opened)
+        complain(str(failure))
+        click.echo(page)
+        sys.exit(1)
+    page = site.build(opened)
+    for executed in done:
+        if executed.red_lines:
+            click.echo(f"note: {executed.notebook} wrote to stderr: {executed.red_lines[0]}")
+    click.echo(f"\n{site.as_text(site.summary(opened))}\n\n{page}")
+
+
+def _headline(name: str, settings: Settings) -> str:
+    changed = [f"{key}={value}" for key, value in changes(settings).items()]
+    data = printable(settings.data)
+    return " ".join([f"Run {name}: profile {settings.profile}, data {data}", *changed])

@@ -1,0 +1,46 @@
+"""What the commands share: plain tables, safe text, errors in one line."""
+
+import os
+from typing import Any
+
+import click
+
+BAD_INPUT = 2  # the exit status of an InputError; a failed notebook or file gives 1
+LISTED = 20  # findings of one kind in a table
+
+JOBS_HELP = "Folds trained at a time: a process with 1 GiB of memory each, 2.5 at 224 pixels."
+JOBS = click.option("--jobs", default=1, type=click.IntRange(1), help=JOBS_HELP)
+
+
+def print_table(header: list[str], rows: list[list[Any]], most: int | None = None) -> None:
+    """Print aligned columns, numbers to the right, and an empty line after them."""
+    lines = [header, *[[printable(cell) for cell in row] for row in rows[:most]]]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    right = [isinstance(cell, int) for cell in rows[0]]
+    for line in lines:
+        cells = (
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(line, widths, right, strict=True)
+        )
+        click.echo("  ".join(cells).rstrip())
+    if len(rows) >= len(lines):
+        click.echo(f"… and {len(rows) - len(lines) + 1} more (--json lists all)")
+    click.echo()
+
+
+def printable(cell: object) -> str:
+    """Return text for a table; a line break or a terminal's code in a file name is escaped."""
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode()
+        for sign in utf8(str(cell))
+    )
+
+
+def utf8(text: str) -> str:
+    """Return text that UTF-8 can carry: a file name's undecodable bytes become ``\\xNN``."""
+    return os.fsencode(text).decode("utf-8", "backslashreplace")
+
+
+def complain(message: str) -> None:
+    """Say in one line on standard error what is wrong."""
+    click.echo(f"cnnlab: error: {printable(' '.join(message.split()))}", err=True)

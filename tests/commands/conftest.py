@@ -1,0 +1,58 @@
+import nbformat
+import pytest
+from click.testing import CliRunner
+from nbformat.v4 import new_code_cell, new_notebook
+from PIL import Image
+
+from cnnlab.__main__ import main
+from cnnlab.runs import execute
+
+PARAMETERS = new_code_cell('run = "lab"', metadata={"tags": ["parameters"]})
+
+
+@pytest.fixture
+def call():
+    """Type a command: its arguments → click's result."""
+    return lambda *arguments: CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def refused(call):
+    """Type a command that must end in one line on standard error and status 2."""
+
+    def check(arguments, *parts):
+        result = call(*arguments)
+        assert result.exit_code == 2, result.output
+        assert result.stdout == ""
+        assert result.stderr.startswith("cnnlab: error: ")
+        assert result.stderr.count("\n") == 1
+        for part in parts:
+            assert part in result.stderr
+
+    return check
+
+
+@pytest.fixture
+def notebooks(tmp_path, monkeypatch):
+    """A folder that stands for the checkout's notebooks; returns a writer."""
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    monkeypatch.setattr(execute, "NOTEBOOKS", folder)
+
+    def write(name, *sources):
+        cells = [PARAMETERS, *map(new_code_cell, sources)]
+        nbformat.write(new_notebook(cells=cells), folder / f"{name}.ipynb")
+
+    write("01_first", "1")
+    return write
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    for label, level in (("cat", 60), ("dog", 190)):
+        (folder / label).mkdir(parents=True)
+        for number in range(3):
+            image = Image.effect_noise((40, 40), 40 + number).point(lambda v, x=level: (v + x) // 2)
+            image.convert("RGB").save(folder / label / f"{number}.png")
+    return folder

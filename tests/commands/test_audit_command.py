@@ -1,0 +1,103 @@
+import json
+import sys
+
+import pytest
+from PIL import Image
+
+from cnnlab.commands import audit
+
+
+def test_audit_counts_and_lists(call, photos):
+    (photos / "cat" / "copy.png").write_bytes((photos / "cat" / "0.png").read_bytes())
+    (photos / "dog" / "page.jpg").write_text("<!doctype html>")
+    result = call("audit", photos)
+    assert result.exit_code == 0, result.output
+    words = [line.split() for line in result.stdout.splitlines()]
+    assert ["accepted", "7"] in words
+    assert ["quarantined", "1"] in words
+    assert ["found", "8"] in words
+    assert ["exact_duplicate", "1"] in words
+    assert words[words.index(["exact_duplicate", "other", "detail"]) + 1] == [
+        "cat/copy.png",
+        "cat/0.png",
+    ]
+    assert ["dog/page.jpg", "unknown_format"] in words
+    assert "warning" not in result.output
+
+
+def test_audit_lists_twenty_of_a_kind_and_json_lists_all(call, photos):
+    for number in range(23):
+        (photos / "dog" / f"{number:02}.jpg").write_text("<!doctype html>")
+    listed = call("audit", photos).stdout.splitlines()
+    assert sum(line.endswith("unknown_format") for line in listed) == 20
+    assert "… and 3 more (--json lists all)" in listed
+    (photos / "dog" / "22.jpg").unlink()
+    (photos / "dog" / "21.jpg").unlink()
+    assert "… and 1 more (--json lists all)" in call("audit", photos).stdout
+    (photos / "dog" / "20.jpg").unlink()
+    assert "more" not in call("audit", photos).stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of Linux")
+def test_a_hostile_name_cannot_draw_on_the_terminal(call, photos):
+    (photos / "dog" / "two\nlines\x1b[31m ü.jpg").write_text("<!doctype html>")
+    assert "dog/two\\nlines\\x1b[31m ü.jpg" in call("audit", photos).stdout
+
+
+def test_audit_as_json_is_one_object(call, photos):
+    (photos / "cat" / "copy.png").write_bytes((photos / "cat" / "0.png").read_bytes())
+    for number in range(23):
+        (photos / "dog" / f"ü{number:02}.jpg").write_text("<!doctype html>")
+    result = call("audit", photos, "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    told = json.loads(result.stdout)
+    assert told["source"] == "photos"
+    assert len(told["sha256"]) == 64
+    assert told["files"] == {"accepted": 7, "quarantined": 23, "skipped": 0, "found": 30}
+    assert told["reasons"] == {"quarantined": {"unknown_format": 23}, "skipped": {}}
+    assert told["findings"] == {"quarantined": 23, "exact_duplicate": 1}
+    assert told["balance"] == [
+        {"label": "cat", "split": "", "count": 4},
+        {"label": "dog", "split": "", "count": 3},
+    ]
+    assert told["imbalance"] == pytest.approx(4 / 3)
+    assert told["warnings"] == []
+    assert len(told["list"]) == 24
+    assert told["list"][-1] == {
+        "kind": "exact_duplicate",
+        "path": "cat/copy.png",
+        "other": "cat/0.png",
+        "detail": "",
+    }
+
+
+def test_the_bars_of_an_audit_stay_out_of_the_pipe(call, photos, monkeypatch):
+    monkeypatch.setattr(audit, "_watched", lambda: True)
+    result = call("audit", photos, "--json")
+    assert json.loads(result.stdout)["files"]["found"] == 6
+    assert "manifest" in result.stderr
+    assert "copies" in result.stderr
+
+
+def test_audit_warns_of_an_imbalance_above_ten_to_one(call, photos):
+    for number in (1, 2):
+        (photos / "dog" / f"{number}.png").unlink()
+    for number in range(3, 10):
+        Image.effect_noise((40, 40), 40 + number).save(photos / "cat" / f"{number}.png")
+    assert "warning" not in call("audit", photos).stdout  # exactly 10 : 1
+    Image.effect_noise((40, 40), 60).save(photos / "cat" / "more.png")
+    assert "warning: class 'cat' has 11 images, 'dog' only 1: " in call("audit", photos).stdout
+    (photos / "dog" / "0.png").write_text("<!doctype html>")
+    told = json.loads(call("audit", photos, "--json").stdout)
+    assert told["imbalance"] is None
+    assert len(told["warnings"]) == 1
+
+
+def test_audit_tells_a_missing_folder(refused):
+    refused(["audit", "nowhere"], "no data folder 'nowhere'")
+
+
+def test_audit_prints_a_finding_on_one_line_whatever_the_name(call, photos):
+    (photos / "dog" / "a\nb.jpg").write_text("<!doctype html>")
+    lines = call("audit", photos).stdout.splitlines()
+    assert any("dog/a\\nb.jpg" in line and "unknown_format" in line for line in lines)
