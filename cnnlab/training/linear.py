@@ -16,11 +16,11 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from cnnlab.config import Settings, child_seed
+from cnnlab.data import smaller
 from cnnlab.data.batches import Dataset
 from cnnlab.training.folds import Pair, hold_out
 
 SIDE = 16  # pixels of a thumbnail
-BLOCK = 256  # images reduced at a time: bounds the memory
 STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)  # scikit-learn's C: a larger one is a weaker penalty
 TOLERANCE = 1e-2  # of the solver: a smaller one takes four times as long for the same log loss
 MAX_STEPS = 5000  # of the solver, which needs some tens
@@ -50,7 +50,7 @@ def linear_runner(
         >>> table, pooled = cross_validate(labels, groups, 5, seed, run_folds, num_classes=3)
     """
     dataset.check(pool)
-    features = thumbnails(dataset.pixels, pool)
+    features = smaller.shrink(dataset.pixels, pool, SIDE).reshape(len(pool), -1)
     position = np.zeros(len(dataset.pixels), np.int64)  # of an image in the pool
     position[pool] = np.arange(len(pool))
     labels = dataset.labels[pool]
@@ -75,34 +75,6 @@ def linear_runner(
         return results
 
     return run_folds
-
-
-def thumbnails(pixels: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return small versions of some images, each pixel the mean of the area it stands for.
-
-    Args:
-        pixels: uint8 (N, S, S, 3), 0–255.
-        rows: int (M,), the images wanted.
-
-    Returns:
-        float32 (M, SIDE · SIDE · 3), 0–255.
-    """
-    shares = _shares(pixels.shape[1])
-    small = np.empty((len(rows), SIDE, SIDE, 3), np.float32)
-    for start in range(0, len(rows), BLOCK):
-        images = pixels[rows[start : start + BLOCK]].astype(np.float32)
-        small[start : start + BLOCK] = np.einsum(
-            "ai,bj,nijc->nabc", shares, shares, images, optimize=True
-        )
-    return small.reshape(len(rows), -1)
-
-
-def _shares(size: int) -> np.ndarray:
-    """Return how much each of ``size`` pixels counts in each of ``SIDE``: float32 (SIDE, size)."""
-    edges = np.linspace(0, size, SIDE + 1)[:, None]
-    begins = np.arange(size)
-    overlap = np.minimum(edges[1:], begins + 1) - np.maximum(edges[:-1], begins)
-    return (np.maximum(overlap, 0) * SIDE / size).astype(np.float32)
 
 
 def _fitted(features: np.ndarray, labels: np.ndarray, strength: float) -> Pipeline:

@@ -10,32 +10,6 @@ from cnnlab.training import linear
 SETTINGS = make_settings("smoke")
 
 
-def test_a_thumbnail_is_the_mean_over_areas():
-    pixels = np.random.default_rng(0).integers(0, 256, (3, 48, 48, 3), np.uint8)
-    small = linear.thumbnails(pixels, np.array([2, 0])).reshape(2, 16, 16, 3)
-    expected = pixels[[2, 0]].reshape(2, 16, 3, 16, 3, 3).mean(axis=(2, 4))
-    np.testing.assert_allclose(small, expected, atol=1e-3)
-
-
-def test_areas_that_cut_pixels_count_them_in_part():
-    size = 24  # 1.5 pixels each
-    pixels = np.zeros((1, size, size, 3), np.uint8)
-    pixels[0, :, 1] = 90  # half of this column is in the first area, half in the second
-    small = linear.thumbnails(pixels, np.array([0])).reshape(16, 16, 3)
-    np.testing.assert_allclose(small[:, :2], 30, rtol=1e-5)  # 90 · 0.5 / 1.5
-    assert not small[:, 2:].any()
-    whole = np.random.default_rng(1).integers(0, 256, (1, 100, 100, 3), np.uint8)
-    means = linear.thumbnails(whole, np.array([0])).reshape(-1, 3).mean(axis=0)
-    np.testing.assert_allclose(means, whole[0].mean(axis=(0, 1)), rtol=1e-5)
-
-
-def test_blocks_do_not_matter(monkeypatch):
-    pixels = np.random.default_rng(0).integers(0, 256, (7, 20, 20, 3), np.uint8)
-    whole = linear.thumbnails(pixels, np.arange(7))
-    monkeypatch.setattr(linear, "BLOCK", 3)
-    np.testing.assert_allclose(linear.thumbnails(pixels, np.arange(7)), whole, rtol=1e-6)
-
-
 @pytest.fixture
 def tiny(monkeypatch):
     """Thumbnails of 48 numbers, which are fitted at once."""
