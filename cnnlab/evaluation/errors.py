@@ -20,6 +20,7 @@ from scipy import stats
 
 from cnnlab.config import InputError
 from cnnlab.evaluation import metrics
+from cnnlab.evaluation.probabilistic import log_losses
 
 LEVEL = 0.95
 SHARE = 0.2  # of the images: what "fifth" in a slice's name means
@@ -33,19 +34,12 @@ SLICE_NAMES = {
 }
 
 
-def losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return the loss of every image, -log of the probability of its label: float64 (N,) ≥ 0."""
-    labels, probabilities = metrics.checked(labels, probabilities)
-    likely = probabilities[np.arange(len(labels)), labels]
-    return np.abs(np.log(np.clip(likely, np.finfo(np.float64).tiny, 1)))  # never -0
-
-
 def highest_losses(labels: np.ndarray, probabilities: np.ndarray, count: int) -> np.ndarray:
     """Return the images the model is most wrongly sure about, the worst first: int64 (≤ count,).
 
     Equal losses keep the order of the rows.
     """
-    return np.argsort(-losses(labels, probabilities), kind="stable")[:count]
+    return np.argsort(-log_losses(labels, probabilities), kind="stable")[:count]
 
 
 def confused_pairs(

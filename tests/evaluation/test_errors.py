@@ -20,15 +20,6 @@ def test_the_highest_losses_come_first_and_ties_stay_in_order():
     labels = np.array([0, 0, 1, 1])
     assert errors.highest_losses(labels, probabilities, 9).tolist() == [1, 0, 2, 3]
     assert errors.highest_losses(labels, probabilities, 2).tolist() == [1, 0]
-    np.testing.assert_allclose(
-        errors.losses(labels, probabilities), [np.log(2), np.log(10), np.log(2), 0]
-    )
-
-
-def test_a_probability_of_zero_is_the_worst_and_finite():
-    found = errors.losses(np.array([0, 0]), np.array([[0.0, 1.0], [1e-300, 1.0]]))
-    assert np.isfinite(found).all()
-    assert found[0] > found[1]
 
 
 def test_pairs_are_counted_in_both_directions():
