@@ -18,6 +18,7 @@ from cnnlab.engine import keras
 from cnnlab.evaluation.conformal import SetRule
 from cnnlab.evaluation.novelty import NoveltyRule
 from cnnlab.images import PREPROCESSING_VERSION
+from cnnlab.training.checkpoint import weights_digest
 
 __all__ = ["Artifact", "ArtifactDamaged", "load", "load_keras", "save", "write_card"]
 
@@ -187,11 +188,8 @@ def _answers(
 
 def _model_id(model: keras.Model, facts: dict[str, Any]) -> str:
     """Return the SHA-256 that names a float32 model; ``save`` says what goes in."""
-    digest = hashlib.sha256(as_json(facts | {"architecture": model.get_config()}).encode())
-    for weight in model.get_weights():
-        digest.update(f"{weight.dtype.str}{weight.shape}".encode())
-        digest.update(weight.tobytes())
-    return digest.hexdigest()
+    network = {"architecture": model.get_config(), "weights": weights_digest(model)}
+    return hashlib.sha256(as_json(facts | network).encode()).hexdigest()
 
 
 def _refuse_foreign(folder: Path) -> None:
