@@ -1,9 +1,8 @@
 """From the bytes of an image to a label: the one predictor of notebook, command line and app."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from time import perf_counter
 
 import numpy as np
 
@@ -11,6 +10,9 @@ from cnnlab import images
 from cnnlab.config import InputError
 from cnnlab.deploy import artifact
 from cnnlab.deploy.cache import Cache, key
+from cnnlab.deploy.disk_cache import DISK_BYTES, DiskCache
+from cnnlab.deploy.prediction import Prediction
+from cnnlab.deploy.single_flight import SingleFlight
 from cnnlab.engine import tf
 from cnnlab.evaluation import conformal, novelty
 from cnnlab.images import ImageRejected
@@ -18,46 +20,7 @@ from cnnlab.images import ImageRejected
 BATCH_SIZE = 32  # images a step of predict_many: bounds its memory
 CACHE_BYTES = 64 * 2**20
 
-
-@dataclass(frozen=True)
-class Prediction:
-    """An answer about one image; ``to_json`` is what a server sends, field for field.
-
-    Attributes:
-        label: The most probable class.
-        probability: Its probability, 0…1, temperature applied.
-        top: The most probable classes with their probabilities, best first; equal ones in
-            label order.
-        plausible: The labels of the prediction set, best first: together they hold the right one
-            as often as the artifact promises. Empty if it promises nothing.
-        none_of_these: Whether the network is less certain than for nearly all images of its
-            classes; None if the artifact sets no threshold.
-        cached: Whether the answer came from the cache.
-        sha256: SHA-256 of the image's bytes, hexadecimal.
-        model_id: Which model answered; see ``artifact.save``.
-    """
-
-    label: str
-    probability: float
-    top: tuple[tuple[str, float], ...]
-    plausible: tuple[str, ...]
-    none_of_these: bool | None
-    cached: bool
-    sha256: str
-    model_id: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Return a JSON-ready dict of the fields; ``top`` becomes a list of objects."""
-        return {
-            "label": self.label,
-            "probability": self.probability,
-            "top": [{"label": label, "probability": value} for label, value in self.top],
-            "plausible": list(self.plausible),
-            "none_of_these": self.none_of_these,
-            "cached": self.cached,
-            "sha256": self.sha256,
-            "model_id": self.model_id,
-        }
+__all__ = ["Prediction", "Predictor"]
 
 
 class Predictor:
@@ -71,10 +34,13 @@ class Predictor:
 
     Args:
         folder: An artifact, as ``artifact.save`` writes it.
-        cache_bytes: Bound of the answer cache; 0 turns it off.
+        cache_bytes: Bound of the answers kept in memory; 0 keeps none.
+        cache_folder: Where answers are also kept on disk, shared with other processes.
+        disk_bytes: Bound of that folder; see ``DiskCache``.
 
     Raises:
         ArtifactDamaged: A file is missing, changed or was added, or the graph does not answer.
+        InputError: There is no model, or no cache can be kept in the folder.
 
     Example:
         >>> predictor = Predictor("reports/lab/model")                       # doctest: +SKIP
@@ -82,9 +48,18 @@ class Predictor:
         'disc'
     """
 
-    def __init__(self, folder: Path | str, *, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(
+        self,
+        folder: Path | str,
+        *,
+        cache_bytes: int = CACHE_BYTES,
+        cache_folder: Path | str | None = None,
+        disk_bytes: int = DISK_BYTES,
+    ) -> None:
         self.artifact = artifact.load(folder)
-        self.cache = Cache(cache_bytes)
+        disk = None if cache_folder is None else DiskCache(cache_folder, disk_bytes)
+        self.cache = Cache(cache_bytes, disk)
+        self._flights: SingleFlight[np.ndarray | ImageRejected] = SingleFlight()
         self._set_rule, self._novelty_rule = self.artifact.conformal, self.artifact.novelty
         self._graph = tf.saved_model.load(str(self.artifact.folder / "saved_model"))
         self._prepare = self._graph.signatures["prepare"]
@@ -170,29 +145,51 @@ class Predictor:
 
     def _answers(self, contents: list[bytes], top: int) -> list[Prediction | ImageRejected]:
         """Answer for one batch of images."""
+        started = perf_counter()
         names = [key(content, self.model_id) for content in contents]
         found: dict[str, np.ndarray | ImageRejected] = {}
-        fresh: dict[str, np.ndarray] = {}  # pixels that the network has not seen
+        fresh: dict[str, bytes] = {}  # what the cache does not hold
         for name, content in zip(names, contents, strict=True):
             if name in found or name in fresh:
                 continue
             stored = self.cache.get(name)
+            if stored is None:
+                fresh[name] = content
+            else:
+                found[name] = stored
+        if fresh:
+            found |= self._flights.run(fresh, lambda own: self._run({n: fresh[n] for n in own}))
+        return [self._answer(name, found[name], name not in fresh, top, started) for name in names]
+
+    def _run(self, contents: dict[str, bytes]) -> dict[str, np.ndarray | ImageRejected]:
+        """Ask the network about images that no other thread is asking about."""
+        started = perf_counter()
+        found: dict[str, np.ndarray | ImageRejected] = {}
+        pixels: dict[str, np.ndarray] = {}
+        for name, content in contents.items():
+            stored = self.cache.peek(name)  # another thread may have been faster
             if stored is not None:
                 found[name] = stored
                 continue
             try:
-                fresh[name] = self.pixels(content)
+                pixels[name] = self.pixels(content)
             except ImageRejected as rejected:
                 found[name] = rejected
-        if fresh:
-            rows = self._probabilities(np.stack(list(fresh.values())))
-            for name, row in zip(fresh, rows, strict=True):
-                self.cache.put(name, row)
+        if pixels:
+            rows = self._probabilities(np.stack(list(pixels.values())))
+            elapsed_ms = (perf_counter() - started) * 1e3 / len(pixels)
+            for name, row in zip(pixels, rows, strict=True):
+                self.cache.put(name, row, elapsed_ms)
                 found[name] = row
-        return [self._answer(name, found[name], name not in fresh, top) for name in names]
+        return found
 
     def _answer(
-        self, name: str, found: np.ndarray | ImageRejected, cached: bool, top: int
+        self,
+        name: str,
+        found: np.ndarray | ImageRejected,
+        cached: bool,
+        top: int,
+        started: float,
     ) -> Prediction | ImageRejected:
         """Return the answer that a row of probabilities means."""
         if isinstance(found, ImageRejected):
@@ -201,8 +198,9 @@ class Predictor:
         listed = tuple((self.class_names[index], float(found[index])) for index in order[:top])
         plausible, none_of_these = self._doubts(found, order)
         sha256 = name.partition("-")[0]
+        elapsed_ms = (perf_counter() - started) * 1e3
         return Prediction(
-            *listed[0], listed, plausible, none_of_these, cached, sha256, self.model_id
+            *listed[0], listed, plausible, none_of_these, cached, sha256, self.model_id, elapsed_ms
         )
 
     def _doubts(self, found: np.ndarray, order: np.ndarray) -> tuple[tuple[str, ...], bool | None]:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from cnnlab.config import InputError
-from cnnlab.deploy.cache import ENTRY_OVERHEAD, Cache, key
+from cnnlab.deploy.cache import ENTRY_OVERHEAD, Cache, CacheStats, key
 from cnnlab.images import PREPROCESSING_VERSION
 
 ROW = np.array([0.25, 0.75], "float32")
@@ -23,7 +23,10 @@ def test_hits_and_misses_are_counted():
     assert cache.get("a") is None
     cache.put("a", ROW)
     assert np.array_equal(cache.get("a"), ROW)
-    assert (cache.hits, cache.misses, cache.evictions, cache.bytes) == (1, 1, 0, ENTRY)
+    assert cache.stats() == CacheStats(
+        hits=1, misses=1, evictions=0, entries=1, bytes=ENTRY, saved_ms=0.0
+    )
+    assert cache.stats().hit_rate == 0.5
 
 
 def test_the_entry_used_longest_ago_goes_first():
@@ -33,22 +36,23 @@ def test_the_entry_used_longest_ago_goes_first():
     cache.get("a")
     cache.put("c", ROW)
     assert [cache.get(name) is not None for name in "abc"] == [True, False, True]
-    assert (len(cache), cache.evictions, cache.bytes) == (2, 1, 2 * ENTRY)
+    stats = cache.stats()
+    assert (stats.entries, stats.evictions, stats.bytes) == (2, 1, 2 * ENTRY)
 
 
 def test_bytes_stay_within_the_bound():
     cache = Cache(3 * ENTRY + 1)
     for number in range(50):
         cache.put(str(number), ROW)
-        assert cache.bytes <= 3 * ENTRY + 1
-    assert (len(cache), cache.evictions) == (3, 47)
+        assert cache.stats().bytes <= 3 * ENTRY + 1
+    assert (len(cache), cache.stats().evictions) == (3, 47)
 
 
 def test_replacing_an_entry_is_not_counted_twice():
     cache = Cache(10 * ENTRY)
     cache.put("a", ROW)
     cache.put("a", ROW * 0)
-    assert (cache.bytes, cache.evictions) == (ENTRY, 0)
+    assert (cache.stats().bytes, cache.stats().evictions) == (ENTRY, 0)
     assert not cache.get("a").any()
 
 
@@ -57,7 +61,7 @@ def test_what_is_larger_than_the_bound_is_not_stored(bound):
     cache = Cache(bound)
     cache.put("a", ROW)
     assert cache.get("a") is None
-    assert cache.bytes == 0
+    assert cache.stats().bytes == 0
 
 
 def test_a_negative_bound_is_refused():
@@ -80,7 +84,8 @@ def test_clear_forgets_entries_and_keeps_counters():
     cache.put("a", ROW)
     cache.get("a")
     cache.clear()
-    assert (len(cache), cache.bytes, cache.hits, cache.evictions) == (0, 0, 1, 0)
+    stats = cache.stats()
+    assert (len(cache), stats.bytes, stats.hits, stats.evictions) == (0, 0, 1, 0)
 
 
 def test_threads_never_read_another_key_and_lose_no_count():
@@ -97,5 +102,6 @@ def test_threads_never_read_another_key_and_lose_no_count():
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(work, range(8))) == 0
-    assert cache.hits + cache.misses == 8000
-    assert cache.bytes == len(cache) * ENTRY <= 20 * ENTRY
+    stats = cache.stats()
+    assert stats.hits + stats.misses == 8000
+    assert stats.bytes == len(cache) * ENTRY <= 20 * ENTRY
