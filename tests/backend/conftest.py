@@ -1,0 +1,38 @@
+"""The Go toolchain, and the crafted files of tests/images."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BACKEND = ROOT / "backend"
+sys.path.append(str(ROOT / "tests" / "images"))  # pytest does so only if it collects tests there
+
+
+def _require(found: bool, missing: str) -> None:
+    """Skip a test whose tools are missing, or fail it where CNNLAB_REQUIRE_GO=1 asks for them."""
+    if not found and os.environ.get("CNNLAB_REQUIRE_GO") == "1":
+        pytest.fail(missing)
+    if not found:
+        pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def go() -> str:
+    """Return the path of the Go toolchain."""
+    path = shutil.which("go")
+    _require(path is not None, "no Go toolchain on PATH")
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def verdicts(go, tmp_path_factory) -> Path:
+    """Return the program that prints the Go gatekeeper's verdicts on files."""
+    program = tmp_path_factory.mktemp("go") / "verdicts"
+    command = [go, "build", "-o", str(program), "./gatekeeper/verdicts"]
+    subprocess.run(command, cwd=BACKEND, check=True, timeout=300)
+    return program
