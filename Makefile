@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long check lab clean
+.PHONY: help setup run test test-long check lab backend go-test clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -46,6 +46,14 @@ lab: $(STAMP)  ## open JupyterLab on the notebooks
 	@# The default websocket limit drops uploads above 10 MB without a word.
 	@$(BIN)/jupyter lab --ServerApp.tornado_settings="{'websocket_max_message_size': 209715200}" \
 		notebooks/01_explore_data.ipynb
+
+backend: $(STAMP)  ## build the server backend/bin/cnnlab-server; installs go into .venv if there is none
+	@backend/go.sh build -trimpath -o bin/cnnlab-server ./cmd/cnnlab-server
+
+go-test: $(STAMP)  ## vet and test the server, also with the race detector
+	@backend/go.sh vet ./...
+	@backend/go.sh test ./...
+	@backend/go.sh test -race ./...
 
 clean:  ## remove caches and prepared pixels; data, reports and .venv stay
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache data/prepared

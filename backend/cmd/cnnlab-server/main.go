@@ -1,0 +1,48 @@
+// Command cnnlab-server answers over HTTP for images, from a model folder that cnnlab exports.
+//
+// SIGHUP loads the folder again, SIGTERM and SIGINT finish what is going on and end the program.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"cnnlab/backend/internal/quiet"
+)
+
+func main() {
+	quiet.Start()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGHUP)
+	err := run(ctx, os.Args[1:], os.Getenv, os.Stderr, reload)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "cnnlab-server:", err)
+		os.Exit(1)
+	}
+}
+
+// run serves until the context ends.
+func run(
+	ctx context.Context, args []string, getenv func(string) string, log io.Writer,
+	reload <-chan os.Signal,
+) error {
+	settings, err := parse(args, getenv, log)
+	if err != nil {
+		return err
+	}
+	service, err := newService(settings, log)
+	if err != nil {
+		return err
+	}
+	return service.run(ctx, reload)
+}

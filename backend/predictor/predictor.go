@@ -1,0 +1,242 @@
+// Package predictor answers for images from the model folder that cnnlab exports, exactly as the
+// notebook does: the same pixels, the same probabilities, the same rules.
+//
+//	model, err := predictor.Open("reports/lab/model", predictor.Options{})
+//	prediction, err := model.Predict(ctx, imageBytes)
+//
+// TensorFlow prints notes while it is loaded, before any Go code runs. The environment variable
+// TF_CPP_MIN_LOG_LEVEL=3, set before the process starts, keeps it quiet.
+package predictor
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"image"
+	"image/png"
+	"math"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"cnnlab/backend/gatekeeper"
+)
+
+const defaultTop = 5
+
+// Options say how a predictor works. Their zero value is a good start.
+type Options struct {
+	// Cache is where answers are kept; predictors may share one. Nil keeps none.
+	Cache *Cache
+	// Workers is how many images are decoded and classified at a time; 0 is one a processor.
+	Workers int
+	// Queue is how many more may wait; then Predict returns ErrBusy. 0 is 64.
+	Queue int
+	// IntraOpThreads and InterOpThreads bound TensorFlow's threads, within an operation and between
+	// operations; 0 leaves it to TensorFlow. The first predictor of a process decides the first.
+	IntraOpThreads, InterOpThreads int
+	// OnRun, if set, is called after each run of the network with the number of its images.
+	OnRun func(images int)
+}
+
+// Result is the answer to one of several images: a prediction, or the error that says why not.
+type Result struct {
+	Prediction Prediction
+	Err        error
+}
+
+// engine is what runs the model: a graph, or a stand-in of the tests.
+type engine interface {
+	Prepare(image []byte) ([]byte, error)
+	Predict(images [][]byte) ([][]float32, error)
+	Close() error
+}
+
+// Predictor answers for images. Any number of goroutines may share one.
+type Predictor struct {
+	artifact *Artifact
+	engine   engine
+	options  Options
+	queue    *queue
+	flights  *flights
+}
+
+// Open checks the hashes of a model folder, loads its SavedModel and makes one prediction, so that
+// the first request is as fast as the next.
+func Open(folder string, options Options) (*Predictor, error) {
+	artifact, err := LoadArtifact(folder)
+	if err != nil {
+		return nil, err
+	}
+	contract := &artifact.Contract
+	opened, err := openGraph(filepath.Join(artifact.Folder, savedModelName), contract.ImageSize,
+		len(contract.ClassNames), options.IntraOpThreads, options.InterOpThreads)
+	if err != nil {
+		return nil, err
+	}
+	predictor := newPredictor(artifact, opened, options)
+	if err := predictor.checkGolden(); err != nil {
+		return nil, errors.Join(err, opened.Close())
+	}
+	return predictor, nil
+}
+
+func newPredictor(artifact *Artifact, engine engine, options Options) *Predictor {
+	if options.Workers <= 0 {
+		options.Workers = runtime.GOMAXPROCS(0)
+	}
+	if options.Queue <= 0 {
+		options.Queue = 64
+	}
+	queue := newQueue(options.Workers, options.Queue)
+	return &Predictor{artifact, engine, options, queue, newFlights()}
+}
+
+// Artifact returns the model folder that was opened.
+func (p *Predictor) Artifact() *Artifact { return p.artifact }
+
+// Waiting returns how many images wait for the model.
+func (p *Predictor) Waiting() int { return int(p.queue.waiting.Load()) }
+
+// Predict returns the answer for the content of an image file.
+//
+// An image that is refused gives a *gatekeeper.Rejected, a full queue ErrBusy, a context that ends
+// its error. Callers with the same image share one run of the network.
+func (p *Predictor) Predict(ctx context.Context, image []byte) (Prediction, error) {
+	start := time.Now()
+	digest := sha256.Sum256(image)
+	sum := hex.EncodeToString(digest[:])
+	row, cached, err := p.probabilities(ctx, p.key(sum), image)
+	if err != nil {
+		return Prediction{}, err
+	}
+	prediction := p.artifact.Contract.answer(row, defaultTop)
+	prediction.SHA256, prediction.Cached = sum, cached
+	prediction.ElapsedMS = milliseconds(start)
+	return prediction, nil
+}
+
+// PredictMany answers for several images, in order. A refused image spoils only its own result; any
+// other error is returned for all of them.
+func (p *Predictor) PredictMany(ctx context.Context, images [][]byte) ([]Result, error) {
+	results := make([]Result, len(images))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(p.options.Workers) // one request never fills the queue
+	for index, image := range images {
+		group.Go(func() error {
+			prediction, err := p.Predict(ctx, image)
+			results[index] = Result{prediction, err}
+			if rejected := (*gatekeeper.Rejected)(nil); errors.As(err, &rejected) {
+				return nil
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return results, nil
+}
+
+// Close waits for the runs that are going on and frees the model; nothing may be asked afterwards.
+func (p *Predictor) Close() error {
+	p.flights.running.Wait()
+	return p.engine.Close()
+}
+
+// key names an answer: another image, another model or another decoder is another name, so an
+// answer cannot be stale.
+func (p *Predictor) key(sum string) string {
+	contract := &p.artifact.Contract
+	return fmt.Sprintf("%s-%s-%d", sum, contract.ModelID, contract.PreprocessingVersion)
+}
+
+func (p *Predictor) probabilities(
+	ctx context.Context, key string, image []byte,
+) (row []float32, cached bool, err error) {
+	if p.options.Cache != nil {
+		if row, cached = p.options.Cache.get(key); cached {
+			return row, true, nil
+		}
+	}
+	if _, err := gatekeeper.Inspect(image); err != nil {
+		return nil, false, err
+	}
+	row, err = p.flights.do(ctx, key, func(ctx context.Context) ([]float32, error) {
+		return p.run(ctx, key, image)
+	})
+	return row, false, err
+}
+
+// run waits for its turn, decodes an image and classifies it.
+func (p *Predictor) run(ctx context.Context, key string, image []byte) ([]float32, error) {
+	if err := p.queue.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer p.queue.leave()
+	if p.options.Cache != nil { // it may have been answered since this caller looked
+		if row, found := p.options.Cache.peek(key); found {
+			return row, nil
+		}
+	}
+	pixels, err := p.engine.Prepare(image)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := p.engine.Predict([][]byte{pixels})
+	if err != nil {
+		return nil, err
+	}
+	if p.options.OnRun != nil {
+		p.options.OnRun(len(rows))
+	}
+	if p.options.Cache != nil {
+		p.options.Cache.put(key, rows[0])
+	}
+	return rows[0], nil
+}
+
+// checkGolden answers for one grey image: it warms the graph, and proves that it fits the contract.
+func (p *Predictor) checkGolden() error {
+	size := p.artifact.Contract.ImageSize
+	grey := image.NewNRGBA(image.Rect(0, 0, size, size))
+	for index := range grey.Pix {
+		grey.Pix[index] = 128
+		if index%4 == 3 {
+			grey.Pix[index] = 255
+		}
+	}
+	var file bytes.Buffer
+	if err := png.Encode(&file, grey); err != nil {
+		return fmt.Errorf("writing the golden image: %w", err)
+	}
+	pixels, err := p.engine.Prepare(file.Bytes())
+	if err != nil {
+		return p.notGolden(err)
+	}
+	if !bytes.Equal(pixels, bytes.Repeat([]byte{128}, 3*size*size)) {
+		return p.notGolden(errors.New("a grey image came out changed"))
+	}
+	rows, err := p.engine.Predict([][]byte{pixels})
+	if err != nil {
+		return p.notGolden(err)
+	}
+	var sum float64
+	for _, probability := range rows[0] {
+		sum += float64(probability)
+	}
+	if !(math.Abs(sum-1) <= 1e-4) { // written so that NaN does not pass
+		return p.notGolden(fmt.Errorf("probabilities sum to %v", sum))
+	}
+	return nil
+}
+
+func (p *Predictor) notGolden(err error) error {
+	return fmt.Errorf("the model in %s does not answer as its contract says, save it again: %w",
+		p.artifact.Folder, err)
+}

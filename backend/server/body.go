@@ -1,0 +1,187 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"strings"
+
+	"golang.org/x/sync/semaphore"
+
+	"cnnlab/backend/gatekeeper"
+)
+
+const (
+	field        = "image"
+	multipartTop = 64 << 10 // bytes that boundaries and headers of a form may take
+	firstBuffer  = 16 << 10
+)
+
+// loan is what the bodies of one request hold.
+type loan struct {
+	from *semaphore.Weighted
+	size int64
+}
+
+func (l *loan) take(size int64) error {
+	if !l.from.TryAcquire(size) {
+		return newProblem(http.StatusServiceUnavailable, "overloaded",
+			"Too many images are being received: try again in a moment.")
+	}
+	l.size += size
+	return nil
+}
+
+func (l *loan) repay() {
+	l.from.Release(l.size)
+	l.size = 0
+}
+
+// read returns all of a body; hint is its size where that is known, otherwise -1.
+func (l *loan) read(body io.Reader, hint int64) ([]byte, error) {
+	size := int64(firstBuffer)
+	if 0 <= hint && hint < size {
+		size = hint + 1 // one more, so that the end is seen without growing
+	}
+	if err := l.take(size); err != nil {
+		return nil, err
+	}
+	content := make([]byte, 0, size)
+	for {
+		count, err := body.Read(content[len(content):cap(content)])
+		content = content[:len(content)+count]
+		switch {
+		case errors.Is(err, io.EOF):
+			return content, nil
+		case err != nil:
+			return nil, err
+		case len(content) > gatekeeper.MaxBytes:
+			_, rejected := gatekeeper.Inspect(content)
+			return nil, rejected
+		case len(content) == cap(content):
+			if err := l.take(int64(cap(content))); err != nil {
+				return nil, err
+			}
+			content = append(make([]byte, 0, 2*cap(content)), content...)
+		}
+	}
+}
+
+// upload is one image as the client sent it.
+type upload struct {
+	name    string // of the file, from a form; never to be trusted
+	content []byte
+}
+
+// single returns the one image of a request: its body, or the field "image" of a form.
+func (l *loan) single(w http.ResponseWriter, r *http.Request) (upload, error) {
+	kind, boundary, err := contentType(r)
+	switch {
+	case err != nil:
+		return upload{}, err
+	case kind == formType:
+		uploads, err := l.form(w, r, boundary, 1, gatekeeper.MaxBytes+multipartTop)
+		if err != nil {
+			return upload{}, err
+		}
+		return uploads[0], nil
+	case kind == "" || kind == "application/octet-stream" || strings.HasPrefix(kind, "image/"):
+		if err := limitBody(w, r, gatekeeper.MaxBytes); err != nil {
+			return upload{}, err
+		}
+		content, err := l.read(r.Body, r.ContentLength)
+		return upload{content: content}, readingError(err)
+	}
+	return upload{}, unsupportedType(kind)
+}
+
+// several returns the images of a form, in order.
+func (l *loan) several(
+	w http.ResponseWriter, r *http.Request, most int, limit int64,
+) ([]upload, error) {
+	kind, boundary, err := contentType(r)
+	if err != nil {
+		return nil, err
+	}
+	if kind != formType {
+		return nil, unsupportedType(kind)
+	}
+	return l.form(w, r, boundary, most, limit)
+}
+
+const formType = "multipart/form-data"
+
+// form reads the fields "image" of a form, from the connection straight into memory.
+func (l *loan) form(
+	w http.ResponseWriter, r *http.Request, boundary string, most int, limit int64,
+) ([]upload, error) {
+	if boundary == "" {
+		return nil, malformed("The form names no boundary.")
+	}
+	if err := limitBody(w, r, limit); err != nil {
+		return nil, err
+	}
+	var uploads []upload
+	for parts := multipart.NewReader(r.Body, boundary); ; {
+		part, err := parts.NextRawPart()
+		switch {
+		case errors.Is(err, io.EOF) && len(uploads) > 0:
+			return uploads, nil
+		case errors.Is(err, io.EOF):
+			return nil, malformed("The form is empty: expected a file in the field %q.", field)
+		case err != nil:
+			return nil, readingError(err)
+		case part.FormName() != field:
+			return nil, malformed("The form has a field besides %q: expected no other.", field)
+		case len(uploads) == most:
+			return nil, newProblem(http.StatusRequestEntityTooLarge, "too_many_images",
+				"The form holds more than %d images.", most)
+		}
+		content, err := l.read(part, -1)
+		if err != nil {
+			return nil, readingError(err)
+		}
+		uploads = append(uploads, upload{part.FileName(), content})
+	}
+}
+
+// limitBody refuses a body that announces too much, and cuts off one that sends too much.
+func limitBody(w http.ResponseWriter, r *http.Request, limit int64) error {
+	if r.ContentLength > limit {
+		return &http.MaxBytesError{Limit: limit}
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, limit)
+	return nil
+}
+
+// contentType returns the media type of a request, "" where it names none, and a form's boundary.
+func contentType(r *http.Request) (kind, boundary string, err error) {
+	header := r.Header.Get("Content-Type")
+	if header == "" {
+		return "", "", nil
+	}
+	kind, parameters, err := mime.ParseMediaType(header)
+	if err != nil {
+		return "", "", newProblem(http.StatusUnsupportedMediaType, "unsupported_content_type",
+			"The header Content-Type cannot be read.")
+	}
+	return kind, parameters["boundary"], nil
+}
+
+func unsupportedType(kind string) *problem {
+	return newProblem(http.StatusUnsupportedMediaType, "unsupported_content_type",
+		"Bodies of type %q are not read: expected application/octet-stream, image/* or %s.",
+		escaped(kind), formType)
+}
+
+// readingError returns an error as it is where it says more than that the body is no good.
+func readingError(err error) error {
+	if err == nil || asProblem(err).status != http.StatusInternalServerError {
+		return err
+	}
+	return errors.Join(malformed("The body ends early or is not what its headers say."),
+		fmt.Errorf("reading the body: %w", err))
+}

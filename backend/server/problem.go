@@ -1,0 +1,103 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strconv"
+
+	"cnnlab/backend/gatekeeper"
+	"cnnlab/backend/predictor"
+)
+
+const (
+	retryAfterSeconds = 1   // a full queue is empty again within moments
+	statusClientGone  = 499 // nobody reads it: for the log and the metrics only
+)
+
+// problem is an answer that says why there is no other one.
+type problem struct {
+	status  int
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// Error returns the code and the message.
+func (p *problem) Error() string { return p.Code + ": " + p.Message }
+
+func newProblem(status int, code, format string, values ...any) *problem {
+	return &problem{status, code, fmt.Sprintf(format, values...)}
+}
+
+func malformed(format string, values ...any) *problem {
+	return newProblem(http.StatusBadRequest, "malformed_request", format, values...)
+}
+
+func notReady() *problem {
+	return newProblem(http.StatusServiceUnavailable, "not_ready", "No model is loaded yet.")
+}
+
+// rejectionStatus returns the status of a refused image; what is not listed is 422.
+func rejectionStatus(code string) int {
+	switch code {
+	case "empty":
+		return http.StatusBadRequest
+	case "too_many_bytes":
+		return http.StatusRequestEntityTooLarge
+	case "unknown_format", "foreign_format":
+		return http.StatusUnsupportedMediaType
+	}
+	return http.StatusUnprocessableEntity
+}
+
+// asProblem returns what an error means for the client.
+func asProblem(err error) *problem {
+	var (
+		known    *problem
+		rejected *gatekeeper.Rejected
+		large    *http.MaxBytesError
+	)
+	switch {
+	case errors.As(err, &known):
+		return known
+	case errors.As(err, &rejected):
+		return &problem{rejectionStatus(rejected.Code), rejected.Code, rejected.Message}
+	case errors.As(err, &large):
+		return newProblem(http.StatusRequestEntityTooLarge, "too_many_bytes",
+			"The body is too large: at most %d bytes are accepted.", large.Limit)
+	case errors.Is(err, predictor.ErrBusy):
+		return newProblem(http.StatusServiceUnavailable, "overloaded",
+			"Too many images wait for the model: try again in a moment.")
+	case errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, context.DeadlineExceeded):
+		return newProblem(http.StatusRequestTimeout, "slow_body", "The body did not arrive in time.")
+	case errors.Is(err, context.DeadlineExceeded):
+		return newProblem(http.StatusGatewayTimeout, "deadline_exceeded",
+			"The model did not answer in time.")
+	case errors.Is(err, context.Canceled):
+		return newProblem(statusClientGone, "client_gone", "The client gave up.")
+	}
+	return newProblem(http.StatusInternalServerError, "internal", "The server failed to answer.")
+}
+
+// writeJSON sends a value; characters such as < stay what they are.
+func writeJSON(w http.ResponseWriter, status int, value any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(value) // fails only where the client has gone
+}
+
+func writeProblem(w http.ResponseWriter, p *problem) {
+	if p.status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", strconv.Itoa(retryAfterSeconds))
+	}
+	writeJSON(w, p.status, errorBody{p})
+}
+
+type errorBody struct {
+	Error *problem `json:"error"`
+}

@@ -1,0 +1,289 @@
+// Package server answers over HTTP for the images that are sent to it.
+//
+// No request names a path, an address or a model: all of them are decided where the server starts.
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"cnnlab/backend/predictor"
+)
+
+// Config says what a server allows. Zero fields get the value named with them.
+type Config struct {
+	// Token, if set, must come with every request but those for the server's health.
+	Token string
+	// Timeout bounds the time from a request's last byte to its answer; 10 s.
+	Timeout time.Duration
+	// MaxRequests are answered at a time, slow ones included; 1024.
+	MaxRequests int
+	// MaxImages may come in one batch; 32.
+	MaxImages int
+	// MaxBatchBytes is the largest body of a batch; 64 MiB.
+	MaxBatchBytes int64
+	// MaxBodyBytes bounds all bodies together; 256 MiB.
+	MaxBodyBytes int64
+	// Metrics are the figures to show; new ones.
+	Metrics *Metrics
+	// Logger gets one line a request; none.
+	Logger *slog.Logger
+}
+
+// Server answers requests with the model that it holds.
+type Server struct {
+	config   Config
+	models   holder
+	bodies   *semaphore.Weighted
+	inFlight atomic.Int64
+	draining atomic.Bool
+	token    [sha256.Size]byte
+	routes   map[string]route
+}
+
+type route struct {
+	method string
+	open   bool // needs no token
+	handle func(http.ResponseWriter, *http.Request) error
+}
+
+// New returns a server. Without a model (nil) it is not ready until Swap gives it one.
+func New(config Config, model Model) *Server {
+	config = withDefaults(config)
+	s := &Server{
+		config: config,
+		bodies: semaphore.NewWeighted(config.MaxBodyBytes),
+		token:  sha256.Sum256([]byte(config.Token)),
+	}
+	s.models.failed = func(err error) {
+		config.Logger.Error("closing a replaced model", "error", err.Error())
+	}
+	metrics := config.Metrics.handler()
+	s.routes = map[string]route{
+		"/v1/predict":       {http.MethodPost, false, s.predict},
+		"/v1/predict:batch": {http.MethodPost, false, s.predictBatch},
+		"/v1/model":         {http.MethodGet, false, s.model},
+		"/healthz":          {http.MethodGet, true, s.health},
+		"/readyz":           {http.MethodGet, true, s.ready},
+		"/metrics": {http.MethodGet, false, func(w http.ResponseWriter, r *http.Request) error {
+			metrics.ServeHTTP(w, r)
+			return nil
+		}},
+	}
+	config.Metrics.gauge("cnnlab_requests_in_flight", "Requests being answered.",
+		func() float64 { return float64(s.inFlight.Load()) })
+	config.Metrics.gauge("cnnlab_queue_depth", "Images that wait for the model.", s.queueDepth)
+	s.models.swap(model)
+	return s
+}
+
+func withDefaults(config Config) Config {
+	if config.Timeout <= 0 {
+		config.Timeout = 10 * time.Second
+	}
+	if config.MaxRequests <= 0 {
+		config.MaxRequests = 1024
+	}
+	if config.MaxImages <= 0 {
+		config.MaxImages = 32
+	}
+	if config.MaxBatchBytes <= 0 {
+		config.MaxBatchBytes = 64 << 20
+	}
+	if config.MaxBodyBytes <= 0 {
+		config.MaxBodyBytes = 256 << 20
+	}
+	if config.Metrics == nil {
+		config.Metrics = NewMetrics(nil)
+	}
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	return config
+}
+
+// Swap lets another model answer from now on. The old one is closed when its last request is done.
+func (s *Server) Swap(model Model) { s.models.swap(model) }
+
+// Drain makes the server say that it is not ready and end each connection with its next answer, so
+// that clients and load balancers turn elsewhere. It goes on answering.
+func (s *Server) Drain() { s.draining.Store(true) }
+
+// Close closes the model when its last request is done, and waits for that.
+func (s *Server) Close() {
+	s.models.swap(nil)
+	s.models.closing.Wait()
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	answer := &recorder{ResponseWriter: w}
+	defer s.inFlight.Add(-1)
+	full := s.inFlight.Add(1) > int64(s.config.MaxRequests)
+	header := w.Header()
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	if s.draining.Load() {
+		header.Set("Connection", "close")
+	}
+	name, err := s.serve(answer, r, full)
+	if err != nil {
+		answer.problem = asProblem(err)
+		writeProblem(answer, answer.problem)
+	}
+	took := time.Since(start)
+	s.config.Metrics.observeRequest(name, answer.status, took)
+	s.log(r, answer, err, took)
+}
+
+// serve finds who answers and returns the route's name for the metrics.
+func (s *Server) serve(w *recorder, r *http.Request, full bool) (name string, err error) {
+	found, known := s.routes[r.URL.Path]
+	if !known {
+		return "other", newProblem(http.StatusNotFound, "not_found", "There is nothing here.")
+	}
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
+		}
+	}()
+	name = r.URL.Path
+	switch {
+	case r.Method != found.method && !(r.Method == http.MethodHead && found.method == http.MethodGet):
+		w.Header().Set("Allow", found.method)
+		return name, newProblem(http.StatusMethodNotAllowed, "method_not_allowed",
+			"Expected the method %s.", found.method)
+	case !found.open && !s.allowed(r):
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		return name, newProblem(http.StatusUnauthorized, "unauthorized",
+			"Expected the header Authorization: Bearer with the server's token.")
+	case full && !found.open:
+		return name, newProblem(http.StatusServiceUnavailable, "overloaded",
+			"Too many requests are being answered: try again in a moment.")
+	}
+	return name, found.handle(w, r)
+}
+
+// allowed compares hashes in constant time, so that nothing is learnt from how long it takes.
+func (s *Server) allowed(r *http.Request) bool {
+	if s.config.Token == "" {
+		return true
+	}
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	sum := sha256.Sum256([]byte(strings.TrimSpace(token)))
+	return strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(sum[:], s.token[:]) == 1
+}
+
+func (s *Server) predict(w http.ResponseWriter, r *http.Request) error {
+	body := loan{from: s.bodies}
+	defer body.repay()
+	image, err := body.single(w, r)
+	noteNames(w, image)
+	if err != nil {
+		return err
+	}
+	model := s.models.borrow() // only now: a slow client must not keep a replaced model alive
+	if model == nil {
+		return notReady()
+	}
+	defer s.models.giveBack(model)
+	ctx, cancel := context.WithTimeout(r.Context(), s.config.Timeout)
+	defer cancel()
+	prediction, err := model.Predict(ctx, image.content)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, prediction)
+	return nil
+}
+
+// predictBatch answers for each image of a form, in order: a prediction or an error.
+func (s *Server) predictBatch(w http.ResponseWriter, r *http.Request) error {
+	body := loan{from: s.bodies}
+	defer body.repay()
+	images, err := body.several(w, r, s.config.MaxImages, s.config.MaxBatchBytes)
+	noteNames(w, images...)
+	if err != nil {
+		return err
+	}
+	contents := make([][]byte, len(images))
+	for index, image := range images {
+		contents[index] = image.content
+	}
+	model := s.models.borrow()
+	if model == nil {
+		return notReady()
+	}
+	defer s.models.giveBack(model)
+	ctx, cancel := context.WithTimeout(r.Context(), s.config.Timeout)
+	defer cancel()
+	results, err := model.PredictMany(ctx, contents)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"predictions": asAnswers(results)})
+	return nil
+}
+
+func asAnswers(results []predictor.Result) []any {
+	answers := make([]any, len(results))
+	for index, result := range results {
+		answers[index] = result.Prediction
+		if result.Err != nil {
+			answers[index] = errorBody{asProblem(result.Err)}
+		}
+	}
+	return answers
+}
+
+// model sends the contract, without the names of files.
+func (s *Server) model(w http.ResponseWriter, _ *http.Request) error {
+	model := s.models.borrow()
+	if model == nil {
+		return notReady()
+	}
+	defer s.models.giveBack(model)
+	writeJSON(w, http.StatusOK, model.Artifact().Public)
+	return nil
+}
+
+func (s *Server) health(w http.ResponseWriter, _ *http.Request) error {
+	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+	return nil
+}
+
+// ready says whether requests should be sent here: a model has proved itself, and none is leaving.
+func (s *Server) ready(w http.ResponseWriter, _ *http.Request) error {
+	if s.draining.Load() {
+		return newProblem(http.StatusServiceUnavailable, "shutting_down", "The server is leaving.")
+	}
+	model := s.models.borrow()
+	if model == nil {
+		return notReady()
+	}
+	defer s.models.giveBack(model)
+	writeJSON(w, http.StatusOK, map[string]string{
+		"status": "ready", "model_id": model.Artifact().Contract.ModelID,
+	})
+	return nil
+}
+
+func (s *Server) queueDepth() float64 {
+	model := s.models.borrow()
+	if model == nil {
+		return 0
+	}
+	defer s.models.giveBack(model)
+	return float64(model.Waiting())
+}
