@@ -210,6 +210,8 @@ def _decoded(content: bytes, name: str) -> Entry:
         if checksum != _checksum(fields) or (fields["format"], fields["key"]) != (FORMAT, name):
             raise ValueError("not the entry that its name promises")
         probabilities = np.array(fields["probabilities"], "float32")
+        if probabilities.ndim != 1 or not np.isfinite(probabilities).all():
+            raise ValueError("no row of numbers")
         elapsed_ms = float(fields["elapsed_ms"])
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError("not an entry") from error

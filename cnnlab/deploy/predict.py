@@ -11,10 +11,9 @@ from cnnlab.config import InputError
 from cnnlab.deploy import artifact
 from cnnlab.deploy.cache import Cache, key
 from cnnlab.deploy.disk_cache import DISK_BYTES, DiskCache
+from cnnlab.deploy.graph import Graph
 from cnnlab.deploy.prediction import Prediction
 from cnnlab.deploy.single_flight import SingleFlight
-from cnnlab.engine import tf
-from cnnlab.evaluation import conformal, novelty
 from cnnlab.images import ImageRejected
 
 BATCH_SIZE = 32  # images a step of predict_many: bounds its memory
@@ -61,10 +60,7 @@ class Predictor:
         self.cache = Cache(cache_bytes, disk)
         self._flights: SingleFlight[np.ndarray | ImageRejected] = SingleFlight()
         self._set_rule, self._novelty_rule = self.artifact.conformal, self.artifact.novelty
-        self._graph = tf.saved_model.load(str(self.artifact.folder / "saved_model"))
-        self._prepare = self._graph.signatures["prepare"]
-        self._predict = self._graph.signatures["predict"]
-        self._check_golden()
+        self._graph = Graph(self.artifact)
 
     @property
     def class_names(self) -> list[str]:
@@ -92,12 +88,7 @@ class Predictor:
             ImageRejected: The image is refused; ``.code`` says why.
         """
         _require_bytes(image_bytes)
-        admitted = images.admit(image_bytes)
-        try:
-            prepared = self._prepare(image_bytes=tf.constant(admitted))["pixels"]
-        except tf.errors.InvalidArgumentError as error:
-            raise ImageRejected("corrupt", "The image data cannot be decoded.") from error
-        return prepared.numpy()
+        return self._graph.pixels(images.admit(image_bytes))
 
     def predict(self, image_bytes: bytes, top: int = 5) -> Prediction:
         """Return the answer for one image.
@@ -165,22 +156,33 @@ class Predictor:
         """Ask the network about images that no other thread is asking about."""
         started = perf_counter()
         found: dict[str, np.ndarray | ImageRejected] = {}
-        pixels: dict[str, np.ndarray] = {}
-        for name, content in contents.items():
-            stored = self.cache.peek(name)  # another thread may have been faster
+        for name in contents:
+            stored = self.cache.peek(name)  # another thread may just have been done
             if stored is not None:
                 found[name] = stored
-                continue
+        new = self._compute({name: contents[name] for name in contents if name not in found})
+        elapsed_ms = (perf_counter() - started) * 1e3 / len(contents)
+        for name, result in new.items():
+            if isinstance(result, np.ndarray):
+                self.cache.put(name, result, elapsed_ms)
+        return found | new
+
+    def _compute(self, contents: dict[str, bytes]) -> dict[str, np.ndarray | ImageRejected]:
+        """Run the graph; each image is decoded alone, so that a bad one spoils no other."""
+        found: dict[str, np.ndarray | ImageRejected] = {}
+        pixels: dict[str, np.ndarray] = {}
+        for name, content in contents.items():
             try:
-                pixels[name] = self.pixels(content)
+                admitted = images.admit(content)
+                if len(contents) == 1:
+                    found[name] = self._graph.answer(admitted)
+                else:
+                    pixels[name] = self._graph.pixels(admitted)
             except ImageRejected as rejected:
                 found[name] = rejected
         if pixels:
-            rows = self._probabilities(np.stack(list(pixels.values())))
-            elapsed_ms = (perf_counter() - started) * 1e3 / len(pixels)
-            for name, row in zip(pixels, rows, strict=True):
-                self.cache.put(name, row, elapsed_ms)
-                found[name] = row
+            rows = self._graph.probabilities(np.stack(list(pixels.values())))
+            found |= zip(pixels, rows, strict=True)
         return found
 
     def _answer(
@@ -194,41 +196,33 @@ class Predictor:
         """Return the answer that a row of probabilities means."""
         if isinstance(found, ImageRejected):
             return found
-        order = np.argsort(-found, kind="stable")
-        listed = tuple((self.class_names[index], float(found[index])) for index in order[:top])
-        plausible, none_of_these = self._doubts(found, order)
+        values = found.tolist()  # float32 widened to float64, as both rules demand
+        order = np.argsort(-found, kind="stable").tolist()
+        labels = self.class_names
+        listed = tuple((labels[index], values[index]) for index in order[:top])
+        plausible, none_of_these = self._doubts(values, order)
         sha256 = name.partition("-")[0]
         elapsed_ms = (perf_counter() - started) * 1e3
         return Prediction(
             *listed[0], listed, plausible, none_of_these, cached, sha256, self.model_id, elapsed_ms
         )
 
-    def _doubts(self, found: np.ndarray, order: np.ndarray) -> tuple[tuple[str, ...], bool | None]:
-        """Return the plausible labels, best first, and whether it is likely none of them."""
+    def _doubts(self, values: list[float], order: list[int]) -> tuple[tuple[str, ...], bool | None]:
+        """Return the plausible labels, best first, and whether it is likely none of them.
+
+        These are ``conformal.sets`` and ``novelty.flagged`` for one image, without the checks and
+        arrays that would cost more than the rest of the answer.
+        """
         plausible: tuple[str, ...] = ()
         none_of_these: bool | None = None
         if self._set_rule:
-            members = conformal.sets(found[None], self._set_rule.threshold)[0]
-            plausible = tuple(self.class_names[index] for index in order if members[index])
+            threshold = self._set_rule.threshold
+            labels = self.class_names
+            others = (index for index in order[1:] if values[index] >= threshold)
+            plausible = (labels[order[0]], *(labels[index] for index in others))
         if self._novelty_rule:
-            none_of_these = bool(novelty.flagged(found[None], self._novelty_rule.threshold)[0])
+            none_of_these = values[order[0]] < self._novelty_rule.threshold
         return plausible, none_of_these
-
-    def _probabilities(self, pixels: np.ndarray) -> np.ndarray:
-        """Run the graph: uint8 (B, S, S, 3) → float32 (B, C)."""
-        return self._predict(pixels=tf.constant(pixels))["probabilities"].numpy()
-
-    def _check_golden(self) -> None:
-        """Answer for one grey image: warms the graph, and proves that it fits the contract."""
-        grey = np.full((1, self.image_size, self.image_size, 3), 128, "uint8")
-        prepared = self._prepare(image_bytes=tf.io.encode_png(grey[0]))["pixels"].numpy()
-        row = self._probabilities(prepared[None])
-        fits = np.array_equal(prepared, grey[0]) and row.shape == (1, len(self.class_names))
-        if not (fits and abs(row.sum() - 1) <= 1e-4):  # written so that NaN does not pass
-            raise artifact.ArtifactDamaged(
-                f"The model in {self.artifact.folder} does not answer as its contract says: "
-                "expected probabilities that sum to one. Save it again."
-            )
 
 
 def _require_bytes(image_bytes: bytes) -> None:

@@ -1,4 +1,6 @@
 import hashlib
+import threading
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -6,6 +8,7 @@ import pytest
 
 from cnnlab.config import InputError
 from cnnlab.deploy.cache import ENTRY_OVERHEAD, Cache, CacheStats, key
+from cnnlab.deploy.disk_cache import BLOCK, DiskCache
 from cnnlab.images import PREPROCESSING_VERSION
 
 ROW = np.array([0.25, 0.75], "float32")
@@ -105,3 +108,77 @@ def test_threads_never_read_another_key_and_lose_no_count():
     stats = cache.stats()
     assert stats.hits + stats.misses == 8000
     assert stats.bytes == len(cache) * ENTRY <= 20 * ENTRY
+
+
+def test_no_torn_read_in_a_hundred_thousand_while_threads_write():
+    cache = Cache(6 * ENTRY)  # of eight names: entries also come and go
+    done = threading.Event()
+
+    def write(worker):
+        number = worker
+        while not done.is_set():
+            number += 2
+            cache.put(str(number % 8), np.full(2, number % 2**24, "float32"), float(number))
+
+    def read(worker):
+        torn = 0
+        for number in range(25_000):
+            row = cache.get(str(number % 8))
+            torn += row is not None and (row[0] != row[1] or row[0] % 8 != number % 8)
+        return torn
+
+    with ThreadPoolExecutor(6) as pool:
+        writers = [pool.submit(write, number) for number in range(2)]
+        readers = [pool.submit(read, number) for number in range(4)]
+        assert sum(one.result() for one in readers) == 0
+        done.set()
+        for one in writers:
+            one.result()
+    stats = cache.stats()
+    assert stats.hits + stats.misses == 100_000
+    assert stats.hits > 1000
+
+
+def test_every_hit_saves_what_its_answer_took():
+    cache = Cache(10 * ENTRY)
+    cache.put("a", ROW, 8.0)
+    cache.put("b", ROW, 0.5)
+    for name in "aabc":
+        cache.get(name)
+    assert cache.stats().saved_ms == 16.5
+
+
+def test_a_look_counts_nothing():
+    cache = Cache(10 * ENTRY)
+    cache.put("a", ROW, 8.0)
+    assert np.array_equal(cache.peek("a"), ROW)
+    assert cache.peek("b") is None
+    stats = cache.stats()
+    assert (stats.hits, stats.misses, stats.saved_ms, stats.hit_rate) == (0, 0, 0.0, 0.0)
+
+
+def test_the_disk_answers_once_and_memory_from_then_on(tmp_path):
+    name = key(b"abc", "m1")
+    Cache(0, DiskCache(tmp_path)).put(name, ROW, 8.0)
+    cache = Cache(10 * ENTRY, DiskCache(tmp_path))
+    for _ in range(3):
+        assert np.array_equal(cache.get(name), ROW)
+    assert cache.get(key(b"abd", "m1")) is None
+    stats = cache.stats()
+    assert (stats.hits, stats.disk_hits, stats.misses, stats.saved_ms) == (3, 1, 1, 24.0)
+    assert (stats.disk_faults, stats.disk_bytes) == (0, BLOCK)
+    cache.clear()
+    assert cache.get(name) is None
+    assert cache.stats().disk_bytes == 0
+
+
+def test_an_entry_is_counted_with_about_the_memory_it_takes():
+    cache = Cache(10**9)
+    row = np.zeros(10, "float32")
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for number in range(2000):
+        cache.put(key(str(number).encode(), "0" * 64), row, 1.0)
+    taken = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert taken <= cache.stats().bytes <= 2 * taken

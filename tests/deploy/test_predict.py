@@ -1,6 +1,9 @@
 import dataclasses
 import hashlib
+import itertools
 import json
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -8,11 +11,13 @@ import pytest
 
 from cnnlab import images
 from cnnlab.config import InputError
-from cnnlab.deploy import artifact
+from cnnlab.deploy import artifact, predict
 from cnnlab.deploy.artifact import ArtifactDamaged
-from cnnlab.deploy.cache import ENTRY_OVERHEAD
-from cnnlab.deploy.predict import BATCH_SIZE, Prediction, Predictor
+from cnnlab.deploy.cache import ENTRY_OVERHEAD, Cache
+from cnnlab.deploy.disk_cache import DiskCache
+from cnnlab.deploy.predict import BATCH_SIZE, CACHE_BYTES, Prediction, Predictor
 from cnnlab.engine import keras
+from cnnlab.evaluation import conformal, novelty
 from cnnlab.evaluation.conformal import SetRule
 from cnnlab.evaluation.novelty import NoveltyRule
 from cnnlab.images import ImageRejected
@@ -25,6 +30,18 @@ ENTRY = 4 * len(NAMES) + ENTRY_OVERHEAD  # bytes
 def shared(saved):
     """Return a predictor without cache, for tests that look at answers only."""
     return Predictor(saved, cache_bytes=0)
+
+
+@pytest.fixture(scope="module")
+def loaded(saved):
+    return Predictor(saved)
+
+
+@pytest.fixture
+def predictor(loaded, monkeypatch):
+    """Return a predictor whose cache is empty."""
+    monkeypatch.setattr(loaded, "cache", Cache(CACHE_BYTES))
+    return loaded
 
 
 def fields(prediction):
@@ -96,12 +113,12 @@ TENTH = float(np.float32(0.1))  # above 0.1: what a float32 probability of 0.1 i
 def test_thresholds_decide_what_is_plausible_and_what_is_none_of_these(
     shared, photos, monkeypatch, plausible_from, flagged_below, plausible, none_of_these
 ):
-    row = np.array([[0.2, 0.5, 0.2, 0.1]], "float32")
+    row = np.array([0.2, 0.5, 0.2, 0.1], "float32")
     known = dataclasses.replace(
         shared.artifact, contract=shared.artifact.contract | {"class_names": [*NAMES, "rat"]}
     )
     monkeypatch.setattr(shared, "artifact", known)
-    monkeypatch.setattr(shared, "_probabilities", lambda _: row)
+    monkeypatch.setattr(shared._graph, "answer", lambda _: row)
     monkeypatch.setattr(shared, "_set_rule", SetRule(0.9, float(plausible_from), 40))
     monkeypatch.setattr(shared, "_novelty_rule", NoveltyRule(0.95, float(flagged_below), 40))
     found = shared.predict(photos[0], top=1)
@@ -117,8 +134,7 @@ def test_an_answer_is_ready_for_json(shared, photos):
     assert json.loads(json.dumps(shared.predict(photos[0]).to_json()))["cached"] is False
 
 
-def test_a_cached_answer_is_the_fresh_one(saved, photos):
-    predictor = Predictor(saved)
+def test_a_cached_answer_is_the_fresh_one(predictor, photos):
     fresh = [predictor.predict(photo) for photo in photos]
     again = [predictor.predict(photo) for photo in photos]
     assert not any(one.cached for one in fresh)
@@ -129,10 +145,9 @@ def test_a_cached_answer_is_the_fresh_one(saved, photos):
     assert len(predictor.predict(photos[0], top=1).top) == 1  # the cache holds all classes
 
 
-def test_a_cached_answer_runs_no_model(saved, photos, monkeypatch):
-    predictor = Predictor(saved)
+def test_a_cached_answer_runs_no_model(predictor, photos, monkeypatch):
     predictor.predict(photos[0])
-    monkeypatch.setattr(predictor, "_probabilities", None)
+    monkeypatch.setattr(predictor, "_graph", None)
     assert predictor.predict(photos[0]).cached
 
 
@@ -190,12 +205,13 @@ def test_none_are_answered_with_none(shared):
     assert [type(one) for one in shared.predict_many([b"", b"x"])] == [ImageRejected] * 2
 
 
-def test_many_run_in_batches_and_each_image_once(saved, photos, monkeypatch):
-    predictor = Predictor(saved)
+def test_many_run_in_batches_and_each_image_once(predictor, photos, monkeypatch):
     sizes = []
-    run = predictor._probabilities
+    run = predictor._graph.probabilities
     monkeypatch.setattr(
-        predictor, "_probabilities", lambda pixels: (sizes.append(len(pixels)), run(pixels))[1]
+        predictor._graph,
+        "probabilities",
+        lambda pixels: (sizes.append(len(pixels)), run(pixels))[1],
     )
     found = predictor.predict_many(photos * 10)
     assert sizes == [5]
@@ -204,8 +220,138 @@ def test_many_run_in_batches_and_each_image_once(saved, photos, monkeypatch):
     assert predictor.cache.stats().misses == 5
 
 
-def test_threads_get_the_answers_of_their_own_images(saved, photos):
-    predictor = Predictor(saved, cache_bytes=3 * ENTRY)  # room for three: entries come and go
+def test_the_rules_mean_what_the_evaluation_means_by_them(shared, photos, monkeypatch):
+    draw = np.random.default_rng(7)
+    for _ in range(50):
+        row = draw.choice(np.float32([0.1, 0.2, 0.3, 0.4]), 3)  # many equal ones
+        thresholds = draw.choice(row, 2).astype("float64") + draw.choice([-1e-9, 0, 1e-9], 2)
+        set_rule = SetRule(0.9, float(thresholds[0]), 9)
+        novelty_rule = NoveltyRule(0.9, float(thresholds[1]), 9)
+        monkeypatch.setattr(shared._graph, "answer", lambda _, row=row: row)
+        monkeypatch.setattr(shared, "_set_rule", set_rule)
+        monkeypatch.setattr(shared, "_novelty_rule", novelty_rule)
+        found = shared.predict(photos[0])
+        members = conformal.sets(row[None], set_rule.threshold)[0]
+        assert set(found.plausible) == {
+            name for name, member in zip(NAMES, members, strict=True) if member
+        }
+        assert found.none_of_these is bool(novelty.flagged(row[None], novelty_rule.threshold)[0])
+
+
+def test_the_time_of_an_answer_is_that_of_its_batch(predictor, photos, monkeypatch):
+    clock = itertools.count()
+    monkeypatch.setattr(predict, "perf_counter", lambda: next(clock))
+    assert predictor.predict(photos[0]).elapsed_ms == 3000  # asked, run, run done, answered
+    assert predictor.predict(photos[0]).elapsed_ms == 1000
+    assert predictor.cache.stats().saved_ms == 1000  # the run that the hit was spared
+    both = predictor.predict_many(photos[1:3])
+    assert [one.elapsed_ms for one in both] == [3000, 4000]
+    predictor.predict(photos[1])
+    assert predictor.cache.stats().saved_ms == 1500  # its half of a run of two
+
+
+def test_identical_requests_at_once_run_the_model_once(predictor, photos, monkeypatch):
+    ready, runs = threading.Barrier(500), []
+    run = predictor._graph.answer
+
+    def slow(content):
+        runs.append(content)
+        time.sleep(0.05)  # the others come while it runs
+        return run(content)
+
+    def ask(_):
+        ready.wait()
+        return predictor.predict(photos[0])
+
+    monkeypatch.setattr(predictor._graph, "answer", slow)
+    with ThreadPoolExecutor(500) as pool:
+        found = list(pool.map(ask, range(500)))
+    assert len(runs) == 1
+    assert len({tuple(fields(one).items()) for one in found}) == 1
+
+
+def test_a_failure_is_the_askers_own_and_is_not_remembered(predictor, photos, monkeypatch):
+    run = predictor._graph.answer
+
+    def fail(content):
+        raise MemoryError
+
+    monkeypatch.setattr(predictor._graph, "answer", fail)
+    with pytest.raises(MemoryError):
+        predictor.predict(photos[0])
+    monkeypatch.setattr(predictor._graph, "answer", run)
+    assert not predictor.predict(photos[0]).cached
+
+
+def test_a_refusal_is_shared_and_not_remembered(predictor):
+    for _ in range(2):
+        assert predictor.predict_many([b"x", b"x"])[1].code == "unknown_format"
+    assert predictor.cache.stats().entries == 0
+
+
+def test_another_predictor_finds_the_answer_on_disk(predictor, saved, photos, tmp_path):
+    predictor.cache = Cache(CACHE_BYTES, DiskCache(tmp_path / "answers"))
+    fresh = predictor.predict(photos[0])
+    other = Predictor(saved, cache_folder=tmp_path / "answers")
+    found = other.predict(photos[0])
+    assert (fresh.cached, found.cached) == (False, True)
+    assert fields(found) == fields(fresh)  # to the last bit
+    assert other.cache.stats().disk_hits == 1
+    assert other.cache.stats().saved_ms > 0
+
+
+def test_a_damaged_answer_on_disk_is_computed_again(predictor, photos, tmp_path):
+    disk = DiskCache(tmp_path / "answers")
+    predictor.cache = Cache(0, disk)
+    fresh = predictor.predict(photos[0])
+    (entry,) = disk.folder.iterdir()
+    entry.write_bytes(entry.read_bytes()[:-9])
+    found = [predictor.predict(photos[0]) for _ in range(2)]
+    assert [one.cached for one in found] == [False, True]
+    assert [fields(one) for one in found] == [fields(fresh)] * 2
+    assert predictor.cache.stats().disk_faults == 1
+
+
+@pytest.mark.slow
+def test_no_answer_is_stale_across_a_hundred_swaps_of_the_model(
+    tmp_path, tiny, photos, monkeypatch
+):
+    """Two models that answer differently share one cache, and threads never stop asking."""
+    served = []
+    for number, favourite in enumerate(NAMES[:2]):
+        certain = tiny()
+        certain.get_layer("answer").kernel.assign(np.zeros((784, 3)))
+        certain.get_layer("answer").bias.assign(np.eye(3)[number] * 9)
+        artifact.save(certain, tmp_path / favourite, class_names=NAMES, run_id="lab", card="")
+        served.append(Predictor(tmp_path / favourite))
+    disk = DiskCache(tmp_path / "answers")
+    served[0].cache = served[1].cache = Cache(3 * ENTRY, disk)  # memory forgets: the disk answers
+    current, done = [served[0]], threading.Event()
+
+    def ask(worker):
+        wrong = asked = 0
+        while not done.is_set():
+            predictor = current[0]
+            found = predictor.predict(photos[(worker + asked) % 5])
+            expected = NAMES[served.index(predictor)]
+            wrong += (found.label, found.model_id) != (expected, predictor.model_id)
+            asked += 1
+        return wrong, asked
+
+    with ThreadPoolExecutor(4) as pool:
+        workers = [pool.submit(ask, number) for number in range(4)]
+        for number in range(100):
+            current[0] = served[number % 2]
+            time.sleep(0.002)
+        done.set()
+        counts = [worker.result() for worker in workers]
+    assert sum(wrong for wrong, _ in counts) == 0
+    assert sum(asked for _, asked in counts) >= 100
+    assert len(list(disk.folder.iterdir())) == 10
+
+
+def test_threads_get_the_answers_of_their_own_images(predictor, photos):
+    predictor.cache = Cache(3 * ENTRY)  # room for three: entries come and go
     alone = {photo: fields(predictor.predict(photo)) for photo in photos}
     requests = photos * 40
     with ThreadPoolExecutor(8) as pool:
