@@ -84,7 +84,8 @@ def grad_cam_plus_plus(
     """Return Grad-CAM++ heatmaps: positive gradients, weighted so that small regions count too.
 
     Arguments, result and errors are those of ``grad_cam``. With Y = exp(S) and piecewise linear
-    layers the higher derivatives are powers of g = ∂S/∂A, so one backward pass is enough.
+    layers the higher derivatives are powers of g = ∂S/∂A, so one backward pass is enough. Some
+    programs also divide each channel's α by its sum over the plane, which the equations do not.
 
     Source:
         Chattopadhay et al., "Grad-CAM++: Generalized Gradient-based Visual Explanations for Deep

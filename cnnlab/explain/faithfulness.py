@@ -2,7 +2,7 @@
 
 Every measure gives one number an image, so that methods can be compared on the same images:
 ``energies`` and ``hits`` here, ``deletion.areas``, ``road.margins``. ``compare`` puts them beside
-the baselines, ``verdicts`` says in words what came out.
+the baselines, ``overview`` gathers them and ``verdicts`` says in words what came out.
 """
 
 from collections.abc import Mapping
@@ -169,6 +169,29 @@ def compare(
         judged = judged and known.sum() >= ENOUGH
         rows.append(row | {"beats_both": bool((gaps[:, 1] > 0).all()) if judged else None})
     return pd.DataFrame(rows).astype({"beats_both": object})
+
+
+def overview(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return all means with their intervals as text, a row a method, a column a measure.
+
+    Args:
+        tables: Measure → what ``compare`` gave.
+
+    Returns:
+        Such as ``0.53 (0.41 to 0.66)``, and a last column with how many images a method was judged
+        on, ``13–24`` where the measures differ in that.
+    """
+    named = {measure: table.set_index("method") for measure, table in tables.items()}
+    found = pd.DataFrame({measure: _spans(table) for measure, table in named.items()})
+    counts = pd.DataFrame({measure: table["images"] for measure, table in named.items()})
+    pairs = zip(counts.min(axis=1), counts.max(axis=1), strict=True)
+    return found.assign(images=["–".join(map(str, dict.fromkeys(pair))) for pair in pairs])
+
+
+def _spans(table: pd.DataFrame) -> pd.Series:
+    # In a narrow column the line breaks between the mean and its interval.
+    text = "{mean:z.2f} ({low:z.2f}\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}{high:z.2f})"
+    return table.apply(lambda row: text.format(**row), axis=1)
 
 
 def limits(

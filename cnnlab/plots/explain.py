@@ -87,7 +87,7 @@ def cam_grid(
     if heatmaps:
         scale = ScalarMappable(matplotlib.colors.Normalize(0, 1), HEAT)
         bar = figure.colorbar(scale, ax=panels[1:], ticks=[0, 1], aspect=30, pad=0.015)
-        bar.set_label("evidence", labelpad=3)
+        bar.set_label("evidence (each map's own scale)", labelpad=3)
         bar.outline.set_visible(False)
     return figure
 

@@ -209,6 +209,35 @@ def test_maps_against_another_library(same_size, method, module, name):
     assert (peaks > 0).any()
 
 
+def test_grad_cam_plus_plus_of_another_library_differs_by_one_division(same_size):
+    """It divides each α by the plane's sum; without that its map is the printed one, and ours."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its imports are deprecated by SciPy
+        other = importlib.import_module("tf_keras_vis.gradcam_plus_plus").GradcamPlusPlus(same_size)
+    many = np.random.default_rng(7).integers(0, 256, (3, 12, 12, 3), np.uint8).astype(np.float32)
+    theirs = other(
+        lambda outputs: outputs[:, 1], many, penultimate_layer="last", normalize_cam=False
+    )
+    features = keras.Model(same_size.input, same_size.get_layer("last").output)(many)
+    with tf.GradientTape() as tape:
+        tape.watch(features)
+        outputs = features
+        for layer in same_size.layers[-3:]:  # pooling, flattening, the scores
+            outputs = layer(outputs)
+        score = outputs[:, 1]
+    slopes, features = tape.gradient(score, features).numpy(), features.numpy()
+    below = 2 * slopes**2 + features.sum(axis=(1, 2), keepdims=True) * slopes**3
+    printed = np.divide(slopes**2, below, out=np.zeros_like(below), where=slopes != 0)
+    sums = printed.sum(axis=(1, 2), keepdims=True)
+    divided = np.divide(printed, sums, out=np.zeros_like(printed), where=sums != 0)
+    found = cam.grad_cam_plus_plus(same_size, many, target=1)
+    for alpha, expected in ((printed, found), (divided, theirs)):
+        weights = (alpha * np.maximum(slopes, 0)).sum(axis=(1, 2), keepdims=True)
+        planes = np.maximum((weights * features).sum(axis=-1), 0)
+        peaks = [maps.max(axis=(1, 2), keepdims=True) for maps in (planes, expected)]
+        np.testing.assert_allclose(planes / peaks[0], expected / peaks[1], atol=1e-4)
+
+
 def test_default_target_is_the_predicted_class(reference, images):
     predicted = reference.predict(images, verbose=0).argmax(axis=1)
     np.testing.assert_array_equal(

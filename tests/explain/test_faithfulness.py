@@ -8,6 +8,7 @@ from cnnlab.explain.faithfulness import (
     compare,
     energy_in_box,
     hit_in_box,
+    overview,
     random_maps,
     verdicts,
 )
@@ -118,6 +119,22 @@ def test_a_method_is_judged_on_the_images_it_says_something_about():
     assert table.loc["few", "beats_both"] is None  # it is better on all nine
     assert table.loc["silent", "beats_both"] is None
     assert np.isnan(table.loc["silent", "gap"])
+
+
+def test_the_overview_has_every_interval_and_how_many_images_were_judged():
+    def table(images, mean, low, high):
+        rows = {"method": ["A", "random"], "images": images, "mean": mean, "low": low, "high": high}
+        return pd.DataFrame(rows)
+
+    found = overview(
+        {
+            "deletion": table([24, 24], [0.5, 0.7], [0.4, 0.61], [0.666, 0.8]),
+            "energy": table([13, 24], [np.nan, 0.001], [np.nan, -0.1], [np.nan, -0.001]),
+        }
+    )
+    plain = found.map(lambda text: text.replace("\N{NO-BREAK SPACE}", " "))
+    assert plain.loc["A"].tolist() == ["0.50 (0.40 to 0.67)", "nan (nan to nan)", "13–24"]
+    assert plain.loc["random"].tolist() == ["0.70 (0.61 to 0.80)", "0.00 (-0.10 to 0.00)", "24"]
 
 
 def test_compare_needs_both_baselines():
