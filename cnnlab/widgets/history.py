@@ -1,0 +1,103 @@
+"""What was asked: a table of all files, and the same as CSV."""
+
+import base64
+import csv
+import html
+import io
+from collections.abc import Sequence
+
+from cnnlab.widgets.asked import Asked
+
+COLUMNS = (
+    "name",
+    "label",
+    "probability",
+    "plausible",
+    "none_of_these",
+    "cached",
+    "ms",
+    "error",
+)
+# A spreadsheet takes a cell that begins so for a formula, and a file's name is anybody's.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_BOM = "\ufeff"  # without it spreadsheets take UTF-8 for something else
+
+
+def to_csv(history: Sequence[Asked]) -> str:
+    """Return one row a file, in the order in which they were asked.
+
+    Text that a spreadsheet would compute begins with an apostrophe. Several plausible labels are
+    separated by `` | ``; what is not known is empty.
+    """
+    target = io.StringIO()
+    table = csv.writer(target, lineterminator="\r\n")
+    table.writerow(COLUMNS)
+    table.writerows(_row(asked) for asked in history)
+    return target.getvalue()
+
+
+def download(history: Sequence[Asked]) -> str:
+    """Return a link that saves the CSV; the file is inside it, no server is asked."""
+    data = base64.b64encode((_BOM + to_csv(history)).encode("utf-8", "replace")).decode("ascii")
+    return (
+        '<a class="cnnlab-button cnnlab-download" download="predictions.csv" '
+        f'href="data:text/csv;charset=utf-8;base64,{data}">Download CSV</a>'
+    )
+
+
+def table(history: Sequence[Asked]) -> str:
+    """Return the table as HTML, folded, the newest file first."""
+    head = "".join(
+        f'<th scope="col">{title}</th>'
+        for title in ("#", "File", "Answer", "Probability", "Plausible", "From", "ms")
+    )
+    rows = "".join(
+        f"<tr><td>{number}</td>{_cells(asked)}</tr>"
+        for number, asked in reversed(list(enumerate(history, start=1)))
+    )
+    return (
+        f'<details class="cnnlab-fold"><summary>History ({len(history)})</summary>'
+        '<div class="cnnlab-scroll" tabindex="0" role="region" aria-label="History"><table>'
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></details>"
+    )
+
+
+def _row(asked: Asked) -> tuple[str, ...]:
+    """Return the cells of one file in the CSV."""
+    if asked.answer is None:
+        return (_safe(asked.name), *[""] * (len(COLUMNS) - 2), _safe(asked.error))
+    answer = asked.answer
+    label, probability = answer.top[0]
+    return (
+        _safe(asked.name),
+        _safe(str(label)),
+        f"{float(probability):.6f}",
+        _safe(" | ".join(map(str, answer.plausible))),
+        "" if answer.none_of_these is None else str(answer.none_of_these).lower(),
+        str(answer.cached).lower(),
+        f"{answer.elapsed_ms:.3f}",
+        "",
+    )
+
+
+def _safe(text: str) -> str:
+    """Return text that no spreadsheet computes."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _cells(asked: Asked) -> str:
+    """Return the cells of one file behind its number, as HTML."""
+    name = f"<td>{html.escape(asked.name)}</td>"
+    if asked.answer is None:
+        return f'{name}<td colspan="5">no prediction: {html.escape(asked.error)}</td>'
+    answer = asked.answer
+    label, probability = answer.top[0]
+    best = f"{label} (perhaps none of these)" if answer.none_of_these else str(label)
+    texts = (
+        best,
+        f"{100 * float(probability):.1f} %",
+        ", ".join(map(str, answer.plausible)),
+        "cache" if answer.cached else "model",
+        f"{answer.elapsed_ms:.2f}",
+    )
+    return name + "".join(f"<td>{html.escape(text)}</td>" for text in texts)
