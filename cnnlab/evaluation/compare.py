@@ -152,6 +152,31 @@ def verdict(
     return f"{figures} {_conclusion(folds, images, first, second)}"
 
 
+def image_verdict(images: ImageTest, *, first: str, second: str) -> str:
+    """Say in words what may be concluded from one set of test images, and what may not.
+
+    Args:
+        images: From ``mcnemar``.
+        first: What the first model is called in a sentence.
+        second: The other.
+    """
+    figures = (
+        f"Of the same {images.n:,} test images, {images.only_first:,} are right with {first} only "
+        f"and {images.only_second:,} with {second} only (McNemar's test {_p(images.p)})."
+    )
+    if images.p >= 1 - LEVEL:
+        return (
+            f"{figures} Chance would explain that: these two models are not told apart, which "
+            "does not make them equal."
+        )
+    leader = first if images.only_first > images.only_second else second
+    return (
+        f"{figures} That is more than chance: on images like these, the model of {leader} is "
+        "right more often. Whether the same would come out after training anew, one model of "
+        "each cannot say."
+    )
+
+
 def _conclusion(folds: FoldTest, images: ImageTest, first: str, second: str) -> str:
     alpha = 1 - LEVEL
     by_folds, by_images = folds.p < alpha, images.p < alpha  # nan is not below

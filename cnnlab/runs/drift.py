@@ -43,15 +43,20 @@ def compare(stored: Path, now: Path) -> pd.DataFrame:
         >>> counted(compare(Path("reports/a"), Path("reports/b"))).empty  # doctest: +SKIP
         True
     """
-    before, after = storage.read_state(stored), storage.read_state(now)
-    rows = [("data", *row) for row in data(stored, now)]
-    rows += [("settings", *row) for row in _settings(stored, before, after)]
-    for part in EXPLAINS:
-        rows += [(part, *row) for row in _facts(part, before.get(part), after.get(part))]
+    rows = [("data", *row) for row in data(stored, now)] + causes(stored, now)
     for relative in compared(stored, now):
         row = _file(relative, stored / relative, now / relative)
         rows += [(_part(relative), *row)] if row else []
     return pd.DataFrame(rows, columns=COLUMNS, dtype="str")
+
+
+def causes(stored: Path, now: Path) -> list[tuple[str, str, str, str]]:
+    """Return (part, what, stored, now) of settings and origin, as ``compare`` does."""
+    before, after = storage.read_state(stored), storage.read_state(now)
+    rows = [("settings", *row) for row in _settings(stored, before, after)]
+    for part in EXPLAINS:
+        rows += [(part, *row) for row in _facts(part, before.get(part), after.get(part))]
+    return rows
 
 
 def counted(differences: pd.DataFrame) -> pd.DataFrame:

@@ -1,35 +1,21 @@
 """The front page of a run and its summary: what was found, what is missing, where it came from."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import nbformat
-from jinja2 import Environment, StrictUndefined
 
-from cnnlab import files
 from cnnlab.config import changes
-from cnnlab.runs import execute, gallery, pages
+from cnnlab.runs import execute, findings, gallery, layout, pages
+from cnnlab.runs.findings import optional
 from cnnlab.runs.folder import Run
+from cnnlab.runs.headlines import Row, headlines
+from cnnlab.runs.layout import clock
 
 # Notebooks that later ones build on: when one runs again, what stands after it is out of date.
 UPSTREAM = ("01_explore_data", "03_training")
-EVALUATION = "04_kfold_evaluation"
 FILES = ("manifest.csv", "splits.csv", "training/history.csv", "metrics/test.json", "model/card.md")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the summary; ``low`` and ``high`` are set where the value is a fraction."""
-
-    label: str
-    value: str
-    note: str = ""
-    estimate: float | None = None
-    low: float | None = None
-    high: float | None = None
-    missing: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,19 +31,12 @@ class Page:
 
 
 def summary(run: Run) -> list[Row]:
-    """Return the headline figures of a run; what was not measured says how to measure it."""
-    test = _optional(run, "metrics/test.json")
-    kfold = _optional(run, "metrics/kfold.json")
-    model = _optional(run, "model/contract.json")
-    headlines = (("accuracy", "accuracy"), ("macro_f1", "macro-F1"), ("macro_auc", "macro-AUC"))
-    rows = [_interval_row(f"Test {label}", test, key) for key, label in headlines]
-    rows += [_fold_row(f"k-fold {label}", kfold, key) for key, label in headlines[:2]]
-    rows.append(_model_row(model))
+    """Return the headline figures, and how long every notebook took."""
     timed = [page for page in notebooks(run) if page.seconds is not None]
-    rows += [Row(page.name, clock(page.seconds or 0), page.detail) for page in timed]
+    rows = [Row(page.name, clock(page.seconds or 0), page.detail) for page in timed]
     if timed:
         rows.append(Row("All notebooks", clock(sum(page.seconds or 0 for page in timed))))
-    return rows
+    return [*headlines(run).values(), *rows]
 
 
 def as_text(rows: list[Row]) -> str:
@@ -67,13 +46,6 @@ def as_text(rows: list[Row]) -> str:
     return "\n".join(
         f"{row.label:{labels}}  {row.value:{values}}  {row.note}".rstrip() for row in rows
     )
-
-
-def clock(seconds: float) -> str:
-    """Return seconds as ``m:ss`` or ``h:mm:ss``."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def notebooks(run: Run) -> list[Page]:
@@ -94,32 +66,25 @@ def build(run: Run) -> Path:
             previous=before,
             following=after,
         )
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["clock"] = clock
-    environment.filters["figure"] = lambda value: "–" if value is None else f"{value:.3f}"
-    html = environment.from_string(pages.template("index.html.jinja")).render(_facts(run))
     target = run.path("index.html")
-    with files.replacing(target) as temporary:
-        temporary.write_text(html, encoding="utf-8")
+    layout.write("index.html.jinja", target, **_facts(run))
     return target
 
 
 def _facts(run: Run) -> dict[str, Any]:
     """Return everything the front page shows."""
     state = run.state()
-    rows = summary(run)
     shown, others = gallery.figures(run)
     listed = notebooks(run)
-    test = _optional(run, "metrics/test.json") or {}
+    test = optional(run, "metrics/test.json") or {}
     return {
         "run": run.name,
         "settings": asdict(run.settings),
         "changed": list(changes(run.settings)),
         "state": state,
-        "headlines": [row for row in rows if row.estimate is not None or row.missing][:4],
-        "rows": rows,
+        "headlines": list(headlines(run).values()),
+        "findings": findings.findings(run),
+        "heatmaps": findings.heatmaps(run),
         "pages": listed,
         "total": sum(page.seconds or 0 for page in listed),
         "missing": [page.name for page in listed if page.status == "not run"],
@@ -128,50 +93,12 @@ def _facts(run: Run) -> dict[str, Any]:
         "classes": test.get("per_class", []),
         "level": test.get("interval", {}).get("level", 0.95),
         "figures": shown,
+        "printed": gallery.PRINTED,
         "more_figures": others,
         "dataset": state["dataset"] or {},
         "links": [name for name in FILES if (run.folder / name).exists()],
         "devices": sorted({d for e in state["notebooks"].values() for d in e.get("devices", [])}),
     }
-
-
-def _optional(run: Run, relative: str) -> Any:
-    path = run.folder / relative
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-
-
-def _interval_row(label: str, report: dict[str, Any] | None, key: str) -> Row:
-    if report is None:
-        return Row(label, "not measured", f"run notebook {EVALUATION}", missing=True)
-    found = report[key]
-    if found["estimate"] is None:
-        return Row(label, "undefined", f"{report['n']} images")
-    percent = round(report["interval"]["level"] * 100)
-    note = f"n\u00a0=\u00a0{report['n']}"
-    if found["low"] is not None and found["high"] is not None:
-        note = f"{percent} % interval {found['low']:.3f} – {found['high']:.3f}, {note}"
-    return Row(label, f"{found['estimate']:.3f}", note, **found)
-
-
-def _fold_row(label: str, report: dict[str, Any] | None, key: str) -> Row:
-    if report is None:
-        return Row(label, "not measured", f"run notebook {EVALUATION}", missing=True)
-    mean, deviation = report[key]["mean"], report[key]["deviation"]
-    return Row(
-        label,
-        f"{mean:.3f} ± {deviation:.3f}",
-        f"mean ± deviation of {report['k']} folds",
-        estimate=mean,
-        low=mean - deviation,
-        high=mean + deviation,
-    )
-
-
-def _model_row(contract: dict[str, Any] | None) -> Row:
-    if contract is None:
-        return Row("Model size", "no model", "run notebook 03_training")
-    note = f"{contract['parameters']:,} parameters, {contract['image_size']} pixels a side"
-    return Row("Model size", f"{contract['bytes'] / 1e6:.1f} MB", note)
 
 
 def _page(run: Run, name: str, entries: dict[str, dict[str, Any]]) -> Page:

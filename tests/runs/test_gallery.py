@@ -16,12 +16,12 @@ def test_key_figures_come_in_their_order_and_the_others_by_name(run):
     for name in ("zebra", "roc_test", "apple", "cam_correct"):
         run.save_figure(Figure(figsize=(1, 1)), name)
     shown, others = gallery.figures(run)
-    assert [figure["caption"] for figure in shown] == [
+    assert [figure.caption for figure in shown] == [
         gallery.KEY_FIGURES["cam_correct"],
         gallery.KEY_FIGURES["roc_test"],
     ]
     png = (run.folder / "figures" / "cam_correct.png").read_bytes()
-    assert base64.b64decode(shown[0]["data"]) == png
+    assert base64.b64decode(shown[0].data) == png
     assert others == ["apple", "zebra"]
 
 
@@ -31,7 +31,7 @@ def test_a_figure_much_wider_than_high_has_a_row_of_its_own(run, size, wide):
     figure.subplots().set_position([0, 0, 1, 1])
     run.save_figure(figure, "sample")
     (shown,), _ = gallery.figures(run)
-    assert shown["wide"] is wide
+    assert shown.wide is wide
 
 
 def test_a_run_without_figures_shows_none(run):

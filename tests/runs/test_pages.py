@@ -1,11 +1,12 @@
 import base64
+from html import escape, unescape
 from html.parser import HTMLParser
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from cnnlab.runs import pages
+from cnnlab.runs import layout, pages
 
 PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
@@ -72,6 +73,11 @@ def page(tmp_path):
     return (tmp_path / "02_x.html").read_text(encoding="utf-8")
 
 
+def _timed(cell, seconds):
+    cell.metadata["papermill"] = {"duration": seconds}
+    return cell
+
+
 def _read(page):
     reader = Requests()
     reader.feed(page)
@@ -85,6 +91,9 @@ def test_nothing_is_fetched(page):
     assert "url(http" not in page.replace('"', "").replace("'", "")
     assert "<script src" not in page
     assert "import(" not in page
+    head = unescape(page)
+    assert head.index(layout.policy()) < min(head.index("<style"), head.index("<script"))
+    assert f"<script>{layout.read(layout.SCRIPT)}</script>" in page  # to the letter: it is hashed
 
 
 def test_text_code_output_and_figure_are_there(page):
@@ -113,3 +122,41 @@ def test_it_links_back_and_to_its_neighbours_with_escaped_names(page):
 
 def test_it_follows_the_readers_colours(page):
     assert "(prefers-color-scheme: dark)" in page
+
+
+def test_the_contents_list_the_headings_with_the_time_of_their_cells(tmp_path):
+    cells = [
+        new_markdown_cell("# Title\n\n## *First* & `one`"),
+        _timed(new_code_cell("a"), 1.25),
+        _timed(new_code_cell("b"), 61),
+        new_markdown_cell("```\n## no heading\n```\n\n## Quick"),
+        _timed(new_code_cell("c"), 0.5),
+    ]
+    node = new_notebook(cells=cells)
+    node.metadata["papermill"] = {"duration": 3723}
+    assert [(each.title, each.seconds) for each in pages.sections(node)] == [
+        ("First & one", 62.25),
+        ("Quick", 0.5),
+    ]
+    nbformat.write(node, tmp_path / "a.ipynb")
+    pages.write_page(tmp_path / "a.ipynb", tmp_path / "a.html", run_name="r")
+    page = (tmp_path / "a.html").read_text(encoding="utf-8")
+    for section in pages.sections(node):
+        assert page.count(f'id="{escape(section.anchor)}"') == 1
+        assert page.count(f'<a href="#{escape(section.anchor)}">') == 1
+    assert "ran 1 h 2 min in all" in page
+    assert page.count("<span>1 min 2 s</span>") == 1
+    assert page.count('<p class="run-took">ran 1.2 s</p>') == 1
+    assert page.count('class="run-took"') == 2  # of three cells, one was quick
+
+
+def test_a_notebook_without_headings_has_no_contents(page):
+    assert "run-toc" not in page.partition("</style>\n</head>")[2].partition("<body")[2]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.04, "0.0 s"), (4.24, "4.2 s"), (59.4, "59 s"), (59.6, "1 min 0 s"), (7200, "2 h 0 min")],
+)
+def test_a_running_time_reads_well(seconds, text):
+    assert pages.took(seconds) == text

@@ -70,11 +70,11 @@ class Page(HTMLParser):
         self.text = re.sub(r"\s+", " ", " ".join(self.words))
 
     def handle_starttag(self, tag, attrs):
-        self._hidden = tag == "style"
+        self._hidden = tag in ("style", "script")
         values = dict(attrs)
         if tag == "a":
             self.links.append(values["href"])
-        elif "src" in values or tag in ("link", "script"):
+        elif "src" in values or tag == "link":
             self.sources.append(values.get("src") or values.get("href"))
 
     def handle_data(self, data):
@@ -124,11 +124,6 @@ def test_the_text_is_aligned(full):
     assert not any(line.endswith(" ") for line in lines)
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3600, "1:00:00")])
-def test_clock(seconds, text):
-    assert site.clock(seconds) == text
-
-
 def test_the_page_shows_the_run_and_asks_no_network(full):
     page = _page(full)
     assert page.sources
@@ -146,6 +141,18 @@ def test_every_link_leads_to_a_file(full):
     assert "notebooks/03_training.ipynb" in page.links
     assert "figures/extra_one.png" in page.links
     assert [link for link in page.links if not (full.folder / link).is_file()] == []
+
+
+def test_the_findings_and_the_verdicts_on_the_heatmaps_are_there(full):
+    gap = {"images": 24, "gap": 0.1, "gap_low": 0.05, "gap_high": 0.2, "beats_both": True}
+    lost = gap | {"gap": -0.3, "gap_low": -0.4, "gap_high": -0.2, "beats_both": False}
+    tables = {"deletion": [{"method": "<i>A</i>"} | gap, {"method": "B"} | lost]}
+    full.save_json("metrics/explanations.json", {"faithfulness": tables})
+    text = _page(full).text
+    assert "19 of 20 are classified right." in text
+    assert re.search(r"<i>A</i> ✓ beats both, \+0\.100 1 of 1", text)
+    assert re.search(r"B does not beat both, −0\.300 0 of 1", text)
+    assert "On 24 images, <i>A</i> beats both a random map and a blob" in text
 
 
 def test_an_empty_run_has_a_page_that_says_what_is_missing(run):

@@ -1,0 +1,151 @@
+"""What a run found, in sentences, and which of its heatmaps can be trusted."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from cnnlab.runs.folder import Run
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One finding: what it is about, and what came out."""
+
+    about: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Gap:
+    """How far a method is ahead of the closer baseline by one measure; positive is better.
+
+    ``beats`` is None where there were too few maps to judge.
+    """
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    beats: bool | None
+
+
+@dataclass(frozen=True)
+class Heatmaps:
+    """Every heatmap method beside the baselines, a random map and a blob in the middle."""
+
+    images: int
+    measures: list[str]
+    methods: dict[str, list[Gap | None]]  # a gap a measure, None where it was not measured
+    sentence: str
+
+
+def findings(run: Run) -> list[Finding]:
+    """Return what the notebooks left, in words; what was not measured is left out."""
+    audit, test, kfold = (
+        optional(run, f"metrics/{name}.json") for name in ("audit", "test", "kfold")
+    )
+    found = [Finding("Data", _data(audit))] if audit else []
+    if test:
+        found.append(Finding("Test images", _test(test)))
+    if kfold and "comparison" in kfold:
+        found.append(Finding("Against a cheap rival", kfold["comparison"]["verdict"]))
+    if test and "sets" in test:
+        found.append(Finding("When it is unsure", _unsure(test)))
+    return found
+
+
+def heatmaps(run: Run) -> Heatmaps | None:
+    """Return how every method did beside both baselines; None before notebook 05 has run."""
+    tables = (optional(run, "metrics/explanations.json") or {}).get("faithfulness")
+    if not tables:
+        return None
+    by_measure = {
+        measure: {
+            row["method"]: Gap(row["gap"], row["gap_low"], row["gap_high"], row["beats_both"])
+            for row in rows
+        }
+        for measure, rows in tables.items()
+    }
+    # A baseline is not compared with itself: it has no gap by any measure.
+    names = dict.fromkeys(
+        row["method"] for rows in tables.values() for row in rows if row["gap"] is not None
+    )
+    methods = {name: [gaps.get(name) for gaps in by_measure.values()] for name in names}
+    images = max(row["images"] for rows in tables.values() for row in rows)
+    return Heatmaps(images, list(tables), methods, _judged(methods, list(tables), images))
+
+
+def optional(run: Run, relative: str) -> Any:
+    """Return a JSON file of a run, None where it is not there yet."""
+    path = run.folder / relative
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def _data(audit: dict[str, Any]) -> str:
+    files, leaks = audit["files"], audit.get("findings", {})
+    reasons = audit["reasons"]["quarantined"]
+    why = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in reasons.items())
+    text = f"{files['found']:,} files were found and {files['accepted']:,} accepted; "
+    text += f"{files['quarantined']:,} are in quarantine{f' ({why})' if why else ''}."
+    copies = sum(leaks.get(kind, 0) for kind in ("exact_leak", "near_leak"))
+    if copies:
+        text += f" {copies:,} training images were copies of test images and are left out."
+    return text
+
+
+def _test(test: dict[str, Any]) -> str:
+    right = sum(row[at] for at, row in enumerate(test["confusion"]))
+    text = f"{right:,} of {test['n']:,} are classified right."
+    scored = [row for row in test["per_class"] if row["f1"] is not None]
+    if len(scored) > 1:
+        worst = min(scored, key=lambda row: row["f1"])
+        text += f" The class with the lowest F1 is {worst['class']} ({worst['f1']:.3f})."
+    return text
+
+
+def _unsure(test: dict[str, Any]) -> str:
+    sets, none = test["sets"], test.get("none_of_these")
+    text = (
+        f"Prediction sets that promise the true class in {sets['promised']:.0%} of cases hold it "
+        f"for {sets['coverage']:.1%} of the test images, with {sets['size']:.2f} classes in the "
+        "mean."
+    )
+    if none:
+        text += (
+            f" “None of these” is said of {none['known']:.1%} of the test images, wrongly, and of "
+            f"{none['strangers']:.1%} of pictures that show no known class, rightly."
+        )
+    return text.replace("%", " %")
+
+
+def _judged(methods: dict[str, list[Gap | None]], measures: list[str], images: int) -> str:
+    """Say which methods beat both baselines, and what it means that others do not."""
+    judged = {
+        name: {m: gap.beats for m, gap in zip(measures, gaps, strict=True) if gap}
+        for name, gaps in methods.items()
+    }
+    won = {name: [m for m, beats in by.items() if beats] for name, by in judged.items()}
+    always = [name for name, by in won.items() if len(by) == len(measures)]
+    some = [f"{name} ({', '.join(by)})" for name, by in won.items() if 0 < len(by) < len(measures)]
+    unknown = [name for name, by in judged.items() if set(by.values()) <= {None}]
+    never = [name for name, by in won.items() if not by and name not in unknown]
+    text = (
+        f"On {images} images, {_listed(always) or 'no method'} "
+        f"{'beat' if len(always) > 1 else 'beats'} both a random map and a blob in the middle by "
+        "every measure."
+    )
+    if some:
+        text += f" By some measures only: {_listed(some)}."
+    if never:
+        text += (
+            f" By none: {_listed(never)}. Nothing shows that such a map tells more about this "
+            "network than a picture that never saw it."
+        )
+    if unknown:
+        text += f" There were too few maps to judge: {_listed(unknown)}."
+    return text
+
+
+def _listed(names: Iterable[str]) -> str:
+    *first, last = [*names] or [""]
+    return f"{', '.join(first)} and {last}" if first else last

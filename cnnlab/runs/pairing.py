@@ -1,0 +1,159 @@
+"""Whether two runs answered the same images, and what may then be said of their difference.
+
+Answers are paired by what the images show (the SHA-256 of their files) and what they are called,
+never by path. Where test sets or folds differ there is nothing to pair, and the words say so.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from cnnlab.config import InputError
+from cnnlab.evaluation import compare, metrics, probabilistic, resampling
+from cnnlab.evaluation.intervals import Interval
+from cnnlab.runs.folder import Run
+
+MANIFEST = "manifest.csv"
+TEST, FOLDS, SPLITS = "predictions/test.csv", "predictions/kfold.csv", "splits.csv"
+SCORES: dict[str, resampling.Statistic] = {
+    "accuracy": metrics.accuracy,
+    "macro_f1": metrics.macro_f1,
+    "macro_auc": metrics.macro_auc,
+    "log_loss": probabilistic.log_loss,
+}
+
+
+@dataclass(frozen=True)
+class Paired:
+    """What came out of a comparison, in words, and each difference, first minus second.
+
+    ``differences`` is empty where the answers cannot be paired.
+    """
+
+    words: str
+    differences: dict[str, Interval]
+
+
+def by_images(first: Run, second: Run, names: tuple[str, str]) -> Paired:
+    """Compare two runs on the test set: McNemar's test, and the differences of the headlines.
+
+    Args:
+        first: A run.
+        second: Another.
+        names: What they are called in a sentence.
+    """
+    missing = _missing((first, second), TEST)
+    if missing:
+        return Paired(missing, {})
+    answers = [_answers(run, TEST).sort_values(["sha256", "label"]) for run in (first, second)]
+    images = [list(zip(table["sha256"], table["label"], strict=True)) for table in answers]
+    if images[0] != images[1]:
+        both = len(set(images[0]) & set(images[1]))
+        return Paired(
+            f"The test sets differ: {len(images[0]):,} images in {names[0]}, {len(images[1]):,} in "
+            f"{names[1]}, {both:,} with the same label in both. The answers cannot be paired, so "
+            "nothing here says whether a difference is more than chance. Intervals that overlap "
+            "do not show that two models are equal.",
+            {},
+        )
+    right = [table["correct"].to_numpy(bool) for table in answers]
+    verdict = compare.image_verdict(compare.mcnemar(*right), first=names[0], second=names[1])
+    return Paired(verdict, _differences(answers, first.settings.bootstrap_samples))
+
+
+def by_folds(first: Run, second: Run, names: tuple[str, str]) -> Paired:
+    """Compare two runs by cross-validation: corrected t-test and McNemar, if the folds are equal.
+
+    Args:
+        first: A run.
+        second: Another.
+        names: What they are called in a sentence.
+    """
+    missing = _missing((first, second), FOLDS)
+    if missing:
+        return Paired(missing, {})
+    answers = [_answers(run, FOLDS) for run in (first, second)]
+    reason = _other_folds(first, second, answers)
+    if reason:
+        return Paired(
+            f"The folds differ: {reason}. Their scores cannot be paired, so nothing here says "
+            "whether a difference is more than chance; the deviation over folds is no standard "
+            "error, because folds share training images.",
+            {},
+        )
+    scores = [pd.DataFrame(run.load_json("metrics/kfold.json")["folds"]) for run in (first, second)]
+    sizes = {name: float(scores[0][name].mean()) for name in ("n_train", "n_test")}
+    tests = {
+        score: compare.corrected_t_test(scores[0][score], scores[1][score], **sizes)
+        for score in ("accuracy", "macro_f1")
+    }
+    right = [table["correct"].to_numpy(bool) for table in answers]
+    by_image = compare.mcnemar(*right)
+    verdict = compare.verdict(tests["accuracy"], by_image, first=names[0], second=names[1])
+    limits = {key: Interval(test.difference, test.low, test.high) for key, test in tests.items()}
+    return Paired(verdict, limits)
+
+
+def _missing(runs: tuple[Run, Run], relative: str) -> str:
+    """Return which notebook has to run first, "" if none."""
+    said = []
+    for run in runs:
+        try:
+            for needed in (MANIFEST, SPLITS, relative):
+                run.require(needed)
+        except InputError as error:
+            said.append(str(error))
+    return " ".join(said)
+
+
+def _answers(run: Run, relative: str) -> pd.DataFrame:
+    """Return a run's predictions with the group and the SHA-256 of every image."""
+    found = run.load_table(relative)
+    listed = pd.read_csv(run.require(MANIFEST), dtype=str, keep_default_na=False)
+    groups = run.load_table(SPLITS).set_index("path")["group"]
+    hashes = listed.set_index("path")["sha256"]
+    return found.assign(sha256=found["path"].map(hashes), group=found["path"].map(groups))
+
+
+def _other_folds(first: Run, second: Run, answers: list[pd.DataFrame]) -> str:
+    """Return why two runs have different folds, "" if they are the same.
+
+    Folds follow from the images in their order, their labels and groups, the number of folds, the
+    seed and scikit-learn.
+    """
+    for name, what in (("folds", "their number"), ("seed", "the seed that draws them")):
+        values = [getattr(run.settings, name) for run in (first, second)]
+        if values[0] != values[1]:
+            return f"{what} is {values[0]} in one run and {values[1]} in the other"
+    columns = ["sha256", "label", "group"]
+    rows = [table[columns].to_numpy().tolist() for table in answers]
+    if rows[0] != rows[1]:
+        return "they are made of other images, labels or groups of copies"
+    versions = [run.state()["versions"].get("scikit-learn") for run in (first, second)]
+    if versions[0] != versions[1]:
+        return f"scikit-learn drew them in versions {versions[0]} and {versions[1]}"
+    return ""
+
+
+def _differences(answers: list[pd.DataFrame], samples: int) -> dict[str, Interval]:
+    """Return every headline's difference on the same images, with its bootstrap interval."""
+    columns = [name for name in answers[0].columns if name.startswith("p_")]
+    names = [name.removeprefix("p_") for name in columns]
+    labels = answers[0]["label"].map(names.index).to_numpy()
+    both = np.hstack([table[columns].to_numpy(float) for table in answers])  # (N, 2C)
+    return {
+        key: resampling.bootstrap(
+            partial(_difference, score), labels, both, samples=samples, seed=0
+        )
+        for key, score in SCORES.items()
+    }
+
+
+def _difference(
+    score: Callable[[np.ndarray, np.ndarray], float], labels: np.ndarray, both: np.ndarray
+) -> float:
+    first, second = np.hsplit(both, 2)
+    return score(labels, first) - score(labels, second)

@@ -1,0 +1,151 @@
+"""Two runs side by side: what went in differently, what came out, and whether that is chance."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from cnnlab.config import InputError, from_dict, home
+from cnnlab.evaluation.intervals import Interval
+from cnnlab.runs import drift, gallery, layout, pairing, site, storage
+from cnnlab.runs.findings import optional
+from cnnlab.runs.folder import Run
+from cnnlab.runs.headlines import Row, headlines, interval_row
+
+
+@dataclass(frozen=True)
+class Line:
+    """One figure of two runs. ``difference`` is first minus second; "" where there is none."""
+
+    label: str
+    first: Row
+    second: Row
+    difference: str
+    limits: str
+    apart: bool  # the interval of the difference does not hold 0
+
+
+@dataclass(frozen=True)
+class Versus:
+    """Two runs, compared.
+
+    Attributes:
+        names: What they are called here: their names, with the time of creation if these are equal.
+        causes: (part, what, first, second) of data, settings and origin that differ.
+        lines: The figures.
+        words: About what → what may be concluded, and what not.
+        cautions: What makes either run's results doubtful.
+    """
+
+    runs: tuple[Run, Run]
+    names: tuple[str, str]
+    causes: list[tuple[str, str, str, str]]
+    lines: list[Line]
+    words: dict[str, str]
+    cautions: list[str]
+
+
+def compare(first: Path, second: Path) -> Versus:
+    """Compare two runs.
+
+    Args:
+        first: A run folder.
+        second: Another.
+
+    Raises:
+        InputError: One is no run folder, or both are the same one.
+    """
+    if first.resolve() == second.resolve():
+        raise InputError(f"Both runs are {first}: expected two different ones.")
+    runs = _open(first), _open(second)
+    names = (runs[0].name, runs[1].name)
+    if names[0] == names[1]:
+        names = (runs[0].id, runs[1].id)
+    said = (f"run {names[0]}", f"run {names[1]}")
+    images, folds = pairing.by_images(*runs, said), pairing.by_folds(*runs, said)
+    differences = {f"test_{key}": value for key, value in images.differences.items()}
+    differences |= {f"kfold_{key}": value for key, value in folds.differences.items()}
+    figures = [_figures(run) for run in runs]
+    lines = [_line(figures[0][key], figures[1][key], differences.get(key)) for key in figures[0]]
+    words = {"Test images": images.words, "Cross-validation": folds.words}
+    return Versus(runs, names, _causes(first, second), lines, words, _cautions(runs, names))
+
+
+def write_page(found: Versus) -> Path:
+    """Write ``reports/<first>-vs-<second>.html``, which needs no other file, and return it."""
+    target = home() / "reports" / f"{found.names[0]}-vs-{found.names[1]}.html"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shown = [{each.name: each for each in gallery.figures(run)[0]} for run in found.runs]
+    pages = [run.folder / "index.html" for run in found.runs]
+    layout.write(
+        "versus.html.jinja",
+        target,
+        names=found.names,
+        links=[
+            quote(Path(os.path.relpath(page, target.parent)).as_posix()) if page.exists() else ""
+            for page in pages
+        ],
+        causes=found.causes,
+        lines=found.lines,
+        words=found.words,
+        cautions=found.cautions,
+        pairs=[
+            (name, caption, shown[0].get(name), shown[1].get(name))
+            for name, caption in gallery.KEY_FIGURES.items()
+            if name in shown[0] or name in shown[1]
+        ],
+        drawn_by=gallery.DRAWN_BY,
+        printed=gallery.PRINTED,
+    )
+    return target
+
+
+def _open(folder: Path) -> Run:
+    return Run(folder, from_dict(storage.read_state(folder)["settings"]))
+
+
+def _figures(run: Run) -> dict[str, Row]:
+    rows = headlines(run)
+    model = rows.pop("model")
+    losses = interval_row(
+        "Test log loss (lower is better)", optional(run, "metrics/test.json"), "log_loss"
+    )
+    times = [page.seconds for page in site.notebooks(run) if page.seconds is not None]
+    total = Row("Notebooks took", layout.clock(sum(times)), f"{len(times)} notebooks")
+    return rows | {"test_log_loss": losses, "model": model, "time": total}
+
+
+def _line(first: Row, second: Row, difference: Interval | None) -> Line:
+    if difference is not None:
+        values = (difference.estimate, difference.low, difference.high)
+        estimate, low, high = map(layout.signed, values)
+        apart = values[1] > 0 or values[2] < 0
+        return Line(first.label, first, second, estimate, f"{low} to {high}", apart)
+    shown = ""
+    if first.estimate is not None and second.estimate is not None:
+        shown = layout.signed(first.estimate - second.estimate)
+    return Line(first.label, first, second, shown, "cannot be paired" if shown else "", False)
+
+
+def _causes(first: Path, second: Path) -> list[tuple[str, str, str, str]]:
+    """Return what differs before anything was trained; nobody counts equal data again."""
+    digests = [
+        (storage.read_state(folder).get("dataset") or {}).get("sha256")
+        for folder in (first, second)
+    ]
+    rows: list[tuple[str, str, str, str]] = []
+    if digests[0] != digests[1]:
+        shown = [digest or "not recorded: run notebook 01_explore_data" for digest in digests]
+        rows.append(("data", "dataset SHA-256", *shown))
+        if all(digests):
+            rows += [("data", *row) for row in drift.data(first, second)]
+    return rows + drift.causes(first, second)
+
+
+def _cautions(runs: tuple[Run, Run], names: tuple[str, str]) -> list[str]:
+    return [
+        f"{name}: {page.name} {'failed' if page.status == 'failed' else 'is ' + page.detail}."
+        for run, name in zip(runs, names, strict=True)
+        for page in site.notebooks(run)
+        if page.status in ("failed", "out of date")
+    ]
