@@ -1,56 +1,133 @@
 """``cnnlab predict``: what a saved model says about image files."""
 
 import json
+import os
 import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from cnnlab.commands import paths
 from cnnlab.commands.terminal import printable, utf8
 from cnnlab.config import InputError
 
 if TYPE_CHECKING:
     from cnnlab.deploy.predict import Predictor
 
+Show = Callable[[str, dict[str, Any]], None]
+
+COLUMNS = ("path", "label", "probability", "remarks")
+
 
 @click.command()
 @click.option("--model", "folder", required=True, type=click.Path(path_type=Path), metavar="DIR")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
-def predict(folder: Path, as_json: bool, images: tuple[Path, ...]) -> None:
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Keep answers in DIR, and take those that are there.",
+)
+@click.argument("images", nargs=-1, required=True, type=click.Path())
+def predict(folder: Path, as_json: bool, cache: Path | None, images: tuple[str, ...]) -> None:
     """Name what IMAGES show, with the model in DIR (reports/<run>/model).
 
-    A file that cannot be used is reported beside the others, and the exit status is 1.
+    IMAGES are files, folders (with all below them but hidden files) and quoted patterns such as
+    'photos/**/*.jpg'. A file that cannot be used is reported beside the others; one from a folder
+    or a pattern that neither is nor claims to be an image is skipped.
+
+    Exit status: 0 all answered, 1 a file could not be used, 2 bad input or no image at all.
     """
     if not folder.is_dir():
         raise InputError(f"There is no model folder {str(folder)!r}: expected reports/<run>/model.")
+    found = paths.find(images)
     from cnnlab.deploy.predict import Predictor
 
-    predictor = Predictor(folder)
-    width = max(len(printable(path)) for path in images)
-    good = [_predict_one(predictor, path, as_json, width) for path in images]
-    sys.exit(0 if all(good) else 1)
+    predictor = Predictor(folder, cache_folder=cache)
+    show = _show_json if as_json else _table(found, predictor.class_names)
+    good = bad = 0
+    for path, answer in _answers(predictor, found):
+        show(path, answer)
+        good += "label" in answer
+        bad += "error" in answer
+    if not good and not bad:
+        raise InputError(f"None of the {len(found)} files is an image: expected at least one.")
+    sys.exit(1 if bad else 0)
 
 
-def _predict_one(predictor: "Predictor", path: Path, as_json: bool, width: int) -> bool:
-    """Print one prediction or one error; return whether it was a prediction."""
+def _answers(
+    predictor: "Predictor", found: list[paths.Found]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every path with what is printed of it, in order and as soon as it is known."""
+    from tqdm import tqdm
+
+    # Lines that a person sees are progress enough.
+    is_hidden = sys.stdout.isatty() or not sys.stderr.isatty()
+    pool = ThreadPoolExecutor(os.cpu_count())  # the graph runs outside Python's lock
+    try:
+        answers = pool.map(lambda one: _answer(predictor, one), found)
+        bar = tqdm(answers, "predict", len(found), unit="file", disable=is_hidden)
+        yield from zip((one.path for one in found), bar, strict=True)
+    finally:
+        pool.shutdown(cancel_futures=True)  # an interrupted command ends now
+
+
+def _answer(predictor: "Predictor", found: paths.Found) -> dict[str, Any]:
+    """Return what is printed of one file: an answer, an error or why it was skipped."""
+    from cnnlab.data.manifest import EXTENSIONS
     from cnnlab.images import ImageRejected, read_file
 
+    if found.unreadable:
+        return _refusal("error", "unreadable_folder", f"{found.path} cannot be listed.")
     try:
-        prediction = predictor.predict(read_file(path))
+        return predictor.predict(read_file(found.path)).to_json()
     except ImageRejected as error:
-        answer: dict[str, Any] = {"error": {"code": error.code, "message": utf8(error.message)}}
-        line = f"error: {error.message}"
-    else:
-        answer = prediction.to_json()
-        line = f"{prediction.label}  {prediction.probability:.3f}"
-        if prediction.plausible:
-            line += f"  plausible: {', '.join(prediction.plausible)}"
-        if prediction.none_of_these:
-            line += "  perhaps none of these"
-    if as_json:
-        click.echo(json.dumps({"file": utf8(str(path)), **answer}, ensure_ascii=False))
-    else:
-        click.echo(f"{printable(path):{width}}  {printable(line)}")
-    return "error" not in answer
+        promised = found.named or Path(found.path).suffix.lower() in EXTENSIONS
+        if promised or error.code not in ("unknown_format", "empty", "not_a_regular_file"):
+            return _refusal("error", error.code, error.message)
+        code = error.code if error.code == "not_a_regular_file" else "not_an_image"
+        return _refusal("skipped", code, error.message)
+
+
+def _refusal(kind: str, code: str, message: str) -> dict[str, Any]:
+    return {kind: {"code": code, "message": utf8(message)}}
+
+
+def _show_json(path: str, answer: dict[str, Any]) -> None:
+    click.echo(json.dumps({"path": utf8(path), **answer}, ensure_ascii=False))
+
+
+def _table(found: list[paths.Found], class_names: list[str]) -> Show:
+    """Print the head of a table and return the function that prints a row."""
+    widths = (
+        max(len(printable(cell)) for cell in ("path", *(one.path for one in found))),
+        max(len(printable(cell)) for cell in ("skipped", *class_names)),
+        len("probability"),
+        0,
+    )
+
+    def show(*cells: str) -> None:
+        padded = (printable(cell).ljust(width) for cell, width in zip(cells, widths, strict=True))
+        click.echo("  ".join(padded).rstrip())
+
+    show(*COLUMNS)
+    return lambda path, answer: show(path, *_cells(answer))
+
+
+def _cells(answer: dict[str, Any]) -> tuple[str, str, str]:
+    """Return label, probability and remarks."""
+    if "error" in answer:
+        return "error", "", f"{answer['error']['code']}: {answer['error']['message']}"
+    if "skipped" in answer:
+        return "skipped", "", answer["skipped"]["code"]
+    remarks = []
+    if answer["plausible"]:
+        remarks.append(f"plausible: {', '.join(answer['plausible'])}")
+    if answer["none_of_these"]:
+        remarks.append("perhaps none of these")
+    if answer["cached"]:
+        remarks.append("from the cache")
+    return answer["label"], f"{answer['probability']:.3f}", "; ".join(remarks)

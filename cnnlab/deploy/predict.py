@@ -202,7 +202,7 @@ class Predictor:
         listed = tuple((labels[index], values[index]) for index in order[:top])
         plausible, none_of_these = self._doubts(values, order)
         sha256 = name.partition("-")[0]
-        elapsed_ms = (perf_counter() - started) * 1e3
+        elapsed_ms = round((perf_counter() - started) * 1e3, 3)
         return Prediction(
             *listed[0], listed, plausible, none_of_these, cached, sha256, self.model_id, elapsed_ms
         )
