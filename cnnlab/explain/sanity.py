@@ -108,14 +108,14 @@ def summary(found: Mapping[str, Mapping[str, np.ndarray]], *, seed: int) -> pd.D
     Returns:
         A row per method and layer: method, down_to, images (whose maps are not flat), mean, low,
         high (95 %), and ignores_weights: whether ``low`` is above ``ALIKE``, None before the last
-        layer and where no map is left.
+        layer and for fewer than ``faithfulness.ENOUGH`` images.
     """
     rows = []
     for method, stages in found.items():
         for stage, values in stages.items():
             known = values[np.isfinite(values)]
             mean, low, high = faithfulness.limits(known[None], seed=seed)[0]
-            judged = stage == list(stages)[-1] and len(known) > 0
+            judged = stage == list(stages)[-1] and len(known) >= faithfulness.ENOUGH
             row = {"method": method, "down_to": stage, "images": len(known), "mean": mean}
             row |= {"low": low, "high": high}
             rows.append(row | {"ignores_weights": bool(low > ALIKE) if judged else None})

@@ -307,6 +307,12 @@ def test_the_last_convolution_is_found(known, reference):
     x = layers.GlobalAveragePooling2D(keepdims=True)(x)
     dense_like = keras.Model(inputs, layers.Flatten()(layers.Conv2D(3, 1)(x)))
     assert cam.last_convolution(dense_like) == "plane"
+    small = np.random.default_rng(0).random((1, 8, 8, 3), np.float32)
+    found = cam.hires_cam(dense_like, small, signed=True)
+    np.testing.assert_array_equal(
+        found, cam.hires_cam(dense_like, small, layer="plane", signed=True)
+    )
+    assert found.std() > 0
 
 
 def convolution_then(block):

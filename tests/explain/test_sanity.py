@@ -113,15 +113,16 @@ def test_a_stage_without_weights_is_refused(model, images):
 
 
 def test_the_summary_names_maps_that_ignore_the_weights():
-    same, other = np.full(9, 0.9), np.linspace(-0.3, 0.3, 9)
+    same, other = np.full(10, 0.9), np.linspace(-0.3, 0.3, 10)
     found = {
         "fixed": {"top": same, "low": same},
         "honest": {"top": same, "low": other},
-        "silent": {"top": other, "low": np.full(9, np.nan)},
+        "silent": {"top": other, "low": np.full(10, np.nan)},
+        "mostly silent": {"top": other, "low": np.where(np.arange(10) < 1, np.nan, same)},
     }
     table = sanity.summary(found, seed=0).set_index(["method", "down_to"])
-    assert table["ignores_weights"].tolist() == [None, True, None, False, None, None]
-    assert table["images"].tolist() == [9, 9, 9, 9, 9, 0]
+    assert table["ignores_weights"].tolist() == [None, True, None, False] + [None] * 4
+    assert table["images"].tolist() == [10, 10, 10, 10, 10, 0, 10, 9]
     low, high = table.loc[("honest", "low"), ["low", "high"]]
     assert low < 0 < high
     assert table.loc[("fixed", "top"), "mean"] == pytest.approx(0.9)
