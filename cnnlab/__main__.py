@@ -6,6 +6,7 @@ import click
 
 from cnnlab import __version__
 from cnnlab.commands.audit import audit
+from cnnlab.commands.compare import compare
 from cnnlab.commands.fetch import fetch
 from cnnlab.commands.predict import predict
 from cnnlab.commands.reproduce import reproduce
@@ -31,7 +32,7 @@ def main() -> None:
     """Turn folders of images into a trained, evaluated, explained and deployable classifier."""
 
 
-for _command in (run, reproduce, audit, fetch, predict):
+for _command in (run, reproduce, compare, audit, fetch, predict):
     main.add_command(_command)
 
 

@@ -12,6 +12,8 @@ from cnnlab.runs.findings import optional
 from cnnlab.runs.folder import Run
 from cnnlab.runs.headlines import Row, headlines, interval_row
 
+PRINTED = ("cam_correct", "confusion_test", "reliability")  # on paper, one page
+
 
 @dataclass(frozen=True)
 class Line:
@@ -22,7 +24,6 @@ class Line:
     second: Row
     difference: str
     limits: str
-    apart: bool  # the interval of the difference does not hold 0
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def write_page(found: Versus) -> Path:
             if name in shown[0] or name in shown[1]
         ],
         drawn_by=gallery.DRAWN_BY,
-        printed=gallery.PRINTED,
+        printed=PRINTED,
     )
     return target
 
@@ -107,38 +108,35 @@ def _open(folder: Path) -> Run:
 def _figures(run: Run) -> dict[str, Row]:
     rows = headlines(run)
     model = rows.pop("model")
+    folds = {key: rows.pop(key) for key in list(rows) if key.startswith("kfold")}
     losses = interval_row(
         "Test log loss (lower is better)", optional(run, "metrics/test.json"), "log_loss"
     )
     times = [page.seconds for page in site.notebooks(run) if page.seconds is not None]
     total = Row("Notebooks took", layout.clock(sum(times)), f"{len(times)} notebooks")
-    return rows | {"test_log_loss": losses, "model": model, "time": total}
+    return rows | {"test_log_loss": losses} | folds | {"model": model, "time": total}
 
 
 def _line(first: Row, second: Row, difference: Interval | None) -> Line:
     if difference is not None:
         values = (difference.estimate, difference.low, difference.high)
         estimate, low, high = map(layout.signed, values)
-        apart = values[1] > 0 or values[2] < 0
-        return Line(first.label, first, second, estimate, f"{low} to {high}", apart)
-    shown = ""
-    if first.estimate is not None and second.estimate is not None:
-        shown = layout.signed(first.estimate - second.estimate)
-    return Line(first.label, first, second, shown, "cannot be paired" if shown else "", False)
+        return Line(first.label, first, second, estimate, f"{low} to {high}")
+    if first.estimate is None or second.estimate is None:
+        return Line(first.label, first, second, "", "")
+    estimate = layout.signed(first.estimate - second.estimate)
+    return Line(first.label, first, second, estimate, "cannot be paired")
 
 
 def _causes(first: Path, second: Path) -> list[tuple[str, str, str, str]]:
     """Return what differs before anything was trained; nobody counts equal data again."""
-    digests = [
-        (storage.read_state(folder).get("dataset") or {}).get("sha256")
+    old, new = (
+        (storage.read_state(folder).get("dataset") or {}).get("sha256", "not recorded")
         for folder in (first, second)
-    ]
-    rows: list[tuple[str, str, str, str]] = []
-    if digests[0] != digests[1]:
-        shown = [digest or "not recorded: run notebook 01_explore_data" for digest in digests]
-        rows.append(("data", "dataset SHA-256", *shown))
-        if all(digests):
-            rows += [("data", *row) for row in drift.data(first, second)]
+    )
+    rows = [("data", "dataset SHA-256", old, new)] if old != new else []
+    if rows and all((folder / "manifest.csv").exists() for folder in (first, second)):
+        rows += [("data", *row) for row in drift.data(first, second)]
     return rows + drift.causes(first, second)
 
 
