@@ -161,3 +161,21 @@ def test_equal_models_are_rarely_told_apart(scheme):
     print(f"{scheme}: false positives corrected {wrong:.3f}, plain {naive:.3f}")
     assert wrong <= 0.06  # 5 % and three standard errors
     assert naive > wrong
+
+
+@pytest.mark.parametrize(
+    ("won", "lost", "says"),
+    [
+        (5, 4, "not told apart, which does not make them equal"),
+        (20, 2, "the model of this one is right more often"),
+        (2, 20, "the model of that one is right more often"),
+    ],
+)
+def test_one_set_of_test_images_says_no_more_than_it_can(won, lost, says):
+    first = np.array([True] * won + [False] * lost + [True] * 1000)
+    second = np.array([False] * won + [True] * lost + [True] * 1000)
+    images = compare.mcnemar(first, second)
+    text = compare.image_verdict(images, first="this one", second="that one")
+    assert f"{won} are right with this one only and {lost} with that one only" in text
+    assert says in text
+    assert ("after training anew" in text) == (images.p < 0.05)
