@@ -106,7 +106,9 @@ func decodingError(err error) error {
 	if strings.Contains(err.Error(), "OOM when allocating") {
 		return fmt.Errorf("decoding an image: %w", err)
 	}
-	return &gatekeeper.Rejected{Code: "corrupt", Message: "The image data cannot be decoded."}
+	return &gatekeeper.Rejected{
+		Code: gatekeeper.CodeCorrupt, Message: "The image data cannot be decoded.",
+	}
 }
 
 // Predict runs the network on prepared images: B × uint8 (S, S, 3) → B × float32 (C).

@@ -33,8 +33,12 @@ const defaultTop = 5
 type Options struct {
 	// Cache is where answers are kept; predictors may share one. Nil keeps none.
 	Cache *Cache
-	// Workers is how many images are decoded and classified at a time; 0 is one a processor.
+	// Workers is how many images are decoded at a time; 0 is one a processor. Half as many runs of
+	// the network go on at a time, as each has several threads.
 	Workers int
+	// Batch is how many of the images that wait a run of the network takes; 0 is 8, 1 turns
+	// batching off.
+	Batch int
 	// Queue is how many more may wait; then Predict returns ErrBusy. 0 is 64.
 	Queue int
 	// IntraOpThreads and InterOpThreads bound TensorFlow's threads, within an operation and between
@@ -63,6 +67,7 @@ type Predictor struct {
 	engine   engine
 	options  Options
 	queue    *queue
+	batcher  *batcher
 	flights  *flights
 }
 
@@ -93,15 +98,22 @@ func newPredictor(artifact *Artifact, engine engine, options Options) *Predictor
 	if options.Queue <= 0 {
 		options.Queue = 64
 	}
+	if options.Batch <= 0 {
+		options.Batch = 8
+	}
 	queue := newQueue(options.Workers, options.Queue)
-	return &Predictor{artifact, engine, options, queue, newFlights()}
+	p := &Predictor{
+		artifact: artifact, engine: engine, options: options, queue: queue, flights: newFlights(),
+	}
+	p.batcher = &batcher{predict: p.classify, most: options.Batch, runs: (options.Workers + 1) / 2}
+	return p
 }
 
 // Artifact returns the model folder that was opened.
 func (p *Predictor) Artifact() *Artifact { return p.artifact }
 
-// Waiting returns how many images wait for the model.
-func (p *Predictor) Waiting() int { return int(p.queue.waiting.Load()) }
+// Waiting returns how many images wait for the model or are in it.
+func (p *Predictor) Waiting() int { return int(p.queue.inside.Load()) }
 
 // Predict returns the answer for the content of an image file.
 //
@@ -173,9 +185,9 @@ func (p *Predictor) probabilities(
 	return row, false, err
 }
 
-// run waits for its turn, decodes an image and classifies it.
+// run decodes an image when its turn comes, and classifies it.
 func (p *Predictor) run(ctx context.Context, key string, image []byte) ([]float32, error) {
-	if err := p.queue.enter(ctx); err != nil {
+	if err := p.queue.enter(); err != nil {
 		return nil, err
 	}
 	defer p.queue.leave()
@@ -184,21 +196,27 @@ func (p *Predictor) run(ctx context.Context, key string, image []byte) ([]float3
 			return row, nil
 		}
 	}
-	pixels, err := p.engine.Prepare(image)
+	pixels, err := p.queue.decode(ctx, func() ([]byte, error) { return p.engine.Prepare(image) })
 	if err != nil {
 		return nil, err
 	}
-	rows, err := p.engine.Predict([][]byte{pixels})
+	row, err := p.batcher.do(pixels)
 	if err != nil {
 		return nil, err
-	}
-	if p.options.OnRun != nil {
-		p.options.OnRun(len(rows))
 	}
 	if p.options.Cache != nil {
-		p.options.Cache.put(key, rows[0])
+		p.options.Cache.put(key, row)
 	}
-	return rows[0], nil
+	return row, nil
+}
+
+// classify runs the network on prepared images.
+func (p *Predictor) classify(images [][]byte) ([][]float32, error) {
+	rows, err := p.engine.Predict(images)
+	if err == nil && p.options.OnRun != nil {
+		p.options.OnRun(len(images))
+	}
+	return rows, err
 }
 
 // checkGolden answers for one grey image: it warms the graph, and proves that it fits the contract.

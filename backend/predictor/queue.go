@@ -9,38 +9,40 @@ import (
 // ErrBusy says that as many images wait for the model as may.
 var ErrBusy = errors.New("too many images wait for the model")
 
-// queue lets a bounded number of runs go on and a bounded number wait, first come, first served.
+// queue bounds how many images are inside, waiting ones included, and how many of them are decoded
+// at a time: a large image takes hundreds of megabytes for that moment.
 type queue struct {
-	slots   chan struct{}
-	limit   int64
-	waiting atomic.Int64
+	inside   atomic.Int64
+	limit    int64
+	decoding chan struct{}
 }
 
-func newQueue(running, waiting int) *queue {
-	return &queue{slots: make(chan struct{}, running), limit: int64(waiting)}
+func newQueue(decoding, waiting int) *queue {
+	return &queue{limit: int64(decoding + waiting), decoding: make(chan struct{}, decoding)}
 }
 
-// enter waits for a slot; it returns ErrBusy at once where too many wait already, and the
-// context's error when that ends first.
-func (q *queue) enter(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	select {
-	case q.slots <- struct{}{}:
-		return nil
-	default:
-	}
-	defer q.waiting.Add(-1)
-	if q.waiting.Add(1) > q.limit {
+// enter lets an image in, or returns ErrBusy at once; then leave must be called.
+func (q *queue) enter() error {
+	if q.inside.Add(1) > q.limit {
+		q.inside.Add(-1)
 		return ErrBusy
 	}
-	select {
-	case q.slots <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return nil
 }
 
-func (q *queue) leave() { <-q.slots }
+func (q *queue) leave() { q.inside.Add(-1) }
+
+// decode calls a function when its turn comes, first come, first served, unless the context ends
+// before.
+func (q *queue) decode(ctx context.Context, decode func() ([]byte, error)) ([]byte, error) {
+	select {
+	case q.decoding <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-q.decoding }()
+	if err := ctx.Err(); err != nil { // both were possible, and one was chosen at random
+		return nil, err
+	}
+	return decode()
+}

@@ -59,8 +59,7 @@ func (l *loan) read(body io.Reader, hint int64) ([]byte, error) {
 		case err != nil:
 			return nil, err
 		case len(content) > gatekeeper.MaxBytes:
-			_, rejected := gatekeeper.Inspect(content)
-			return nil, rejected
+			return nil, tooLarge(gatekeeper.MaxBytes)
 		case len(content) == cap(content):
 			if err := l.take(int64(cap(content))); err != nil {
 				return nil, err
@@ -74,6 +73,7 @@ func (l *loan) read(body io.Reader, hint int64) ([]byte, error) {
 type upload struct {
 	name    string // of the file, from a form; never to be trusted
 	content []byte
+	refused *problem // why there is no content
 }
 
 // single returns the one image of a request: its body, or the field "image" of a form.
@@ -86,6 +86,9 @@ func (l *loan) single(w http.ResponseWriter, r *http.Request) (upload, error) {
 		uploads, err := l.form(w, r, boundary, 1, gatekeeper.MaxBytes+multipartTop)
 		if err != nil {
 			return upload{}, err
+		}
+		if refused := uploads[0].refused; refused != nil {
+			return uploads[0], refused
 		}
 		return uploads[0], nil
 	case kind == "" || kind == "application/octet-stream" || strings.HasPrefix(kind, "image/"):
@@ -140,18 +143,31 @@ func (l *loan) form(
 			return nil, newProblem(http.StatusRequestEntityTooLarge, "too_many_images",
 				"The form holds more than %d images.", most)
 		}
-		content, err := l.read(part, -1)
+		received, err := l.part(part)
 		if err != nil {
 			return nil, readingError(err)
 		}
-		uploads = append(uploads, upload{part.FileName(), content})
+		uploads = append(uploads, received)
 	}
+}
+
+// part reads one image of a form; one that is too large is passed over, for the sake of the others.
+func (l *loan) part(part *multipart.Part) (upload, error) {
+	received := upload{name: part.FileName()}
+	content, err := l.read(part, -1)
+	if large := (*problem)(nil); errors.As(err, &large) && large.Code == gatekeeper.CodeTooManyBytes {
+		received.refused = large
+		_, err = io.Copy(io.Discard, part)
+		return received, err
+	}
+	received.content = content
+	return received, err
 }
 
 // limitBody refuses a body that announces too much, and cuts off one that sends too much.
 func limitBody(w http.ResponseWriter, r *http.Request, limit int64) error {
 	if r.ContentLength > limit {
-		return &http.MaxBytesError{Limit: limit}
+		return tooLarge(limit)
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, limit)
 	return nil

@@ -40,14 +40,19 @@ func notReady() *problem {
 	return newProblem(http.StatusServiceUnavailable, "not_ready", "No model is loaded yet.")
 }
 
+func tooLarge(limit int64) *problem {
+	return newProblem(http.StatusRequestEntityTooLarge, gatekeeper.CodeTooManyBytes,
+		"Too many bytes: at most %d are accepted.", limit)
+}
+
 // rejectionStatus returns the status of a refused image; what is not listed is 422.
 func rejectionStatus(code string) int {
 	switch code {
-	case "empty":
+	case gatekeeper.CodeEmpty:
 		return http.StatusBadRequest
-	case "too_many_bytes":
+	case gatekeeper.CodeTooManyBytes:
 		return http.StatusRequestEntityTooLarge
-	case "unknown_format", "foreign_format":
+	case gatekeeper.CodeUnknownFormat, gatekeeper.CodeForeignFormat:
 		return http.StatusUnsupportedMediaType
 	}
 	return http.StatusUnprocessableEntity
@@ -66,8 +71,7 @@ func asProblem(err error) *problem {
 	case errors.As(err, &rejected):
 		return &problem{rejectionStatus(rejected.Code), rejected.Code, rejected.Message}
 	case errors.As(err, &large):
-		return newProblem(http.StatusRequestEntityTooLarge, "too_many_bytes",
-			"The body is too large: at most %d bytes are accepted.", large.Limit)
+		return tooLarge(large.Limit)
 	case errors.Is(err, predictor.ErrBusy):
 		return newProblem(http.StatusServiceUnavailable, "overloaded",
 			"Too many images wait for the model: try again in a moment.")

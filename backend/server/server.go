@@ -232,19 +232,19 @@ func (s *Server) predictBatch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"predictions": asAnswers(results)})
-	return nil
-}
-
-func asAnswers(results []predictor.Result) []any {
 	answers := make([]any, len(results))
 	for index, result := range results {
-		answers[index] = result.Prediction
-		if result.Err != nil {
+		switch refused := images[index].refused; {
+		case refused != nil:
+			answers[index] = errorBody{refused}
+		case result.Err != nil:
 			answers[index] = errorBody{asProblem(result.Err)}
+		default:
+			answers[index] = result.Prediction
 		}
 	}
-	return answers
+	writeJSON(w, http.StatusOK, map[string]any{"predictions": answers})
+	return nil
 }
 
 // model sends the contract, without the names of files.

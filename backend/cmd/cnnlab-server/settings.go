@@ -43,8 +43,10 @@ func parse(args []string, getenv func(string) string, output io.Writer) (*settin
 		"`file` with the token that requests must bear; or set "+tokenVariable)
 	flags.Int64Var(&s.cacheBytes, "cache-bytes", 64<<20, "bound of the answer cache; 0 turns it off")
 	flags.IntVar(&s.predictor.Workers, "workers", 0,
-		"images decoded and classified at a time; 0 is one a processor")
-	flags.IntVar(&s.predictor.Queue, "queue", 64, "images that may wait for that")
+		"images decoded at a time; 0 is one a processor")
+	flags.IntVar(&s.predictor.Queue, "queue", 64, "images that may wait for the model")
+	flags.IntVar(&s.predictor.Batch, "batch", 8,
+		"waiting images that one run of the network takes; 1 turns batching off")
 	flags.IntVar(&s.predictor.IntraOpThreads, "intra-op-threads", 0,
 		"TensorFlow's threads within an operation; 0 leaves it to TensorFlow")
 	flags.IntVar(&s.predictor.InterOpThreads, "inter-op-threads", 0,
@@ -81,7 +83,7 @@ func (s *settings) check(rest []string) error {
 		return errors.New("expected --model with the folder of an exported model")
 	}
 	positive := map[string]bool{
-		"queue": s.predictor.Queue > 0, "timeout": s.server.Timeout > 0,
+		"queue": s.predictor.Queue > 0, "batch": s.predictor.Batch > 0, "timeout": s.server.Timeout > 0,
 		"read-timeout": s.readTimeout > 0, "idle-timeout": s.idleTimeout > 0,
 		"grace": s.grace > 0, "max-requests": s.server.MaxRequests > 0,
 		"max-images": s.server.MaxImages > 0, "max-batch-bytes": s.server.MaxBatchBytes > 0,
