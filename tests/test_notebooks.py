@@ -215,4 +215,4 @@ def test_the_model_answers_on_the_command_line(smoke):
     assert (done.returncode, done.stderr) == (1, "")
     assert answer["label"] == row["predicted"]
     assert answer["probability"] == pytest.approx(row["probability"], abs=1e-5)
-    assert set(missing) == {"file", "error"}
+    assert set(missing) == {"path", "error"}
