@@ -69,9 +69,18 @@ class _CountingLRU(LRUCache):
         return super().popitem()
 
 
+def entry_bytes(classes: int) -> int:
+    """Return the bytes that an entry of so many probabilities is counted with.
+
+    Example:
+        >>> Cache(100 * entry_bytes(10))  # room for a hundred answers  # doctest: +SKIP
+    """
+    return 4 * classes + ENTRY_OVERHEAD
+
+
 def _size(entry: Entry) -> int:
     """Return the bytes that an entry is counted with."""
-    return entry.probabilities.nbytes + ENTRY_OVERHEAD
+    return entry_bytes(entry.probabilities.size)
 
 
 class Cache:
@@ -125,7 +134,7 @@ class Cache:
             value: float32 (C,).
             elapsed_ms: What it took to compute, in milliseconds; every hit saves as much.
         """
-        entry = Entry(np.array(value), elapsed_ms)
+        entry = Entry(np.array(value, "float32"), elapsed_ms)
         entry.probabilities.flags.writeable = False
         self._keep(name, entry)
         if self.disk:

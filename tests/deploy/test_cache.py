@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from cnnlab.config import InputError
-from cnnlab.deploy.cache import ENTRY_OVERHEAD, Cache, CacheStats, key
+from cnnlab.deploy.cache import Cache, CacheStats, entry_bytes, key
 from cnnlab.deploy.disk_cache import BLOCK, DiskCache
 from cnnlab.images import PREPROCESSING_VERSION
 
 ROW = np.array([0.25, 0.75], "float32")
-ENTRY = ROW.nbytes + ENTRY_OVERHEAD
+ENTRY = entry_bytes(2)
 
 
 def test_key_names_the_bytes_the_model_and_the_decoder():
@@ -49,6 +49,13 @@ def test_bytes_stay_within_the_bound():
         cache.put(str(number), ROW)
         assert cache.stats().bytes <= 3 * ENTRY + 1
     assert (len(cache), cache.stats().evictions) == (3, 47)
+
+
+def test_there_is_room_for_as_many_answers_as_were_asked_for():
+    cache = Cache(7 * entry_bytes(10))
+    for number in range(20):
+        cache.put(str(number), np.zeros(10, "float32"))
+    assert len(cache) == 7
 
 
 def test_replacing_an_entry_is_not_counted_twice():

@@ -13,7 +13,7 @@ from cnnlab import images
 from cnnlab.config import InputError
 from cnnlab.deploy import artifact, predict
 from cnnlab.deploy.artifact import ArtifactDamaged
-from cnnlab.deploy.cache import ENTRY_OVERHEAD, Cache
+from cnnlab.deploy.cache import Cache, entry_bytes
 from cnnlab.deploy.disk_cache import DiskCache
 from cnnlab.deploy.predict import BATCH_SIZE, CACHE_BYTES, Prediction, Predictor
 from cnnlab.engine import keras
@@ -23,7 +23,7 @@ from cnnlab.evaluation.novelty import NoveltyRule
 from cnnlab.images import ImageRejected
 
 NAMES = ["zebra", "ant", "mole"]
-ENTRY = 4 * len(NAMES) + ENTRY_OVERHEAD  # bytes
+ENTRY = entry_bytes(len(NAMES))
 
 
 @pytest.fixture(scope="module")
