@@ -1,8 +1,8 @@
 """Every figure of the laboratory: arrays and tables in, a matplotlib ``Figure`` out.
 
 ``style`` is the shared look; ``data``, ``images``, ``training``, ``evaluation``, ``errors``,
-``uncertainty``, ``explain``, ``faithfulness`` and ``features`` hold the pictures of one subject
-each. Nothing here computes a result or imports another room.
+``uncertainty``, ``explain``, ``faithfulness``, ``features`` and ``serving`` hold the pictures of
+one subject each. Nothing here computes a result or imports another room.
 """
 
 from cnnlab.plots.curves import precision_recall_curves, reliability_diagram, roc_curves
@@ -17,6 +17,7 @@ from cnnlab.plots.explain import activation_grid, cam_grid, filter_grid, heatmap
 from cnnlab.plots.faithfulness import baseline_gaps, vanishing_curves
 from cnnlab.plots.features import depth_profile, embedding_map, patch_mosaics, picture_rows
 from cnnlab.plots.images import augmentation_grid, image_grid, image_pairs
+from cnnlab.plots.serving import load_curves
 from cnnlab.plots.training import (
     fold_scores,
     learning_curve,
@@ -44,6 +45,7 @@ __all__ = [
     "image_grid",
     "image_pairs",
     "learning_curve",
+    "load_curves",
     "novelty_scores",
     "paired_folds",
     "patch_mosaics",

@@ -116,6 +116,14 @@ def _examples() -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
         f"relu{n}: {side} × {side} pixels": rng.integers(0, 256, (6, 6, side, side, 3), np.uint8)
         for n, side in enumerate((3, 8, 18, 38), start=1)
     }
+    load = pd.DataFrame(
+        {
+            "clients": [1, 2, 4, 8, 16],
+            "per_second": [900.0, 1500.0, 1700.0, 1800.0, 1750.0],
+            "p50_ms": [0.9, 1.2, 2.1, 4.2, 9.0],
+            "p99_ms": [2.0, 3.1, 6.0, 14.0, 31.0],
+        }
+    )
     return {
         "baseline_gaps": (plots.baseline_gaps, (dict.fromkeys(measures, gaps),)),
         "depth_profile": (plots.depth_profile, (blocks,)),
@@ -170,6 +178,7 @@ def _examples() -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
         ),
         "filter_grid": (plots.filter_grid, (rng.normal(size=(3, 3, 3, 32)),)),
         "activation_grid": (plots.activation_grid, (maps, _images(1)[0])),
+        "load_curves": (plots.load_curves, ({"cached": load, "fresh": load / [1, 8, 0.1, 0.1]},)),
         "set_sizes": (plots.set_sizes, (rng.integers(1, 11, 5000), 0.9, 0.9)),
         "novelty_scores": (
             plots.novelty_scores,
