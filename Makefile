@@ -42,10 +42,10 @@ check: $(STAMP)  ## ruff on code and notebooks, mypy on the package
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-lab: $(STAMP)  ## open JupyterLab on the notebooks
+lab: $(STAMP)  ## open JupyterLab on a start page that links the notebooks
 	@# The default websocket limit drops uploads above 10 MB without a word.
 	@$(BIN)/jupyter lab --ServerApp.tornado_settings="{'websocket_max_message_size': 209715200}" \
-		notebooks/01_explore_data.ipynb
+		--LabApp.app_settings_dir=notebooks/lab --LabApp.default_url=/lab/tree/notebooks/README.md
 
 backend: $(STAMP)  ## build the server backend/bin/cnnlab-server; installs go into .venv if there is none
 	@backend/go.sh build -trimpath -o bin/cnnlab-server ./cmd/cnnlab-server
