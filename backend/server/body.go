@@ -54,12 +54,12 @@ func (l *loan) read(body io.Reader, hint int64) ([]byte, error) {
 		count, err := body.Read(content[len(content):cap(content)])
 		content = content[:len(content)+count]
 		switch {
+		case len(content) > gatekeeper.MaxBytes:
+			return nil, tooLarge(gatekeeper.MaxBytes)
 		case errors.Is(err, io.EOF):
 			return content, nil
 		case err != nil:
 			return nil, err
-		case len(content) > gatekeeper.MaxBytes:
-			return nil, tooLarge(gatekeeper.MaxBytes)
 		case len(content) == cap(content):
 			if err := l.take(int64(cap(content))); err != nil {
 				return nil, err

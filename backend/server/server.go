@@ -16,8 +16,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/semaphore"
-
-	"cnnlab/backend/predictor"
 )
 
 // Config says what a server allows. Zero fields get the value named with them.

@@ -14,7 +14,7 @@ from cnnlab.engine import keras
 from cnnlab.evaluation.conformal import SetRule
 from cnnlab.evaluation.novelty import NoveltyRule
 
-CLASS_NAMES = ["zebra", "<b>ant</b> & \"é\"", "鼠 🐭", "d\u2028", "e", "f"]  # more than are listed
+CLASS_NAMES = ["zebra", '<b>ant</b> & "é"', "鼠 🐭", "d\u2028", "e", "f"]  # more than are listed
 SIZE = 16
 
 
@@ -42,7 +42,9 @@ def pictures() -> dict[str, bytes]:
         kind = "JPEG" if number < 4 else "PNG"
         channels = {"L": 1, "P": 1, "CMYK": 4, "RGBA": 4}.get(mode, 3)
         pixels = draw.integers(0, 256, (20 + number, 30, channels), dtype=np.uint8)
-        image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels, None if mode == "P" else mode)
+        image = Image.frombytes(
+            "L" if mode == "P" else mode, (pixels.shape[1], pixels.shape[0]), pixels.tobytes()
+        )
         if mode == "P":
             image = image.convert("P")
         exif = Image.Exif()
@@ -65,8 +67,13 @@ def main(folder: Path) -> None:
     }
     for name, seed, chosen in (("model", 1, rules), ("other", 2, {})):
         artifact.save(
-            network(seed), folder / name, class_names=CLASS_NAMES, run_id=f"run {name}",
-            card="# Card\n", temperature=1.5, **chosen,
+            network(seed),
+            folder / name,
+            class_names=CLASS_NAMES,
+            run_id=f"run {name}",
+            card="# Card\n",
+            temperature=1.5,
+            **chosen,
         )
     answers: dict[str, dict[str, object]] = {"model": {}, "other": {}}
     for model, found in answers.items():

@@ -1,0 +1,296 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"cnnlab/backend/internal/testmodels"
+)
+
+// models are made once for all tests of the package.
+var models testmodels.Models
+
+func TestMain(m *testing.M) { testmodels.Main(m, &models) }
+
+// log is what the program writes, for readers at the same time.
+type log struct {
+	mutex sync.Mutex
+	text  bytes.Buffer
+}
+
+func (l *log) Write(line []byte) (int, error) {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	return l.text.Write(line)
+}
+
+// entries returns the lines with a message.
+func (l *log) entries(t *testing.T, message string) []map[string]any {
+	t.Helper()
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	var found []map[string]any
+	for line := range strings.Lines(l.text.String()) {
+		var entry map[string]any
+		if err := json.Unmarshal([]byte(line), &entry); err != nil {
+			t.Fatalf("%q is no JSON: %v", line, err)
+		}
+		if entry["msg"] == message {
+			found = append(found, entry)
+		}
+	}
+	return found
+}
+
+func (l *log) wait(t *testing.T, message string, count int) map[string]any {
+	t.Helper()
+	for range 3000 {
+		if entries := l.entries(t, message); len(entries) >= count {
+			return entries[count-1]
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("%q did not come %d times in\n%s", message, count, l.text.String())
+	return nil
+}
+
+// program is a running server.
+type program struct {
+	log    log
+	reload chan os.Signal
+	stop   context.CancelFunc
+	ended  chan error
+	url    string
+}
+
+func start(t *testing.T, environment map[string]string, args ...string) *program {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	p := &program{reload: make(chan os.Signal, 1), stop: stop, ended: make(chan error, 1)}
+	args = append([]string{"--addr", "127.0.0.1:0", "--drain", "50ms"}, args...)
+	getenv := func(name string) string { return environment[name] }
+	go func() { p.ended <- run(ctx, args, getenv, &p.log, p.reload) }()
+	p.log.wait(t, "ready", 1)
+	p.url = "http://" + p.log.wait(t, "listening", 1)["addr"].(string)
+	t.Cleanup(func() { p.end(t) })
+	return p
+}
+
+// end stops the program as SIGTERM does.
+func (p *program) end(t *testing.T) {
+	t.Helper()
+	p.stop()
+	select {
+	case err := <-p.ended:
+		if err != nil {
+			t.Error(err)
+		}
+		p.ended <- nil
+	case <-time.After(30 * time.Second):
+		t.Error("the program does not end")
+	}
+}
+
+// predict sends an image and returns the status, the label or the code, and the model.
+func (p *program) predict(t *testing.T, image []byte) (status int, label, model string) {
+	t.Helper()
+	response, err := http.Post(p.url+"/v1/predict", "", bytes.NewReader(image))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var body struct {
+		Label   string
+		ModelID string `json:"model_id"`
+		Error   struct{ Code string }
+	}
+	if err := json.NewDecoder(response.Body).Decode(&body); err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, body.Label + body.Error.Code, body.ModelID
+}
+
+func TestServesAModel(t *testing.T) {
+	p := start(t, nil, "--model", models.Path("model"), "--workers", "1",
+		"--intra-op-threads", "1", "--inter-op-threads", "1")
+	if !strings.HasPrefix(p.url, "http://127.0.0.1:") {
+		t.Errorf("it listens on %s", p.url)
+	}
+	for name, answer := range models.Answers(t, "model") {
+		status, label, _ := p.predict(t, models.Image(t, name))
+		var expected struct{ Label string }
+		if json.Unmarshal(answer, &expected) != nil {
+			_ = json.Unmarshal(answer, &expected.Label) // a refusal is its code
+		}
+		if label != expected.Label || (status == 200) != (answer[0] == '{') {
+			t.Errorf("%s: got %d %s: expected %s", name, status, label, expected.Label)
+		}
+	}
+}
+
+// The folder gets another model, then a damaged one: the answers change with the first signal, and
+// not with the second.
+func TestReload(t *testing.T) {
+	folder := models.Copy(t, "model")
+	p := start(t, nil, "--model", folder)
+	image := models.Image(t, "0-RGB.jpeg")
+	_, _, first := p.predict(t, image)
+	replaceFolder(t, models.Path("other"), folder)
+	p.reload <- syscall.SIGHUP
+	p.log.wait(t, "ready", 2)
+	status, label, second := p.predict(t, image)
+	var expected struct{ Label string }
+	if err := json.Unmarshal(models.Answers(t, "other")["0-RGB.jpeg"], &expected); err != nil {
+		t.Fatal(err)
+	}
+	if status != 200 || second == first || label != expected.Label {
+		t.Errorf("after the reload: %d %s of %s: expected %s", status, label, second, expected.Label)
+	}
+	if err := os.Remove(filepath.Join(folder, "card.md")); err != nil {
+		t.Fatal(err)
+	}
+	p.reload <- syscall.SIGHUP
+	refused := p.log.wait(t, "reload refused, the old model goes on", 1)
+	if text, _ := refused["error"].(string); !strings.Contains(text, "card.md") {
+		t.Errorf("the log does not name the file: %v", refused)
+	}
+	if status, _, third := p.predict(t, image); status != 200 || third != second {
+		t.Errorf("after the damage: %d from %s: expected %s", status, third, second)
+	}
+}
+
+func replaceFolder(t *testing.T, from, to string) {
+	t.Helper()
+	if err := os.RemoveAll(to); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A request whose body is still under way when the end comes is answered.
+func TestTheEndFinishesWhatIsInFlight(t *testing.T) {
+	p := start(t, nil, "--model", models.Path("model"))
+	image := models.Image(t, "0-RGB.jpeg")
+	reader, writer := io.Pipe()
+	statuses := make(chan int)
+	go func() {
+		response, err := http.Post(p.url+"/v1/predict", "image/jpeg", reader)
+		if err != nil {
+			t.Error(err)
+			statuses <- 0
+			return
+		}
+		response.Body.Close()
+		statuses <- response.StatusCode
+	}()
+	if _, err := writer.Write(image[:10]); err != nil {
+		t.Fatal(err)
+	}
+	p.stop()
+	p.log.wait(t, "stopping", 1)
+	for range 3000 { // until the door is closed
+		connection, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+		if err != nil {
+			break
+		}
+		connection.Close()
+		time.Sleep(time.Millisecond)
+	}
+	if _, err := writer.Write(image[10:]); err != nil {
+		t.Fatal(err)
+	}
+	writer.Close()
+	if status := <-statuses; status != 200 {
+		t.Errorf("got %d: expected 200", status)
+	}
+	p.end(t)
+}
+
+func TestToken(t *testing.T) {
+	p := start(t, map[string]string{tokenVariable: " secret\n"}, "--model", models.Path("model"))
+	if status, code, _ := p.predict(t, models.Image(t, "0-RGB.jpeg")); status != 401 {
+		t.Errorf("got %d %s: expected 401", status, code)
+	}
+	request, err := http.NewRequest("GET", p.url+"/v1/model", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer secret")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.StatusCode != 200 {
+		t.Errorf("got %d: expected 200", response.StatusCode)
+	}
+}
+
+func TestDoesNotStart(t *testing.T) {
+	damaged := models.Copy(t, "model")
+	if err := os.WriteFile(filepath.Join(damaged, "card.md"), []byte("changed"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	empty := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(empty, []byte("\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	model := models.Path("model")
+	for name, test := range map[string]struct {
+		args     []string
+		expected string
+	}{
+		"damaged":       {[]string{"--model", damaged}, "card.md"},
+		"missing":       {[]string{"--model", damaged + "s"}, "no model folder"},
+		"no model":      {nil, "--model"},
+		"argument":      {[]string{"--model", model, "more"}, "more"},
+		"flag":          {[]string{"--token", "secret"}, "not defined"},
+		"range":         {[]string{"--model", model, "--queue", "0"}, "--queue"},
+		"negative":      {[]string{"--model", model, "--workers", "-1"}, "negative"},
+		"cache":         {[]string{"--model", model, "--cache-bytes", "-1"}, "cache"},
+		"empty token":   {[]string{"--model", model, "--token-file", empty}, "no token"},
+		"missing token": {[]string{"--model", model, "--token-file", empty + "s"}, "token"},
+		"taken":         {[]string{"--model", model, "--addr", taken.Addr().String()}, "in use"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			args := append([]string{"--addr", "127.0.0.1:0"}, test.args...)
+			none := func(string) string { return "" }
+			err := run(t.Context(), args, none, io.Discard, nil)
+			if err == nil || !strings.Contains(err.Error(), test.expected) {
+				t.Errorf("got %v: expected an error about %s", err, test.expected)
+			}
+		})
+	}
+}
+
+func TestTokenFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte("secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	getenv := func(string) string { return "of the environment" }
+	if token, err := readToken(file, getenv); err != nil || token != "secret" {
+		t.Errorf("got %q, %v: expected the file's", token, err)
+	}
+	if token, err := readToken("", getenv); err != nil || token != "of the environment" {
+		t.Errorf("got %q, %v: expected the environment's", token, err)
+	}
+}
