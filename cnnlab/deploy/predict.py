@@ -26,7 +26,8 @@ class Predictor:
     """Answers for images from the SavedModel of an artifact.
 
     The artifact's hashes are checked first and one prediction is made, so the first request is as
-    fast as the next. Any number of threads may share a predictor.
+    fast as the next. Any number of threads may share a predictor; the same image asked for by
+    many at once is run once.
 
     An answer from ``predict_many`` may differ from ``predict``'s in the last bits (below 1e-6),
     as sums are ordered by batch size; the cache keeps whichever came first.

@@ -239,7 +239,7 @@ def test_no_torn_read_in_a_hundred_thousand_while_processes_write(tmp_path):
             writer.communicate()
     assert cache.faults == 0
     assert len({int(value) % 2 for value in seen}) == 2  # both writers were read from
-    assert len(seen) > 1000
+    assert len(seen) > 100
 
 
 def test_a_process_that_only_looks_up_loads_no_engine():
