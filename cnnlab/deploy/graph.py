@@ -21,6 +21,7 @@ class Graph:
     """
 
     def __init__(self, artifact: Artifact) -> None:
+        self._folder = artifact.folder
         self._loaded = tf.saved_model.load(str(artifact.folder / "saved_model"))
         self._prepare = self._loaded.signatures["prepare"]
         self._predict = self._loaded.signatures["predict"]
@@ -44,8 +45,12 @@ class Graph:
             raise _corrupt() from error
 
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
-        """Return the probabilities of images: uint8 (B, S, S, 3) → float32 (B, C)."""
-        return self._predict(pixels=tf.constant(pixels))["probabilities"].numpy()
+        """Return the probabilities of images: uint8 (B, S, S, 3) → float32 (B, C).
+
+        Raises:
+            ArtifactDamaged: The weights give no numbers.
+        """
+        return self._checked(self._predict(pixels=tf.constant(pixels))["probabilities"].numpy())
 
     def answer(self, admitted: bytes) -> np.ndarray:
         """Return the probabilities of one image: those of both steps, in one call.
@@ -57,12 +62,22 @@ class Graph:
             float32 (C,).
 
         Raises:
+            ArtifactDamaged: The weights give no numbers.
             ImageRejected: ``corrupt``: it cannot be decoded.
         """
         try:
-            return self._answer(tf.constant(admitted)).numpy()
+            return self._checked(self._answer(tf.constant(admitted)).numpy())
         except tf.errors.InvalidArgumentError as error:
             raise _corrupt() from error
+
+    def _checked(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return probabilities that are numbers: a NaN would be no answer, and no JSON."""
+        if not np.isfinite(probabilities).all():
+            raise ArtifactDamaged(
+                f"The model in {self._folder} gives no numbers for this image: its weights are "
+                "not finite, or too large. Train it again."
+            )
+        return probabilities
 
     def _both(self, image_bytes: tf.Tensor) -> tf.Tensor:
         """Trace both signatures in one: string () → float32 (C,)."""

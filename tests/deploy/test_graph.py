@@ -4,6 +4,7 @@ import pytest
 from cnnlab import images
 from cnnlab.deploy import artifact
 from cnnlab.deploy.graph import Graph
+from cnnlab.engine import keras, tf
 from cnnlab.images import ImageRejected
 
 
@@ -26,3 +27,18 @@ def test_what_cannot_be_decoded_is_corrupt(graph, photos):
         with pytest.raises(ImageRejected) as caught:
             ask(torn)
         assert caught.value.code == "corrupt"
+
+
+def test_an_answer_of_no_numbers_is_none(tmp_path):
+    layers = keras.layers
+    inputs = keras.Input((8, 8, 3))
+    centred = layers.Flatten()(layers.Rescaling(1.0, offset=-128.0)(inputs))  # grey is zero
+    outputs = layers.Dense(2, "softmax", kernel_initializer=keras.initializers.Constant(1e38))
+    model = keras.Model(inputs, outputs(centred))
+    artifact.save(model, tmp_path / "model", class_names=["a", "b"], run_id="lab", card="# Card\n")
+    graph = Graph(artifact.load(tmp_path / "model"))
+    white = np.full((8, 8, 3), 255, "uint8")
+    with pytest.raises(artifact.ArtifactDamaged, match="no numbers"):
+        graph.probabilities(white[None])
+    with pytest.raises(artifact.ArtifactDamaged, match="no numbers"):
+        graph.answer(tf.io.encode_png(white).numpy())
