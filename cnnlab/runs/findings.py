@@ -89,16 +89,18 @@ def _data(audit: dict[str, Any]) -> str:
     text += f"{files['quarantined']:,} are in quarantine{f' ({why})' if why else ''}."
     copies = sum(leaks.get(kind, 0) for kind in ("exact_leak", "near_leak"))
     if copies:
-        text += f" {copies:,} training images were copies of test images and are left out."
+        text += f" {copies:,} others were copies of test images and are left out."
     return text
 
 
 def _test(test: dict[str, Any]) -> str:
     right = sum(row[at] for at, row in enumerate(test["confusion"]))
     text = f"{right:,} of {test['n']:,} are classified right."
-    scored = [row for row in test["per_class"] if row["f1"] is not None]
-    if len(scored) > 1:
-        worst = min(scored, key=lambda row: row["f1"])
+    scored = sorted(
+        (row for row in test["per_class"] if row["f1"] is not None), key=lambda row: row["f1"]
+    )
+    if scored and scored[0]["f1"] < scored[-1]["f1"]:
+        worst = scored[0]
         text += f" The class with the lowest F1 is {worst['class']} ({worst['f1']:.3f})."
     return text
 

@@ -51,7 +51,7 @@ def interval_row(label: str, report: dict[str, Any] | None, key: str) -> Row:
     percent = round(report["interval"]["level"] * 100)
     note = f"n\u00a0=\u00a0{report['n']}"
     if found["low"] is not None and found["high"] is not None:
-        note = f"{percent} % interval {found['low']:.3f}\u00a0–\u00a0{found['high']:.3f}, {note}"
+        note = f"{percent} % interval {found['low']:.3f} – {found['high']:.3f}, {note}"
     return Row(label, f"{found['estimate']:.3f}", note, **found)
 
 

@@ -113,7 +113,7 @@ def _figures(run: Run) -> dict[str, Row]:
         "Test log loss (lower is better)", optional(run, "metrics/test.json"), "log_loss"
     )
     times = [page.seconds for page in site.notebooks(run) if page.seconds is not None]
-    total = Row("Notebooks took", layout.clock(sum(times)), f"{len(times)} notebooks")
+    total = Row("Notebooks took", layout.clock(sum(times)) if times else "–")
     return rows | {"test_log_loss": losses} | folds | {"model": model, "time": total}
 
 

@@ -72,7 +72,7 @@ def test_data_and_test_images_in_words(run):
     said = {finding.about: finding.text for finding in findings.findings(run)}
     assert said["Data"] == (
         "1,234 files were found and 1,200 accepted; 34 are in quarantine (30 side too small, "
-        "4 corrupt). 3 training images were copies of test images and are left out."
+        "4 corrupt). 3 others were copies of test images and are left out."
     )
     assert said["Test images"] == (
         "7 of 10 are classified right. The class with the lowest F1 is <b> (0.500)."
@@ -80,3 +80,9 @@ def test_data_and_test_images_in_words(run):
     assert "90 % of cases" in said["When it is unsure"]
     assert "95.0 % of the test images, with 1.25 classes" in said["When it is unsure"]
     assert "40.0 % of pictures that show no known class" in said["When it is unsure"]
+
+
+def test_of_equally_good_classes_none_is_the_worst(run):
+    scores = [{"class": name, "f1": 1.0} for name in "ab"]
+    run.save_json("metrics/test.json", {"n": 2, "confusion": [[1, 0], [0, 1]], "per_class": scores})
+    assert [found.text for found in findings.findings(run)] == ["2 of 2 are classified right."]
