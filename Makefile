@@ -31,7 +31,9 @@ run: $(STAMP)  ## execute the notebooks: [DATA=folder] [PROFILE=full] [RUN=name]
 		$(if $(PROFILE),--profile '$(PROFILE)') $(if $(ONLY),--only '$(ONLY)') $(if $(JOBS),--jobs '$(JOBS)') \
 		$(foreach pair,$(SET),--set '$(pair)')
 
-test: $(STAMP)  ## run all tests
+test: $(STAMP)  ## run all tests; those of the backend need a Go toolchain
+	@command -v go >/dev/null || test -x $(BIN)/go || \
+		echo "make: no Go toolchain, so the backend is not tested; make backend installs one"
 	@$(BIN)/python -m pytest
 
 test-long: $(STAMP)  ## run the tests that take minutes
@@ -52,8 +54,9 @@ backend: $(STAMP)  ## build the server backend/bin/cnnlab-server; installs go in
 
 go-test: $(STAMP)  ## vet and test the server, also with the race detector
 	@backend/go.sh vet ./...
-	@backend/go.sh test ./...
-	@backend/go.sh test -race ./...
+	@export CNNLAB_TEST_MODELS="$$(mktemp -d)"; trap 'rm -rf "$$CNNLAB_TEST_MODELS"' EXIT; \
+		$(BIN)/python -W ignore backend/internal/testmodels/make.py "$$CNNLAB_TEST_MODELS" && \
+		backend/go.sh test ./... && backend/go.sh test -race ./...
 
 clean:  ## remove caches and prepared pixels; data, reports and .venv stay
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache data/prepared
