@@ -49,14 +49,11 @@ def by_images(first: Run, second: Run, names: tuple[str, str]) -> Paired:
     if missing:
         return Paired(missing, {})
     answers = [_answers(run, TEST).sort_values(["sha256", "label"]) for run in (first, second)]
-    images = [list(zip(table["sha256"], table["label"], strict=True)) for table in answers]
-    if images[0] != images[1]:
-        both = len(set(images[0]) & set(images[1]))
+    reason = _other_images(answers, names)
+    if reason:
         return Paired(
-            f"The test sets differ: {len(images[0]):,} images in {names[0]}, {len(images[1]):,} in "
-            f"{names[1]}, {both:,} with the same label in both. The answers cannot be paired, so "
-            "nothing here says whether a difference is more than chance. Intervals that overlap "
-            "do not show that two models are equal.",
+            f"{reason} The answers cannot be paired, so nothing here says whether a difference is "
+            "more than chance. Intervals that overlap do not show that two models are equal.",
             {},
         )
     right = [table["correct"].to_numpy(bool) for table in answers]
@@ -118,6 +115,22 @@ def _answers(run: Run, relative: str) -> pd.DataFrame:
     return found.assign(sha256=found["path"].map(hashes), group=found["path"].map(groups))
 
 
+def _other_images(answers: list[pd.DataFrame], names: tuple[str, str]) -> str:
+    """Return why the answers are to other questions, "" if they are to the same."""
+    images = [list(zip(table["sha256"], table["label"], strict=True)) for table in answers]
+    if images[0] != images[1]:
+        both = len(set(images[0]) & set(images[1]))
+        return (
+            f"The test sets differ: {len(images[0]):,} images in {names[0]}, {len(images[1]):,} in "
+            f"{names[1]}, {both:,} with the same label in both."
+        )
+    known = [list(_probabilities(table)) for table in answers]
+    if known[0] != known[1]:
+        sizes = f"{names[0]} knows {len(known[0])}, {names[1]} {len(known[1])}"
+        return f"The classes differ: {sizes}."
+    return ""
+
+
 def _other_folds(first: Run, second: Run, answers: list[pd.DataFrame]) -> str:
     """Return why two runs have different folds, "" if they are the same.
 
@@ -140,10 +153,9 @@ def _other_folds(first: Run, second: Run, answers: list[pd.DataFrame]) -> str:
 
 def _differences(answers: list[pd.DataFrame], samples: int) -> dict[str, Interval]:
     """Return every headline's difference on the same images, with its bootstrap interval."""
-    columns = [name for name in answers[0].columns if name.startswith("p_")]
-    names = [name.removeprefix("p_") for name in columns]
+    names = [name.removeprefix("p_") for name in _probabilities(answers[0])]
     labels = answers[0]["label"].map(names.index).to_numpy()
-    both = np.hstack([table[columns].to_numpy(float) for table in answers])  # (N, 2C)
+    both = np.hstack([_probabilities(table).to_numpy(float) for table in answers])  # (N, 2C)
     return {
         key: resampling.bootstrap(
             partial(_difference, score), labels, both, samples=samples, seed=0
@@ -157,3 +169,7 @@ def _difference(
 ) -> float:
     first, second = np.hsplit(both, 2)
     return score(labels, first) - score(labels, second)
+
+
+def _probabilities(answers: pd.DataFrame) -> pd.DataFrame:
+    return answers[[name for name in answers.columns if name.startswith("p_")]]

@@ -72,6 +72,15 @@ def test_an_image_under_another_label_is_another_question(measured):
     assert found.differences == {}
 
 
+def test_a_network_with_one_more_class_had_another_choice(measured):
+    first, second = measured("a", ALL, ALL), measured("b", ALL, ALL)
+    answers = second.load_table("predictions/test.csv").assign(p_three=0.0)
+    second.save_table("predictions/test.csv", answers)
+    found = pairing.by_images(first, second, NAMES)
+    assert found.words.startswith("The classes differ: run a knows 2, run b 3. The answers cannot")
+    assert found.differences == {}
+
+
 def test_the_same_folds_are_compared_by_the_corrected_test(measured):
     first, second = measured("a", ALL, _wrong(0)), measured("b", ALL, _wrong(0, 1, 4, 8, 12, 13))
     found = pairing.by_folds(first, second, NAMES)
