@@ -4,6 +4,7 @@ Everything runs interleaved in one process, because a machine's speed drifts: co
 only those of one run. Peak memory is measured in a process of its own for each.
 
     python benchmarks/cam.py --size 96 --rounds 5
+    python benchmarks/cam.py --road --rounds 5
 
 Two networks of random weights, with the same layer and the same score (before softmax) for both
 libraries: the reference network, and MobileNetV2 as keras.applications builds it. tf-keras-vis
@@ -13,6 +14,7 @@ does not open nested models, so neither is nested.
 - Score-CAM, occlusion and integrated gradients need many passes for each map: they get few images.
 
 Every variant has run before, so tracing is not part of the times; it is shown beside them.
+``--road`` asks only what judging a map by ROAD costs, the network's own work aside.
 """
 
 import argparse
@@ -35,7 +37,7 @@ from memory import peak
 
 from cnnlab import models
 from cnnlab.engine import keras, tf
-from cnnlab.explain import cam
+from cnnlab.explain import cam, faithfulness, road
 from cnnlab.explain.methods import METHODS
 
 BATCH = 32
@@ -99,6 +101,16 @@ def own(model: keras.Model, layer: str, method: str) -> Variant:
     return draw
 
 
+def bare(model: keras.Model) -> Variant:
+    """Return the network's prediction, without any map: no method of one pass can be faster."""
+
+    @tf.function(input_signature=[tf.TensorSpec((None, *model.input_shape[1:]))], autograph=False)
+    def predict(images: tf.Tensor) -> tf.Tensor:
+        return model(images, training=False)
+
+    return lambda images: predict(images.astype(np.float32)).numpy()
+
+
 def variants(name: str, size: int) -> dict[tuple[str, str], Variant]:
     """Return what is measured: (library, method) → function of images."""
     model, layer = network(name, size)
@@ -107,6 +119,7 @@ def variants(name: str, size: int) -> dict[tuple[str, str], Variant]:
         for method in METHODS
         if method != "CAM" or name != "reference"  # whose head is not a pooled one
     }
+    found["Keras", "prediction alone"] = bare(model)
     return found | {("tf-keras-vis", method): rival(model, layer, method) for method in RIVALS}
 
 
@@ -135,6 +148,21 @@ def measure(name: str, options: argparse.Namespace) -> list[dict]:
             taken = time.perf_counter() - began
             rows[key]["maps_per_second"].append(len(images) / taken)
     return list(rows.values())
+
+
+def road_seconds(rounds: int) -> dict[int, list[float]]:
+    """Return the seconds that ROAD takes for a map, by size and round; its network does nothing."""
+    found: dict[int, list[float]] = {48: [], 96: [], 224: []}
+    for number in range(rounds + 1):
+        for size, taken in found.items():
+            head = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2)]
+            model = keras.Sequential([keras.Input((size, size, 3)), *head])
+            images, maps = pictures(4, size), faithfulness.random_maps(4, size, seed=number)
+            road.margins(model, images[:1], maps[:1])  # traced
+            began = time.perf_counter()
+            road.margins(model, images, maps)
+            taken.append((time.perf_counter() - began) / len(images))
+    return {size: taken[1:] for size, taken in found.items()}  # the first round warms up
 
 
 def likeness(name: str, size: int) -> float:
@@ -208,11 +236,16 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=96, help="pixels a side")
     parser.add_argument("--few", type=int, default=2, help="images for methods of many passes")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--road", action="store_true", help="time ROAD, and nothing else")
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".json"))
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         child(options)
+        return
+    if options.road:
+        for size, taken in road_seconds(options.rounds).items():
+            print(f"- ROAD, {size}×{size} pixels: {spread(taken)} seconds a map")
         return
     rows = [row for name in NETWORKS for row in measure(name, options)]
     alike = {name: likeness(name, options.size) for name in NETWORKS}
