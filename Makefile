@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long check lab backend go-test clean
+.PHONY: help setup run test test-long check lab app backend go-test clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -48,6 +48,13 @@ lab: $(STAMP)  ## open JupyterLab on a start page that links the notebooks
 	@# The default websocket limit drops uploads above 10 MB without a word.
 	@$(BIN)/jupyter lab --ServerApp.tornado_settings="{'websocket_max_message_size': 209715200}" \
 		--LabApp.app_settings_dir=notebooks/lab --LabApp.default_url=/lab/tree/notebooks/README.md
+
+app: $(STAMP)  ## open the prediction app alone, on the model of a finished run: [RUN=name]
+	@test -f "$${CNNLAB_HOME:-.}/reports/$(RUN)/model/contract.json" || { \
+		echo "make: reports/$(RUN) has no model yet: make run RUN=$(RUN) trains one" >&2; exit 1; }
+	@# voila.json there also raises the websocket limit.
+	@export CNNLAB_HOME="$$(cd "$${CNNLAB_HOME:-.}" && pwd)"; cd notebooks/app && \
+		RUN='$(RUN)' JUPYTER_PATH=. '$(CURDIR)/$(BIN)/voila' app.ipynb
 
 backend: $(STAMP)  ## build the server backend/bin/cnnlab-server; installs go into .venv if there is none
 	@backend/go.sh build -trimpath -o bin/cnnlab-server ./cmd/cnnlab-server
