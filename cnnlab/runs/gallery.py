@@ -30,7 +30,7 @@ DRAWN_BY = {
     ("confusion_test", "reliability", "roc_test", "per_class_test", "slices", "fold_scores"),
     "04_kfold_evaluation",
 )
-PRINTED = ("cam_correct", "cam_wrong", "confusion_test", "reliability")  # on paper, two rows of two
+PRINTED = ("cam_correct", "confusion_test")  # on paper, side by side
 
 
 @dataclass(frozen=True)
