@@ -17,7 +17,9 @@ import (
 const (
 	field        = "image"
 	multipartTop = 64 << 10 // bytes that boundaries and headers of a form may take
-	firstBuffer  = 16 << 10
+	firstBuffer  = 16 << 10 // bytes, for a body of unknown size
+	trusted      = 64 << 10 // bytes that are set aside because a client announces them
+	trustedSize  = 64 << 10 // what a body may announce and be given at once
 )
 
 // loan is what the bodies of one request hold.
@@ -40,11 +42,11 @@ func (l *loan) repay() {
 	l.size = 0
 }
 
-// read returns all of a body; hint is its size where that is known, otherwise -1.
-func (l *loan) read(body io.Reader, hint int64) ([]byte, error) {
+// read returns all of a body; announced is its size, -1 where that is unknown.
+func (l *loan) read(body io.Reader, announced int64) ([]byte, error) {
 	size := int64(firstBuffer)
-	if 0 <= hint && hint < size {
-		size = hint + 1 // one more, so that the end is seen without growing
+	if announced >= 0 {
+		size = min(announced+1, trusted) // one more, so that the end is seen without growing
 	}
 	if err := l.take(size); err != nil {
 		return nil, err
@@ -60,11 +62,12 @@ func (l *loan) read(body io.Reader, hint int64) ([]byte, error) {
 			return content, nil
 		case err != nil:
 			return nil, err
-		case len(content) == cap(content):
-			if err := l.take(int64(cap(content))); err != nil {
+		case int64(len(content)) == size:
+			grown := min(2*size, gatekeeper.MaxBytes+1)
+			if err := l.take(grown - size); err != nil {
 				return nil, err
 			}
-			content = append(make([]byte, 0, 2*cap(content)), content...)
+			content, size = append(make([]byte, 0, grown), content...), grown
 		}
 	}
 }

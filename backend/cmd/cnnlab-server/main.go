@@ -40,6 +40,7 @@ func run(
 	if err != nil {
 		return err
 	}
+	collectSeldom(settings, getenv)
 	service, err := newService(settings, log)
 	if err != nil {
 		return err
