@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 import time
 import weakref
-from contextlib import closing
+from contextlib import closing, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import TracebackType
@@ -157,7 +157,9 @@ def exchange(
         path: Such as ``"/v1/model"``.
         body: Bytes of an image.
     """
-    connection.request(method, path, body)  # bytes without a type are an image
+    # Too large a body is refused while it is being sent: the answer is there all the same.
+    with suppress(BrokenPipeError, ConnectionResetError):
+        connection.request(method, path, body)  # bytes without a type are an image
     answer = connection.getresponse()
     return answer.status, answer.read()
 
