@@ -23,8 +23,9 @@ def _require(found: bool, missing: str) -> None:
 
 @pytest.fixture(scope="session")
 def go() -> str:
-    """Return the path of the Go toolchain."""
-    path = shutil.which("go")
+    """Return the path of the Go toolchain, which may be that of the environment."""
+    folders = [os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)]
+    path = shutil.which("go", path=os.pathsep.join(folders))
     _require(path is not None, "no Go toolchain on PATH")
     return str(path)
 
@@ -35,4 +36,15 @@ def verdicts(go, tmp_path_factory) -> Path:
     program = tmp_path_factory.mktemp("go") / "verdicts"
     command = [go, "build", "-o", str(program), "./gatekeeper/verdicts"]
     subprocess.run(command, cwd=BACKEND, check=True, timeout=300)
+    return program
+
+
+@pytest.fixture(scope="session")
+def server_program(go, tmp_path_factory) -> Path:
+    """Return the server, built from the sources as they are."""
+    can_build = sys.platform == "linux" and shutil.which("gcc") is not None
+    _require(can_build, "the server is built on Linux, with gcc")
+    program = tmp_path_factory.mktemp("go") / "cnnlab-server"
+    command = [BACKEND / "go.sh", "build", "-trimpath", "-o", str(program)]
+    subprocess.run([*command, "./cmd/cnnlab-server"], check=True, timeout=600)
     return program

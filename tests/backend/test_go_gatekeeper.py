@@ -119,18 +119,3 @@ def test_twenty_thousand_mutated_files(verdicts) -> None:
     assert not wrong, f"{len(wrong)} differ, among them:\n" + "\n".join(wrong[:5])
     assert min(counts["jpeg"], counts["png"]) > 1000
     assert len(counts) >= 10  # many different checks are reached
-
-
-@pytest.mark.slow
-def test_go_tests(go) -> None:
-    """The tests of the package itself, its seeds for fuzzing included."""
-    for command in (["vet"], ["test", "-count=1"]):
-        subprocess.run([go, *command, "./gatekeeper/..."], cwd=BACKEND, check=True, timeout=300)
-
-
-def test_go_files_are_formatted(go) -> None:
-    gofmt = Path(go).resolve().with_name("gofmt")
-    listed = subprocess.run(
-        [gofmt, "-l", "gatekeeper"], cwd=BACKEND, check=True, capture_output=True, text=True
-    )
-    assert not listed.stdout

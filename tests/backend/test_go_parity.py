@@ -1,0 +1,129 @@
+"""The Go server answers the golden set as Python does: same labels, codes and probabilities."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import golden
+import numpy as np
+import pandas as pd
+import pytest
+
+from cnnlab.deploy import artifact, parity
+from cnnlab.deploy.backend import Backend
+from cnnlab.deploy.predict import Predictor
+from cnnlab.engine import keras
+from cnnlab.evaluation.conformal import SetRule
+from cnnlab.evaluation.novelty import NoveltyRule
+from cnnlab.images import ImageRejected, inspect, limits
+
+CLASS_NAMES = ["ant", "bee", "cat", "dog", "eel"]  # no more than an answer lists: all are compared
+SIZE = 24
+CODES = {
+    "empty", "too_many_bytes", "unknown_format", "corrupt", "unsupported", "side_too_small",
+    "side_too_large", "too_many_pixels", "aspect_ratio", "animated", "too_many_scans",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def files() -> golden.Files:
+    return golden.files()
+
+
+def network() -> keras.Model:
+    """Random weights: the answers differ much, and feel each pixel."""
+    layers, draw = keras.layers, keras.initializers.RandomNormal
+    return keras.Sequential(
+        [
+            keras.Input((SIZE, SIZE, 3)),
+            layers.Rescaling(1 / 127.5, offset=-1),
+            layers.Conv2D(8, 3, activation="relu", kernel_initializer=draw(stddev=0.3, seed=1)),
+            layers.Flatten(),
+            layers.Dense(5, "softmax", kernel_initializer=draw(stddev=0.03, seed=2)),
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    model = tmp_path_factory.mktemp("parity") / "model"
+    artifact.save(
+        network(),
+        model,
+        class_names=CLASS_NAMES,
+        run_id="parity",
+        card="# Card\n",
+        temperature=1.3,
+        conformal=SetRule(coverage=0.9, threshold=0.15, calibrated_on=100),
+        novelty=NoveltyRule(accepted=0.9, threshold=0.4, calibrated_on=100),
+    )
+    return model
+
+
+@pytest.fixture(scope="module")
+def server(server_program, folder) -> Iterator[Backend]:
+    with Backend(folder, program=server_program) as running:
+        yield running
+
+
+def test_the_golden_set_is_large_and_refused_for_every_reason(files) -> None:
+    assert len(files) >= 200
+    assert len(set(files.values())) > 0.97 * len(files)
+    codes = set()
+    for content in files.values():
+        try:
+            inspect(content)
+        except ImageRejected as rejected:
+            codes.add(rejected.code)
+    assert codes == CODES
+    attribute = str(limits.ImageRejected.__doc__).split("code:")[1].split("of ``read_file``")[0]
+    assert all(f"``{code}``" in attribute for code in CODES)
+
+
+def test_the_golden_set_is_the_same_for_the_same_seed() -> None:
+    first, again, other = (golden.damaged(np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert first == again
+    assert not set(first.values()) & set(other.values())
+
+
+@pytest.fixture(scope="module")
+def predictor(folder) -> Predictor:
+    return Predictor(folder)
+
+
+@pytest.mark.slow
+def test_one_grey_level_in_one_pixel_would_show(predictor) -> None:
+    """Otherwise equal answers would say little about equal pixels."""
+    rng = np.random.default_rng(3)
+    contents = (golden.sizes(rng) | golden.turned(rng)).values()
+    pixels = np.stack([predictor.pixels(content) for content in contents]).astype(np.float32)
+    moved = pixels.copy()
+    rows, columns = rng.integers(0, SIZE, (2, len(pixels)))
+    moved[range(len(pixels)), rows, columns, 1] += 1
+    before, after = (network().predict(images, verbose=0) for images in (pixels, moved))
+    gaps = np.abs(after - before).max(axis=1)
+    assert (gaps > parity.TOLERANCE).mean() > 0.9
+    assert before.max(axis=1).std() > 0.1  # some answers are sure, others are not
+
+
+@pytest.mark.slow
+def test_every_golden_file_gets_the_same_answer(server, predictor, files, capsys) -> None:
+    table = parity.compare(predictor, server.predict, files)
+    foreign = table["there"] == "foreign_format"
+    table["differ"] = ~table["same"] & ~foreign
+    with capsys.disabled():
+        print(f"\n{summary(table)}")
+    assert table[table["differ"]].empty
+    # Go decodes nothing, so it refuses what Python converts, good or bad, and nothing else.
+    signatures = (b"\xff\xd8\xff", b"\x89PNG")
+    assert not any(files[name].startswith(signatures) for name in table["file"][foreign])
+    assert set(table["there"]) >= CODES
+    assert set(table["there"]) - CODES == {"foreign_format", *CLASS_NAMES}
+
+
+def summary(table: pd.DataFrame) -> str:
+    """The parity table: by Go's verdict the files, how many differ, and the largest |Δp|."""
+    verdict = table["there"].where(table["difference"].isna(), "answered")
+    rows = table.groupby(verdict).agg(
+        files=("file", "size"), differ=("differ", "sum"), largest=("difference", "max")
+    )
+    return rows.sort_values("files", ascending=False).rename_axis("Go says").to_string(na_rep="")
