@@ -1,8 +1,9 @@
-"""The six notebooks: short cells, one of parameters, stripped; and they run, in order, cleanly."""
+"""The seven notebooks: short cells, one of parameters, stripped; they run, in order, cleanly."""
 
 import ast
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -11,18 +12,20 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from cnnlab.deploy import backend
 from cnnlab.runs import execute, open_run, site
 
 ROOT = Path(__file__).resolve().parent.parent
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NAMES = [path.stem for path in PATHS]
-SIX = [
+SEVEN = [
     "01_explore_data",
     "02_augmentation",
     "03_training",
     "04_kfold_evaluation",
     "05_interpretability",
     "06_inference_demo",
+    "07_deployment",
 ]
 # What a full run leaves, beside the pages and figures.
 FILES = (
@@ -30,6 +33,7 @@ FILES = (
     "manifest.csv",
     "metrics/audit.json",
     "metrics/kfold.json",
+    "metrics/serving.json",
     "metrics/test.json",
     "metrics/validation.json",
     "model/card.md",
@@ -54,8 +58,8 @@ def _lines(source):
     return [line for line in source.splitlines() if line.strip()]
 
 
-def test_the_six_are_there():
-    assert set(SIX) <= set(NAMES)
+def test_the_seven_are_there():
+    assert set(SEVEN) <= set(NAMES)
 
 
 @each_notebook
@@ -173,12 +177,42 @@ def test_the_run_folder_is_complete(smoke):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SIX[1:])
+def test_the_server_is_asked_where_it_is_built(smoke):
+    run, _ = smoke
+    found = run.load_json("metrics/serving.json")
+    assert found["served"] == backend.PROGRAM.is_file()
+    if found["served"]:
+        assert found["same"] == found["files"] > 10
+        assert set(found["seconds"]) == {"cached", "fresh"}
+
+
+@pytest.mark.slow
+def test_without_the_server_the_rest_is_shown(smoke, home, monkeypatch):
+    """A machine without Go runs every notebook, and is told in one line what is left out."""
+    original, _ = smoke
+    shutil.copytree(original.folder.parents[1], home, dirs_exist_ok=True)
+    monkeypatch.setenv("CNNLAB_SERVER", str(home / "none"))
+    run = open_run("smoke")
+    (done,) = execute.execute(run, ["07_deployment"])
+    assert done.red_lines == ()
+    assert run.load_json("metrics/serving.json") == {
+        "model_id": run.load_json("model/contract.json")["model_id"],
+        "served": False,
+    }
+    cells = _code(run.folder / "notebooks" / "07_deployment.ipynb")
+    printed = "".join(o.text for cell in cells for o in cell.outputs if o.output_type == "stream")
+    assert printed.count("make backend") == 1
+    assert "the same id" in printed
+    assert "0 of " in printed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SEVEN[1:])
 def test_without_its_input_it_says_which_notebook_to_run(name, home):
     run = open_run("alone", profile="smoke")
     with pytest.raises(execute.NotebookFailed) as caught:
         execute.execute(run, [name])
-    first = "03_training" if name == "06_inference_demo" else "01_explore_data"
+    first = "03_training" if name > "06" else "01_explore_data"
     assert caught.value.error.startswith("InputError: Run 'alone' has no ")
     assert f"run notebook {first} first" in caught.value.error
 

@@ -15,6 +15,7 @@ from typing import IO, Any
 from cnnlab.config import InputError
 
 PROGRAM = Path(__file__).resolve().parents[2] / "backend" / "bin" / "cnnlab-server"
+VARIABLE = "CNNLAB_SERVER"  # names another program
 START_SECONDS = 60.0  # loading takes one; a cold disk under load takes more
 STOP_SECONDS = 30.0  # more than the server gives what is in flight
 REQUEST_SECONDS = 60.0
@@ -35,7 +36,7 @@ class Backend:
     Args:
         folder: A model folder, as ``artifact.save`` writes it.
         flags: Further flags of the server, such as ``"--cache-bytes=0"``.
-        program: The server; that of the checkout by default.
+        program: The server; by default what ``CNNLAB_SERVER`` names, or that of the checkout.
         seconds: How long it may take to be ready.
 
     Raises:
@@ -51,9 +52,10 @@ class Backend:
         self,
         folder: Path | str,
         *flags: str,
-        program: Path | str = PROGRAM,
+        program: Path | str = "",
         seconds: float = START_SECONDS,
     ) -> None:
+        program = program or os.environ.get(VARIABLE) or PROGRAM
         if not Path(program).is_file():
             raise BackendUnavailable(f"No server at {program}: build it with `make backend`.")
         command = [program, "--model", folder, "--addr", "127.0.0.1:0", "--drain", "0s", *flags]

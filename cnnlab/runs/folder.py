@@ -38,6 +38,7 @@ WRITERS = (
     ("predictions/kfold.csv", "04_kfold_evaluation"),
     ("predictions/test.csv", "04_kfold_evaluation"),
     ("metrics/explanations.json", "05_interpretability"),
+    ("metrics/serving.json", "07_deployment"),
     ("metrics/validation.json", "03_training"),
     ("predictions/", "03_training"),
     ("training/", "03_training"),
