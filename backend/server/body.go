@@ -19,7 +19,6 @@ const (
 	multipartTop = 64 << 10 // bytes that boundaries and headers of a form may take
 	firstBuffer  = 16 << 10 // bytes, for a body of unknown size
 	trusted      = 64 << 10 // bytes that are set aside because a client announces them
-	trustedSize  = 64 << 10 // what a body may announce and be given at once
 )
 
 // loan is what the bodies of one request hold.

@@ -75,7 +75,7 @@ func asProblem(err error) *problem {
 	case errors.Is(err, predictor.ErrBusy):
 		return newProblem(http.StatusServiceUnavailable, "overloaded",
 			"Too many images wait for the model: try again in a moment.")
-	case errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		return newProblem(http.StatusRequestTimeout, "slow_body", "The body did not arrive in time.")
 	case errors.Is(err, context.DeadlineExceeded):
 		return newProblem(http.StatusGatewayTimeout, "deadline_exceeded",

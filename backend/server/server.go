@@ -24,7 +24,7 @@ type Config struct {
 	Token string
 	// Timeout bounds the time from a request's last byte to its answer; 10 s.
 	Timeout time.Duration
-	// MaxRequests are answered at a time, slow ones included; 1024.
+	// MaxRequests are answered at a time, slow ones included; 4096.
 	MaxRequests int
 	// MaxImages may come in one batch; 32.
 	MaxImages int
@@ -90,7 +90,7 @@ func withDefaults(config Config) Config {
 		config.Timeout = 10 * time.Second
 	}
 	if config.MaxRequests <= 0 {
-		config.MaxRequests = 1024
+		config.MaxRequests = 4096
 	}
 	if config.MaxImages <= 0 {
 		config.MaxImages = 32

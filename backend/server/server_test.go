@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"mime/multipart"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/textproto"
@@ -287,6 +288,27 @@ func TestABodyThatEndsEarly(t *testing.T) {
 	expect(t, ask(s, r), 400, "malformed_request")
 }
 
+func TestABodyThatDoesNotCome(t *testing.T) {
+	live := httptest.NewUnstartedServer(New(Config{}, &fakeModel{id: hash("a")}))
+	live.Config.ReadTimeout = 20 * time.Millisecond
+	live.Start()
+	defer live.Close()
+	connection, err := net.Dial("tcp", live.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	_, err = io.WriteString(connection,
+		"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n123")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, _ := io.ReadAll(connection) // up to the end that the server makes
+	if !bytes.HasPrefix(answer, []byte("HTTP/1.1 408 ")) || !bytes.Contains(answer, []byte("slow_body")) {
+		t.Errorf("got %s: expected 408 slow_body", answer)
+	}
+}
+
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
@@ -440,7 +462,7 @@ func TestBoundedRequests(t *testing.T) {
 
 // What slow bodies hold is what they sent, not what they announce.
 func TestBoundedBodies(t *testing.T) {
-	s := New(Config{MaxBodyBytes: 3 * firstBuffer}, &fakeModel{id: hash("a")})
+	s := New(Config{MaxBodyBytes: 2 * trusted}, &fakeModel{id: hash("a")})
 	reader, writer := io.Pipe()
 	slow := post("/v1/predict", "", reader)
 	slow.ContentLength = 5 << 20
@@ -450,11 +472,11 @@ func TestBoundedBodies(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(t, ask(s, post("/v1/predict", "", strings.NewReader("1"))), 200, "")
-	large := strings.Repeat("x", 3*firstBuffer)
+	large := strings.Repeat("x", 2*trusted)
 	expect(t, ask(s, post("/v1/predict", "", strings.NewReader(large))), 503, "overloaded")
 	writer.Close()
 	<-answered
-	if !s.bodies.TryAcquire(3 * firstBuffer) {
+	if !s.bodies.TryAcquire(2 * trusted) {
 		t.Error("what bodies held was not given back")
 	}
 }

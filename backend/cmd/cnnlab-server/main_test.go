@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -15,13 +16,77 @@ import (
 	"testing"
 	"time"
 
+	"cnnlab/backend/internal/quiet"
 	"cnnlab/backend/internal/testmodels"
 )
 
 // models are made once for all tests of the package.
 var models testmodels.Models
 
-func TestMain(m *testing.M) { testmodels.Main(m, &models) }
+// mainVariable makes the program of the tests the server itself.
+const mainVariable = "CNNLAB_TEST_MAIN"
+
+func TestMain(m *testing.M) {
+	quiet.Start()
+	if os.Getenv(mainVariable) != "" {
+		main()
+		return
+	}
+	testmodels.Main(m, &models)
+}
+
+// command returns the server as a process of its own, started as a user starts it.
+func command(t *testing.T, output io.Writer, args ...string) *exec.Cmd {
+	t.Helper()
+	own, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	process := exec.CommandContext(t.Context(), own, args...)
+	process.Stderr = output
+	for _, variable := range os.Environ() {
+		if !strings.HasPrefix(variable, "TF_CPP_MIN_LOG_LEVEL=") {
+			process.Env = append(process.Env, variable)
+		}
+	}
+	process.Env = append(process.Env, mainVariable+"=1")
+	return process
+}
+
+// Signals do what they should, and nothing but the log's own lines comes out: the start-up notes of
+// TensorFlow do not, whoever wrote them when.
+func TestProcess(t *testing.T) {
+	var output log
+	process := command(t, &output, "--model", models.Path("model"), "--addr", "127.0.0.1:0")
+	if err := process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	output.wait(t, "ready", 1)
+	for _, signal := range []os.Signal{syscall.SIGHUP, syscall.SIGTERM} {
+		if err := process.Process.Signal(signal); err != nil {
+			t.Fatal(err)
+		}
+		if signal == syscall.SIGHUP {
+			output.wait(t, "ready", 2)
+		}
+	}
+	if err := process.Wait(); err != nil {
+		t.Error(err)
+	}
+	output.wait(t, "stopped", 1)
+}
+
+func TestProcessWithoutAModel(t *testing.T) {
+	var output bytes.Buffer
+	process := command(t, &output, "--model", t.TempDir(), "--addr", "127.0.0.1:0")
+	if err := process.Run(); err == nil || process.ProcessState.ExitCode() != 1 {
+		t.Errorf("it ended with %v", err)
+	}
+	if lines := strings.Split(strings.TrimSpace(output.String()), "\n"); !strings.HasPrefix(
+		lines[len(lines)-1], "cnnlab-server: contract.json in ") {
+		t.Errorf("it wrote %q", lines)
+	}
+}
 
 // log is what the program writes, for readers at the same time.
 type log struct {

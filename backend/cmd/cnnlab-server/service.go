@@ -74,10 +74,13 @@ func (s *service) run(ctx context.Context, reload <-chan os.Signal) error {
 		err = s.leave()
 	}
 	cancel()
+	if err != nil {
+		return err // what still runs has had its time
+	}
 	reloading.Wait()
 	s.server.Close()
 	s.log.Info("stopped")
-	return err
+	return nil
 }
 
 // load opens the model folder and lets that model answer from now on.

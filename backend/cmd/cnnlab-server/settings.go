@@ -58,7 +58,8 @@ func parse(args []string, getenv func(string) string, output io.Writer) (*settin
 	flags.DurationVar(&s.drain, "drain", 500*time.Millisecond,
 		"how long to say 'not ready' before the door is closed")
 	flags.DurationVar(&s.grace, "grace", 20*time.Second, "how long to finish what is in flight")
-	flags.IntVar(&s.server.MaxRequests, "max-requests", 1024, "requests answered at a time")
+	flags.IntVar(&s.server.MaxRequests, "max-requests", 4096,
+		"requests answered at a time, slow ones included")
 	flags.IntVar(&s.server.MaxImages, "max-images", 32, "images of a batch")
 	flags.Int64Var(&s.server.MaxBatchBytes, "max-batch-bytes", 64<<20, "bytes of a batch")
 	flags.Int64Var(&s.server.MaxBodyBytes, "max-body-bytes", 256<<20, "bytes of all bodies together")
