@@ -8,6 +8,7 @@ import io
 import re
 import shutil
 import signal
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,16 @@ def _answered(page, count: int) -> None:
     page.wait_for_function("!document.querySelector('.cnnlab-sending').textContent")
 
 
+@contextmanager
+def _silent(server):
+    """Let a server answer nobody for a while."""
+    server.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        server.send_signal(signal.SIGCONT)
+
+
 def _card(page, name: str):
     return page.get_by_role("group", name=name, exact=True)
 
@@ -221,11 +232,10 @@ def test_a_file_without_an_answer_is_spoken_of(page, choose, photo):
     """As when the server drops a message that is too large; here it only waits."""
     note = page.locator(".cnnlab-sending")
     note.evaluate("note => { note.dataset.patience = 0.1; }")
-    page.server.send_signal(signal.SIGSTOP)
-    choose({"lost.jpg": photo()}, wait=False)
-    note.get_by_text("No answer to lost.jpg").wait_for()
-    assert "make app" in note.inner_text()
-    page.server.send_signal(signal.SIGCONT)
+    with _silent(page.server):
+        choose({"lost.jpg": photo()}, wait=False)
+        note.get_by_text("No answer to lost.jpg").wait_for()
+        assert "make app" in note.inner_text()
     _answered(page, 1)
     note.evaluate("note => { note.dataset.patience = 15; }")
 
@@ -253,12 +263,11 @@ def test_opacity_changes_the_picture_and_asks_nobody(page, choose, photo):
     choose({"photo.jpg": photo()})
     heat, slider = page.locator(".cnnlab-heat"), page.get_by_label("Opacity")
     picture = heat.get_attribute("src")
-    page.server.send_signal(signal.SIGSTOP)  # nobody could answer
-    slider.focus()
-    for key, opacity in (("End", "1"), ("Home", "0"), ("ArrowRight", "0.05")):
-        page.keyboard.press(key)
-        assert heat.evaluate("picture => getComputedStyle(picture).opacity") == opacity
-    page.server.send_signal(signal.SIGCONT)
+    with _silent(page.server):
+        slider.focus()
+        for key, opacity in (("End", "1"), ("Home", "0"), ("ArrowRight", "0.05")):
+            page.keyboard.press(key)
+            assert heat.evaluate("picture => getComputedStyle(picture).opacity") == opacity
     assert heat.get_attribute("src") == picture
     slider.fill("0.55")
 

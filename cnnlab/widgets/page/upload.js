@@ -103,6 +103,6 @@
   });
   // Arrow keys belong to the control that has the focus, not to the notebook around it.
   document.addEventListener("focusin", (event) => {
-    appOf(event)?.setAttribute("data-lm-suppress-shortcuts", "true");
+    if (appOf(event)) event.target.setAttribute("data-lm-suppress-shortcuts", "true");
   });
 })();
