@@ -60,6 +60,7 @@ class Server:
 
     port: int
     pid: int
+    log: Callable[[], list[str]] = list  # its lines so far
 
     def cpu(self) -> float:
         """Return the processor seconds that it has taken."""
@@ -91,7 +92,7 @@ def own(program: Path, model: Path, cores: list[int]) -> Iterator[Server]:
     with on(cores):
         backend = Backend(model, program=program)
     with backend:
-        yield Server(backend.port, backend._process.pid)
+        yield Server(backend.port, backend._process.pid, backend._entries)
 
 
 @contextmanager
@@ -226,9 +227,13 @@ def measure(found: dict, rounds: int) -> list[dict]:
 
 
 def overload(client: Client, server: Server, rated: float, usual_ms: float) -> dict:
-    """Ask far too much; return what was answered, and when the server was as before."""
+    """Ask far too much; return what was answered, and when the server was as before.
+
+    Clients and network take turns on the same cores, so the clients' times hold their own waiting;
+    ``own_ms`` is the server's, from a refused request's headers to the end of its answer.
+    """
     rate = TIMES * rated
-    count = int(rate * OVERLOAD_SECONDS)
+    count, logged = int(rate * OVERLOAD_SECONDS), len(server.log())
     found = client.load(server, "--unique", "--rate", f"{rate:.0f}", "--clients", str(CROWD),
                         "--requests", str(count))  # fmt: skip
     over = time.perf_counter()
@@ -240,7 +245,10 @@ def overload(client: Client, server: Server, rated: float, usual_ms: float) -> d
         good = status == 200 and 1e3 * (time.perf_counter() - start) <= 2 * usual_ms
         calm = calm + 1 if good else 0
         recovered = recovered if calm > 1 else start - over
-    return {"rate": rate, "sent_per_second": count / found["seconds"], **found,
+    entries = [json.loads(line) for line in server.log()[logged:]]
+    own_ms = [entry["ms"] for entry in entries if entry.get("status") == 503]
+    shares = {str(share): float(np.quantile(own_ms, share)) for share in (0.5, 0.99, 1.0)}
+    return {"rate": rate, "sent_per_second": count / found["seconds"], **found, "own_ms": shares,
             "recovery_s": recovered if calm == CALM else float("inf")}  # fmt: skip
 
 
@@ -278,7 +286,7 @@ def show(rows: list[dict], overloaded: dict) -> None:
                            ("crowd", "FastAPI", "cpu_ms"), ("alone", "bare graph", "p50_ms"),
                            ("alone", "bare graph", "cpu_ms")):  # fmt: skip
         print(f"- {case}, {name}: {spread(ratios(rows, case, by, name))} times {by}'s")
-    refused = overloaded["statuses"].get("503", {"count": 0, "p99_ms": 0.0})
+    refused = overloaded["statuses"]["503"]
     print(f"- overload: {json.dumps(overloaded)}\n")
     verdict("cached answers a second", middle(rows, "cached", "cnnlab", "per_second"),
             AIMS["per_second"], most=False)  # fmt: skip
@@ -287,7 +295,9 @@ def show(rows: list[dict], overloaded: dict) -> None:
     verdict("cached p99, ms", middle(rows, "cached", "cnnlab", "p99_ms"), AIMS["p99_ms"])
     beside = statistics.median(ratios(rows, "alone", "bare graph", "p50_ms"))
     verdict("times the bare graph", beside, AIMS["bare"])
-    verdict("99 % of the refusals within, ms", refused["p99_ms"], AIMS["refused_ms"])
+    own_ms = overloaded["own_ms"]["0.99"]
+    verdict("99 % of the refusals by the server's log within, ms", own_ms, AIMS["refused_ms"])
+    verdict("99 % of the refusals by the client within, ms", refused["p99_ms"], AIMS["refused_ms"])
     verdict("as before after, s", overloaded["recovery_s"], AIMS["recovery_s"])
 
 
