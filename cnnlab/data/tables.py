@@ -1,5 +1,6 @@
 """Tables as CSV files: whole or absent, and text stays text."""
 
+import csv
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +13,8 @@ def write(table: pd.DataFrame, path: Path) -> None:
     """Write a table as CSV without its index; its folder exists."""
     with files.replacing(path) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n")
+        if b"\r" in temporary.read_bytes():  # unquoted, readers take it for the end of a row
+            table.to_csv(temporary, index=False, lineterminator="\n", quoting=csv.QUOTE_ALL)
 
 
 def read(path: Path, name: str, columns: list[str]) -> pd.DataFrame:

@@ -12,6 +12,13 @@ def test_text_that_looks_like_something_else_comes_back_as_text(tmp_path):
     assert back.to_dict("list") == table.to_dict("list")
 
 
+@pytest.mark.parametrize("text", ["a\rb", "\r", "a\r\nb", "a\nb", "\u2028", "\x85", "\x00", " a "])
+def test_a_text_with_any_sign_is_one_value(tmp_path, text):
+    table = pd.DataFrame({"path": [text, "b"], text: ["1", text]})
+    tables.write(table, tmp_path / "table.csv")
+    assert tables.read(tmp_path / "table.csv", "table", ["path", text]).equals(table)
+
+
 def test_a_write_that_fails_leaves_the_old_table(tmp_path, monkeypatch):
     path = tmp_path / "table.csv"
     tables.write(pd.DataFrame({"a": ["old"]}), path)
