@@ -10,10 +10,13 @@ import functools
 import hashlib
 import json
 import os
+import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +27,7 @@ from cnnlab.config import InputError
 from cnnlab.engine import tf
 
 _CHUNK = 16  # images that a thread takes at once
+_STALE = 24 * 3600  # seconds; no build takes as long: an older folder is of one that was killed
 _HELD = 8 * 2**20  # bytes: beyond, files wait no longer for others; one, as PNG, may have 50 MB
 
 
@@ -57,6 +61,7 @@ def open_pixels(
     shape = (len(paths), size, size, 3)
     if not _intact(file, shape):
         cache.mkdir(parents=True, exist_ok=True)
+        _clear(cache)
         _build(file, paths, contents, root, shape, progress)
     return np.load(file, mmap_mode="r", allow_pickle=False)
 
@@ -79,6 +84,14 @@ def _intact(file: Path, shape: tuple[int, ...]) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(record, dict) and record == _record(file, shape, content)
+
+
+def _clear(cache: Path) -> None:
+    """Remove what killed builders left behind; it may be as large as an entry."""
+    for left in cache.glob(f".{'[0-9a-f]' * 32}.*"):
+        with suppress(FileNotFoundError):  # another process may be quicker
+            if time.time() - left.stat().st_mtime > _STALE:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _record(file: Path, shape: tuple[int, ...], content: str) -> dict[str, object]:

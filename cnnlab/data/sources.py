@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,8 +57,9 @@ def resolve(settings: Settings, *, progress: bool = False) -> Source:
     if settings.data in catalogue.DATASETS:
         root = catalogue.fetched(settings.data)
     else:
-        root = Path(settings.data).expanduser()
-    if not settings.data.strip() or not root.exists():  # Path("") would be the current folder
+        root = Path(os.path.expanduser(settings.data))  # where nobody has that name, as it is
+    # Path("") would be the current folder; a path that may not be looked at does not exist here.
+    if not settings.data.strip() or not os.path.exists(root):
         raise InputError(
             f"There is no data folder {settings.data!r}: expected {SHAPES!r}, a folder's path or "
             f"one of {', '.join(catalogue.DATASETS)}."
@@ -74,7 +77,7 @@ def class_names(source: Source) -> list[str]:
 
     Raises:
         InputError: Fewer than two classes, classes that differ between splits, or a class
-            folder without files.
+            folder without files or one that cannot be listed.
     """
     labels = {split: _folders(source.root / split) for split in source.splits}
     first = labels[source.splits[0]]
@@ -90,9 +93,9 @@ def class_names(source: Source) -> list[str]:
     for split in source.splits:
         for label in first:
             folder = source.folder(split, label)
-            if not any(entry.is_file() and not _hidden(entry) for entry in folder.iterdir()):
+            if len(_visible(folder)) == len(_folders(folder)):
                 raise InputError(
-                    f"The class folder {folder} holds no file: add images or delete it."
+                    f"The class folder {folder} holds no file of its own: add images or delete it."
                 )
     return first
 
@@ -131,15 +134,16 @@ def _splits(root: Path) -> tuple[str, ...]:
 
 def _folders(folder: Path) -> list[str]:
     """Return the names of the visible real folders in ``folder``, sorted."""
-    return sorted(
-        entry.name
-        for entry in folder.iterdir()
-        if entry.is_dir() and not entry.is_symlink() and not _hidden(entry)
-    )
+    return sorted(entry.name for entry in _visible(folder) if entry.is_dir(follow_symlinks=False))
 
 
-def _hidden(entry: Path) -> bool:
-    return entry.name.startswith(".")
+def _visible(folder: Path) -> list[os.DirEntry[str]]:
+    """Return the entries of a folder that are not hidden."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if not entry.name.startswith(".")]
+    except OSError as error:
+        raise InputError(f"Cannot list {folder}: {error.strerror}.") from None
 
 
 def _difference(source: Source, split: str, first: list[str], found: list[str]) -> str:
@@ -150,4 +154,8 @@ def _difference(source: Source, split: str, first: list[str], found: list[str]) 
         for name, extra in ((reference, set(first) - set(found)), (split, set(found) - set(first)))
         if extra
     ]
-    return f"The classes of {source.root} differ between splits ({'; '.join(parts)})."
+    alike = {unicodedata.normalize("NFC", name) for name in first} == {
+        unicodedata.normalize("NFC", name) for name in found
+    }
+    hint = " These names look alike but are spelt in other characters." if alike else ""
+    return f"The classes of {source.root} differ between splits ({'; '.join(parts)}).{hint}"

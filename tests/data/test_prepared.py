@@ -3,6 +3,9 @@
 import hashlib
 import io
 import json
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -228,3 +231,30 @@ def test_builders_at_once_agree(root, cache):
     for result in results[1:]:
         np.testing.assert_array_equal(result, results[0])
     assert sorted(path.suffix for path in cache.iterdir()) == [".json", ".npy"]
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from cnnlab.data import prepared
+root, cache, *contents = sys.argv[1:]
+prepared.read_images = lambda *_: os.kill(os.getpid(), 9)
+paths = [f"cat/{i}.jpg" for i in range(len(contents))]
+prepared.open_pixels(paths, Path(root), 24, contents=contents, cache=Path(cache))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="kills as POSIX does")
+def test_a_killed_build_leaves_no_entry_and_no_folder_for_ever(root, cache):
+    command = [sys.executable, "-c", KILLED, str(root), str(cache), *hashes(root)]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == -9
+    (left,) = cache.iterdir()  # half of a file, in a folder of its own
+    assert left.name.startswith(".")
+    expected = prepared.read_images(root, PATHS, SIZE)
+    np.testing.assert_array_equal(opened(root, cache), expected)
+    assert left.exists()  # it could be that of a builder at work
+    os.utime(left, (0, 0))
+    opened(root, cache, size=16)
+    assert not left.exists()
+    assert len(list(cache.iterdir())) == 4

@@ -1,3 +1,4 @@
+import os
 import re
 import subprocess
 import sys
@@ -147,6 +148,40 @@ def test_an_empty_split_lacks_every_class(tmp_path):
 def test_a_class_folder_without_files_is_named(tmp_path, inside):
     message = refusal(fill(tmp_path, "a/1.jpg", inside))
     assert str(tmp_path / "b") in message
+
+
+def test_names_that_only_look_alike_are_told(tmp_path):
+    names = ("train/caf\u00e9/1", "train/b/1", "test/cafe\u0301/1", "test/b/1")
+    assert "look alike" in refusal(fill(tmp_path / "data", *names))
+    assert "look alike" not in refusal(
+        fill(tmp_path / "other", "train/a/1", "train/b/1", "test/c/1")
+    )
+
+
+@pytest.mark.parametrize("locked", ["", "a"])
+def test_a_folder_that_cannot_be_listed_is_named(tmp_path, monkeypatch, locked):
+    fill(tmp_path, "a/1.jpg", "b/1.jpg")
+    scandir = os.scandir
+
+    def denied(folder):
+        if Path(folder) == tmp_path / locked:
+            raise PermissionError(13, "Permission denied")
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    assert refusal(tmp_path) == f"Cannot list {tmp_path / locked}: Permission denied."
+
+
+def test_a_path_that_may_not_be_looked_at_is_no_folder(tmp_path, monkeypatch):
+    def denied(path, **_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "stat", denied)
+    assert "no data folder" in refusal(tmp_path / "private" / "data")
+
+
+def test_the_home_of_nobody_is_no_folder():
+    assert "no data folder '~nobody-has-this-name/x'" in refusal("~nobody-has-this-name/x")
 
 
 def test_class_names_are_checked_when_asked_for(tmp_path):
