@@ -9,7 +9,7 @@ SPLITS = ("train", "validation", "test", "excluded")
 
 # What becomes of each kind of finding, and the reason; in the order of the card.
 DECISIONS = {
-    "quarantined": "Left out: an image by its name or content, but no reader can decode it whole.",
+    "quarantined": "Left out: an image by its name or content, but one that cannot be used.",
     "skipped": "Left out: never meant to be an image of a class.",
     "exact_leak": "The copy outside the test set is excluded: a test on seen images measures "
     "memory. Between training and validation, validation keeps it.",
