@@ -8,7 +8,7 @@ const (
 	MinSide     = 8          // pixels
 	MaxSide     = 10_000     // pixels
 	MaxRatio    = 50         // long side / short side
-	MaxScans    = 100        // of a progressive JPEG: each one is a pass over all pixels
+	MaxScans    = 50         // of a progressive JPEG: each one is a pass over all pixels
 	MaxSegments = 4_096      // segments of a JPEG, chunks of a PNG: each one costs time
 )
 

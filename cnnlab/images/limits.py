@@ -10,7 +10,7 @@ MAX_FOREIGN_PIXELS = 12_500_000  # of the others, which cost two decoders and up
 MIN_SIDE = 8
 MAX_SIDE = 10_000
 MAX_RATIO = 50  # long side / short side
-MAX_SCANS = 100  # of a progressive JPEG: each one is a pass over all pixels; encoders write ~10
+MAX_SCANS = 50  # of a progressive JPEG: each one is a pass over all pixels; encoders write ~10
 
 
 class ImageRejected(InputError):  # noqa: N818 - a verdict on the image, not a fault of the program
