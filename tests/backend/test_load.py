@@ -229,7 +229,7 @@ def test_ten_times_the_rated_load_is_answered_or_told_to_try_again(start, photos
 
 
 def test_the_end_loses_nothing_in_flight(start, photos, oracle) -> None:
-    server = start("--workers=1", "--drain=300ms")
+    server = start("--workers=1")  # the door is closed at once
     clients, ended = 30, asyncio.Event()
     answered: Counter[bool] = Counter()
 
