@@ -35,7 +35,8 @@ class Backend:
 
     Args:
         folder: A model folder, as ``artifact.save`` writes it.
-        flags: Further flags of the server, such as ``"--cache-bytes=0"``.
+        flags: Further flags of the server, such as ``"--cache-bytes=0"``. ``--log-level`` must let
+            ``info`` through, for the port is read from the log.
         program: The server; by default what ``CNNLAB_SERVER`` names, or that of the checkout.
         seconds: How long it may take to be ready.
 
