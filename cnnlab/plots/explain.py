@@ -87,7 +87,8 @@ def cam_grid(
     if heatmaps:
         scale = ScalarMappable(matplotlib.colors.Normalize(0, 1), HEAT)
         bar = figure.colorbar(scale, ax=panels[1:], ticks=[0, 1], aspect=30, pad=0.015)
-        bar.set_label("evidence (each map's own scale)", labelpad=3)
+        bar.set_ticklabels(["none", "most"])  # of each map's own: scales differ between maps
+        bar.set_label("evidence", labelpad=-12)
         bar.outline.set_visible(False)
     return figure
 

@@ -53,7 +53,8 @@ def test_cam_grid_has_originals_on_top_and_one_row_a_method():
     labels = ["original", "", "Grad-CAM", "", "other", ""]
     assert [axes.get_ylabel() for axes in panels] == labels
     assert [axes.get_title() for axes in panels[:2]] == ["first", "second"]
-    assert bar.get_ylabel() == "evidence (each map's own scale)"
+    assert bar.get_ylabel() == "evidence"
+    assert [tick.get_text() for tick in bar.get_yticklabels()] == ["none", "most"]
 
 
 def test_cam_grid_names_the_method_with_a_map_too_few():
