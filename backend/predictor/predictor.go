@@ -14,8 +14,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -200,10 +202,18 @@ func (p *Predictor) run(ctx context.Context, key string, image []byte) ([]float3
 	if err != nil {
 		return nil, err
 	}
+	if slices.ContainsFunc(row, isNoNumber) {
+		return nil, errors.New("the network gives no numbers for an image: weights not finite or too large")
+	}
 	if p.options.Cache != nil {
 		p.options.Cache.put(key, row)
 	}
 	return row, nil
+}
+
+// isNoNumber tells what would be no answer, and no JSON.
+func isNoNumber(probability float32) bool {
+	return math.IsNaN(float64(probability)) || math.IsInf(float64(probability), 0)
 }
 
 // classify runs the network on prepared images.

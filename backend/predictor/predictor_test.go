@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"math"
 	"slices"
 	"sync"
 	"testing"
@@ -313,6 +314,20 @@ type strange struct {
 
 func (s *strange) Prepare([]byte) ([]byte, error)        { return s.pixels, s.prepare }
 func (s *strange) Predict([][]byte) ([][]float32, error) { return s.rows, s.predict }
+
+func TestNoNumbersAreNoAnswer(t *testing.T) {
+	for _, odd := range []float64{math.NaN(), math.Inf(1)} {
+		cache := newCache(t, 1<<20)
+		p := fakePredictor(
+			&strange{rows: [][]float32{{0.5, float32(odd), 0, 0, 0}}}, Options{Cache: cache},
+		)
+		for range 2 { // nor is it kept
+			if prediction, err := p.Predict(t.Context(), picture(0, 0)); err == nil {
+				t.Errorf("%v: answered %+v", odd, prediction)
+			}
+		}
+	}
+}
 
 func TestGoldenCheck(t *testing.T) {
 	grey := bytes.Repeat([]byte{128}, 3*4*4)
