@@ -1,5 +1,6 @@
 """The ``cnnlab`` command: bad input ends in one clear line on standard error and exit status 2."""
 
+import errno
 from typing import Any
 
 import click
@@ -14,6 +15,10 @@ from cnnlab.commands.run import run
 from cnnlab.commands.terminal import BAD_INPUT, complain
 from cnnlab.config import InputError
 
+# What is wrong with a place, not with the program.
+PLACES = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+ANOTHER_PLACE = "Expected a place with room that can be written to; CNNLAB_HOME names one."
+
 
 class _Commands(click.Group):
     """Shows bad input as one line on stderr instead of a traceback."""
@@ -23,6 +28,11 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except InputError as error:
             complain(str(error))
+            ctx.exit(BAD_INPUT)
+        except OSError as error:
+            if error.errno not in PLACES:
+                raise
+            complain(f"{error.filename or 'a file'}: {error.strerror}. {ANOTHER_PLACE}")
             ctx.exit(BAD_INPUT)
 
 

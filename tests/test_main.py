@@ -1,3 +1,5 @@
+import errno
+import os
 import subprocess
 import sys
 
@@ -24,3 +26,25 @@ def test_help_is_there_at_once_and_loads_nothing_heavy():
 
 def test_the_version_is_the_packages():
     assert CliRunner().invoke(main, ["--version"]).output == f"cnnlab, version {__version__}\n"
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])
+def test_a_place_that_cannot_be_written_is_told_in_one_line(number, monkeypatch):
+    def fails(*_arguments, **_options):
+        raise OSError(number, os.strerror(number), "/there/reports")
+
+    monkeypatch.setattr("cnnlab.runs.open_run", fails)
+    result = CliRunner().invoke(main, ["run", "--profile", "smoke"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("cnnlab: error: /there/reports: ")
+    assert "CNNLAB_HOME" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_mistake_of_the_program_is_not_hidden(monkeypatch):
+    def fails(*_arguments, **_options):
+        raise FileNotFoundError(errno.ENOENT, "gone", "somewhere")
+
+    monkeypatch.setattr("cnnlab.runs.open_run", fails)
+    result = CliRunner().invoke(main, ["run", "--profile", "smoke"])
+    assert isinstance(result.exception, FileNotFoundError)
