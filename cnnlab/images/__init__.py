@@ -19,6 +19,7 @@ from cnnlab.images.limits import (
     MIN_SIDE,
     Header,
     ImageRejected,
+    too_many_bytes,
 )
 from cnnlab.images.orientation import orientation
 from cnnlab.images.pixels import PREPROCESSING_VERSION, decode, prepare
@@ -40,4 +41,5 @@ __all__ = [
     "orientation",
     "prepare",
     "read_file",
+    "too_many_bytes",
 ]

@@ -62,10 +62,15 @@ def check_bytes(image_bytes: bytes) -> None:
     if not image_bytes:
         raise ImageRejected("empty", "The file is empty: expected an image.")
     if len(image_bytes) > MAX_BYTES:
-        raise ImageRejected(
-            "too_many_bytes",
-            f"The image has {len(image_bytes):,} bytes: at most {MAX_BYTES:,} are accepted.",
-        )
+        raise too_many_bytes(len(image_bytes))
+
+
+def too_many_bytes(length: int) -> ImageRejected:
+    """Return the refusal of an image of more than ``MAX_BYTES``, which need not be at hand."""
+    return ImageRejected(
+        "too_many_bytes",
+        f"The image has {length:,} bytes: at most {MAX_BYTES:,} are accepted.",
+    )
 
 
 def check_header(header: Header) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from cnnlab.config import InputError
-from cnnlab.images import MAX_BYTES
+from cnnlab.images import too_many_bytes
 from cnnlab.widgets import pictures
 
 # What the page sends instead of a file: see page/upload.js.
@@ -92,7 +92,7 @@ def ask(predictor: Predicts, file: Mapping[str, Any]) -> tuple[Asked, View | Non
         if kind == _UNREADABLE:
             raise InputError("The browser cannot read it: expected a file, not a folder.")
         if sizes := _NOT_SENT.fullmatch(kind):
-            raise InputError(_too_large(int(sizes[1])))
+            raise too_many_bytes(int(sizes[1]))
         answer = predictor.predict(image_bytes)
         view = View(pictures.photo(image_bytes), predictor.pixels(image_bytes))
         return Asked(name, answer), view
@@ -100,8 +100,3 @@ def ask(predictor: Predicts, file: Mapping[str, Any]) -> tuple[Asked, View | Non
         return Asked(name, error=str(getattr(error, "message", error))), None
     except Exception as error:  # one file must not take the others or the app with it
         return Asked(name, error=f"Unexpected {type(error).__name__}: {error}"), None
-
-
-def _too_large(size: int) -> str:
-    """Return the gatekeeper's sentence about a file that the page has not even sent."""
-    return f"The image has {size:,} bytes: at most {MAX_BYTES:,} are accepted."
