@@ -6,8 +6,10 @@ import sys
 
 import click
 
-from cnnlab.commands.terminal import LISTED, print_table
+from cnnlab.commands.terminal import print_table
 from cnnlab.config import make_settings
+
+LISTED = 20  # findings of one kind in a table
 
 
 @click.command()

@@ -6,7 +6,6 @@ from typing import Any
 import click
 
 BAD_INPUT = 2  # the exit status of an InputError; a failed notebook or file gives 1
-LISTED = 20  # findings of one kind in a table
 
 JOBS_HELP = "Folds trained at a time: a process with 1 GiB of memory each, 2.5 at 224 pixels."
 JOBS = click.option("--jobs", default=1, type=click.IntRange(1), help=JOBS_HELP)
