@@ -2,7 +2,6 @@ import nbformat
 import pytest
 from click.testing import CliRunner
 from nbformat.v4 import new_code_cell, new_notebook
-from PIL import Image
 
 from cnnlab.__main__ import main
 from cnnlab.runs import execute
@@ -48,11 +47,5 @@ def notebooks(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def photos(tmp_path):
-    folder = tmp_path / "photos"
-    for label, level in (("cat", 60), ("dog", 190)):
-        (folder / label).mkdir(parents=True)
-        for number in range(3):
-            image = Image.effect_noise((40, 40), 40 + number).point(lambda v, x=level: (v + x) // 2)
-            image.convert("RGB").save(folder / label / f"{number}.png")
-    return folder
+def photos(make_photos):
+    return make_photos(3)

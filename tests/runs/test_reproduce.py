@@ -13,15 +13,8 @@ from cnnlab.runs import execute, provenance, reproduce
 
 
 @pytest.fixture
-def photos(tmp_path):
-    """Two classes of noisy pictures, bright and dark."""
-    folder = tmp_path / "photos"
-    for label, level in (("cat", 60), ("dog", 190)):
-        (folder / label).mkdir(parents=True)
-        for number in range(16):
-            image = Image.effect_noise((40, 40), 40 + number).point(lambda v, x=level: (v + x) // 2)
-            image.convert("RGB").save(folder / label / f"{number}.png")
-    return folder
+def photos(make_photos):
+    return make_photos(16)
 
 
 @pytest.fixture
