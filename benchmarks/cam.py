@@ -4,6 +4,7 @@ Everything runs interleaved in one process, because a machine's speed drifts: co
 only those of one run. Peak memory is measured in a process of its own for each.
 
     python benchmarks/cam.py --size 96 --rounds 5
+    python benchmarks/cam.py --grad-cam --rounds 11
     python benchmarks/cam.py --road --rounds 5
 
 Two networks of random weights, with the same layer and the same score (before softmax) for both
@@ -14,6 +15,8 @@ does not open nested models, so neither is nested.
 - Score-CAM, occlusion and integrated gradients need many passes for each map: they get few images.
 
 Every variant has run before, so tracing is not part of the times; it is shown beside them.
+Grad-CAM is then compared at several sizes, beside the bare prediction, which no map can outrun: the
+larger the images, the more of the time is convolutions that both libraries share.
 ``--road`` asks only what judging a map by ROAD costs, the network's own work aside.
 """
 
@@ -29,7 +32,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
@@ -43,9 +46,11 @@ from cnnlab.explain.methods import METHODS
 BATCH = 32
 AIM = 5.0  # times as many Grad-CAM maps a second as tf-keras-vis
 CLASSES = 10
+PREDICTION = "prediction alone"
 MANY_PASSES = ("Score-CAM", "occlusion", "integrated gradients")
 RIVALS = {"Grad-CAM": "gradcam.Gradcam", "Score-CAM": "scorecam.Scorecam"}
 NETWORKS = ("reference", "MobileNetV2")
+SIZES = (48, 96, 224)  # of make run, of the tables, of the reference protocol
 Variant = Callable[[np.ndarray], np.ndarray]
 
 
@@ -108,41 +113,47 @@ def bare(model: keras.Model) -> Variant:
     def predict(images: tf.Tensor) -> tf.Tensor:
         return model(images, training=False)
 
-    return lambda images: predict(images.astype(np.float32)).numpy()
+    traced = predict.get_concrete_function()
+    return lambda images: traced(tf.constant(images, tf.float32)).numpy()
 
 
-def variants(name: str, size: int) -> dict[tuple[str, str], Variant]:
+def variants(
+    name: str, size: int, methods: Collection[str] = METHODS
+) -> dict[tuple[str, str], Variant]:
     """Return what is measured: (library, method) → function of images."""
     model, layer = network(name, size)
     found = {
         ("cnnlab", method): own(model, layer, method)
-        for method in METHODS
+        for method in methods
         if method != "CAM" or name != "reference"  # whose head is not a pooled one
     }
-    found["Keras", "prediction alone"] = bare(model)
-    return found | {("tf-keras-vis", method): rival(model, layer, method) for method in RIVALS}
+    found["Keras", PREDICTION] = bare(model)
+    rivals = [method for method in methods if method in RIVALS]
+    return found | {("tf-keras-vis", method): rival(model, layer, method) for method in rivals}
 
 
 def pictures(count: int, size: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, size, size, 3), np.uint8)
 
 
-def measure(name: str, options: argparse.Namespace) -> list[dict]:
+def measure(
+    name: str, size: int, options: argparse.Namespace, methods: Collection[str] = METHODS
+) -> list[dict]:
     """Return one row per variant: maps a second in every round."""
-    measured = variants(name, options.size)
+    measured = variants(name, size, methods)
     rows = {}
     for (library, method), draw in measured.items():
-        images = pictures(options.few if method in MANY_PASSES else BATCH, options.size)
+        images = pictures(options.few if method in MANY_PASSES else BATCH, size)
         began = time.perf_counter()
         draw(images)
         first = time.perf_counter() - began
         rows[library, method] = {
-            "network": name, "library": library, "method": method, "images": len(images),
-            "first_seconds": first, "maps_per_second": [],
+            "network": name, "size": size, "library": library, "method": method,
+            "images": len(images), "first_seconds": first, "maps_per_second": [],
         }  # fmt: skip
     for number in range(options.rounds):
         for key in list(measured)[:: 1 if number % 2 else -1]:
-            images = pictures(rows[key]["images"], options.size)
+            images = pictures(rows[key]["images"], size)
             began = time.perf_counter()
             measured[key](images)
             taken = time.perf_counter() - began
@@ -193,42 +204,60 @@ def child(options: argparse.Namespace) -> None:
     print(peak() - before)
 
 
-def ratios(rows: list[dict], row: dict) -> list[float]:
-    """Return how many times as many maps as tf-keras-vis, round by round; empty without one."""
-    same = [
-        one for one in rows if (one["network"], one["method"]) == (row["network"], row["method"])
-    ]
-    other = next((one for one in same if one["library"] != "cnnlab"), None)
-    if other is None or row["library"] != "cnnlab":
-        return []
+def ratios(rows: list[dict], row: dict, method: str) -> list[float]:
+    """Return how many times as fast as a method of tf-keras-vis a row is, round by round."""
+    same = ("network", "size")
+    other = next(
+        one
+        for one in rows
+        if [one[key] for key in same] == [row[key] for key in same]
+        and (one["library"], one["method"]) == ("tf-keras-vis", method)
+    )
     pairs = zip(row["maps_per_second"], other["maps_per_second"], strict=True)
     return [ours / theirs for ours, theirs in pairs]
 
 
 def spread(values: list[float]) -> str:
-    return f"{statistics.median(values):.3g} ({min(values):.3g}–{max(values):.3g})"
+    found = statistics.median(values), min(values), max(values)
+    middle, low, high = (f"{value:{',.0f' if value >= 100 else '.3g'}}" for value in found)
+    return f"{middle} ({low}–{high})"
 
 
 def show(rows: list[dict], alike: dict[str, float], memory: list[dict]) -> None:
-    """Print the tables, and whether the aim is met."""
+    """Print every method at one size, memory, and how like the maps are."""
     print("\nMedian (lowest–highest) over the rounds.\n")
     print("| network | library | method | images | maps a second | times tf-keras-vis | first, s |")
     print("|---" * 7 + "|")
     for row in rows:
-        found = ratios(rows, row)
+        rivalled = row["library"] == "cnnlab" and row["method"] in RIVALS
         cells = [row["network"], row["library"], row["method"], str(row["images"])]
-        cells += [spread(row["maps_per_second"]), spread(found) if found else ""]
+        cells.append(spread(row["maps_per_second"]))
+        cells.append(spread(ratios(rows, row, row["method"])) if rivalled else "")
         print("| " + " | ".join([*cells, f"{row['first_seconds']:.2f}"]) + " |")
     print()
     for one in memory:
         print(f"- Score-CAM of {one['images']} images, {one['library']}: {one['megabytes']:.0f} MB")
     for name, value in alike.items():
         print(f"- {name}: the maps of both libraries correlate with {value:.3f}")
+
+
+def show_sizes(rows: list[dict]) -> None:
+    """Print Grad-CAM at every size, beside the bare prediction, and whether the aim is met."""
+    print("\n| network | pixels | Grad-CAM, maps a second | times tf-keras-vis | aim "
+          f"{AIM:g} | prediction alone, times tf-keras-vis |")  # fmt: skip
+    print("|---" * 6 + "|")
     for row in rows:
-        if (row["library"], row["method"]) == ("cnnlab", "Grad-CAM"):
-            found = ratios(rows, row)
-            met = "met" if statistics.median(found) >= AIM else "NOT met"
-            print(f"- Grad-CAM, {row['network']}: {spread(found)} times, aim {AIM:g}: {met}")
+        if row["library"] != "cnnlab":
+            continue
+        bare_row = next(
+            one for one in rows
+            if (one["network"], one["size"], one["method"])
+            == (row["network"], row["size"], PREDICTION)
+        )  # fmt: skip
+        times = ratios(rows, row, "Grad-CAM")
+        met = "met" if statistics.median(times) >= AIM else "NOT met"
+        cells = [row["network"], str(row["size"]), spread(row["maps_per_second"]), spread(times)]
+        print("| " + " | ".join([*cells, met, spread(ratios(rows, bare_row, "Grad-CAM"))]) + " |")
 
 
 def main() -> None:
@@ -236,6 +265,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=96, help="pixels a side")
     parser.add_argument("--few", type=int, default=2, help="images for methods of many passes")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--grad-cam", action="store_true", help="time Grad-CAM alone, by size")
     parser.add_argument("--road", action="store_true", help="time ROAD, and nothing else")
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".json"))
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
@@ -247,7 +277,16 @@ def main() -> None:
         for size, taken in road_seconds(options.rounds).items():
             print(f"- ROAD, {size}×{size} pixels: {spread(taken)} seconds a map")
         return
-    rows = [row for name in NETWORKS for row in measure(name, options)]
+    sizes = [
+        row
+        for name in NETWORKS
+        for size in SIZES
+        for row in measure(name, size, options, ["Grad-CAM"])
+    ]
+    show_sizes(sizes)
+    if options.grad_cam:
+        return
+    rows = [row for name in NETWORKS for row in measure(name, options.size, options)]
     alike = {name: likeness(name, options.size) for name in NETWORKS}
     memory = [
         {"library": library, "images": count, "megabytes": peak_memory(library, count, options)}
@@ -258,7 +297,7 @@ def main() -> None:
     about = {name: getattr(options, name) for name in ("size", "few", "rounds")}
     about |= {"cores": os.cpu_count(), "python": platform.python_version(),
               "tensorflow": tf.__version__, "keras": keras.__version__}  # fmt: skip
-    found = {"about": about, "rows": rows, "likeness": alike, "memory": memory}
+    found = {"about": about, "sizes": sizes, "rows": rows, "likeness": alike, "memory": memory}
     options.output.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
 
 
