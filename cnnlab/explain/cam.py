@@ -144,8 +144,8 @@ def layer_cam(
 
     Source:
         Jiang et al., "LayerCAM: Exploring Hierarchical Class Activation Maps for Localization",
-        IEEE Transactions on Image Processing 30, 2021: weights are the ReLU of the gradient at
-        each place, the map is the ReLU of the weighted sum.
+        IEEE Transactions on Image Processing 30, 2021: weights, the ReLU of the gradient at each
+        place, eq. 6; map, the ReLU of the weighted sum, eq. 7 and 8.
     """
     return _maps(model, images, target, layer, _by_positive_slope_in_place, False)
 
