@@ -31,7 +31,7 @@ run: $(STAMP)  ## execute the notebooks: [DATA=folder] [PROFILE=full] [RUN=name]
 		$(if $(PROFILE),--profile '$(PROFILE)') $(if $(ONLY),--only '$(ONLY)') $(if $(JOBS),--jobs '$(JOBS)') \
 		$(foreach pair,$(SET),--set '$(pair)')
 
-test: $(STAMP)  ## run all tests; those of the backend need a Go toolchain
+test: $(STAMP)  ## run the tests; the server's need Go, the pages' Chromium
 	@command -v go >/dev/null || test -x $(BIN)/go || \
 		echo "make: no Go toolchain, so the backend is not tested; make backend installs one"
 	@$(BIN)/python -m pytest

@@ -15,8 +15,8 @@ does not open nested models, so neither is nested.
 - Score-CAM, occlusion and integrated gradients need many passes for each map: they get few images.
 
 Every variant has run before, so tracing is not part of the times; it is shown beside them.
-Grad-CAM is then compared at several sizes, beside the bare prediction, which no map can outrun: the
-larger the images, the more of the time is convolutions that both libraries share.
+Grad-CAM is first compared at several sizes, beside the bare prediction, which no map can outrun:
+the larger the images, the more of the time is convolutions that both libraries share.
 ``--road`` asks only what judging a map by ROAD costs, the network's own work aside.
 """
 

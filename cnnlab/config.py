@@ -98,7 +98,7 @@ PROFILES: dict[str, Settings] = {
         shapes_train=240,
         shapes_test=80,
     ),
-    # make run PROFILE=full     the reference protocol; hours on two cores, minutes on a GPU
+    # make run PROFILE=full     the reference protocol; many hours on two cores
     "full": Settings(),
     # the tests                 one or two steps of everything, to prove that it runs
     "smoke": Settings(

@@ -10,8 +10,9 @@ import click
 def fetch(name: str) -> None:
     """Download the dataset NAME: clothing, flowers, cifar10 or fashion_mnist.
 
-    It is checked, unpacked into data/raw/NAME and from then on a name for --data. A download that
-    was cut goes on at the next call; a dataset that is there is left as it is.
+    It is unpacked into data/raw/NAME and from then on a name for --data. Of clothing and flowers a
+    download that was cut goes on at the next call, and every image is checked. A dataset that is
+    there is left as it is.
     """
     from cnnlab.data import fetch as fetching
 
