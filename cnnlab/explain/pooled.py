@@ -1,6 +1,7 @@
 """The first class activation map, of networks that pool and then decide with one dense layer."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -66,16 +67,10 @@ def _draw(
 
 def _head(model: keras.Model, output: tf.Tensor, calls: list[Call]) -> tuple[tf.Tensor, tf.Tensor]:
     """Return what is pooled, (b, h, w, K), and the dense layer's kernel (K, C)."""
-    final = targets.last_call(output, calls)
-    softens = final and layers.activation(final.operation) in ("softmax", "sigmoid")
-    if final and softens and not isinstance(final.operation, keras.layers.Dense):
-        final = targets.last_call(final.inputs[0], calls)
-    linear = (None, "linear", "softmax", "sigmoid")
-    if (
-        final
-        and isinstance(final.operation, keras.layers.Dense)
-        and layers.activation(final.operation) in linear
-    ):
+    softened = targets.softened(output)
+    alone = None if softened is None else targets.last_call(softened, calls)
+    final = alone or targets.last_call(output, calls)
+    if final and _linear(final.operation):
         before = targets.last_call(final.inputs[0], calls)
         while before and isinstance(before.operation, keras.layers.Flatten | keras.layers.Reshape):
             before = targets.last_call(before.inputs[0], calls)
@@ -85,3 +80,13 @@ def _head(model: keras.Model, output: tf.Tensor, calls: list[Call]) -> tuple[tf.
         f"Model {model.name!r} has no pooled head: CAM expects GlobalAveragePooling2D, one dense "
         "layer and nothing else behind the feature maps; use grad_cam for other heads."
     )
+
+
+def _linear(operation: Any) -> bool:
+    """Return whether this is a dense layer whose kernel is what it decides by."""
+    if getattr(type(operation), "call", None) is not keras.layers.Dense.call:
+        return False
+    # int8 gives each class a scale of its own, which falls out of its map; other modes do more.
+    mode = operation.quantization_mode
+    exact = mode is None or (mode == "int8" and not operation.lora_enabled)
+    return exact and layers.activation(operation) in (None, "linear", "softmax", "sigmoid")

@@ -2,9 +2,8 @@
 
 The score S of a class is the one before softmax (Selvaraju et al. 2017, section 3). Probabilities
 would mix in the other classes, and their gradient vanishes just where the network is sure. If the
-network ends in a dense layer with softmax or sigmoid, the score is computed from that layer's input
-with its own kernel and bias; if it ends in such an activation alone, the score is what enters it;
-otherwise the output itself is taken for the score.
+last thing that the network computes is softmax or sigmoid, in a layer of whatever kind, the score
+is what enters it; otherwise the output itself is taken for the score.
 """
 
 from collections.abc import Callable, Hashable
@@ -22,6 +21,8 @@ from cnnlab.explain.traces import trace
 # scores (B,). It is called with batches of any size and must judge each row by itself.
 Function = Callable[[Any], tf.Tensor]
 Target = int | np.ndarray | Function | None
+
+_TYPE_CHANGES = ("Cast", "Identity")
 
 
 def resolve(
@@ -155,20 +156,42 @@ def score(
 
 def before_softmax(output: tf.Tensor, calls: list[Call]) -> tf.Tensor:
     """Return the scores before softmax or sigmoid: float32 (b, C)."""
-    final = last_call(output, calls)
-    kind = None if final is None else layers.activation(final.operation)
-    if final is None or kind not in ("softmax", "sigmoid"):
+    before, final = softened(output), last_call(output, calls)
+    if before is None:
         return tf.cast(output, tf.float32)
-    before, dense = tf.cast(final.inputs[0], tf.float32), final.operation
-    if not isinstance(dense, keras.layers.Dense):
-        return before
-    result = tf.matmul(before, tf.cast(dense.kernel, tf.float32))
+    if final is None or not _plain_dense(final.operation):
+        return tf.cast(before, tf.float32)
+    # The same once more: in half precision the layer itself is too coarse for small differences.
+    dense = final.operation
+    result = tf.matmul(tf.cast(final.inputs[0], tf.float32), tf.cast(dense.kernel, tf.float32))
     return result if dense.bias is None else result + tf.cast(dense.bias, tf.float32)
+
+
+def softened(output: tf.Tensor) -> tf.Tensor | None:
+    """Return what enters the softmax or sigmoid that ends in this tensor, None without one.
+
+    The graph is asked, not the layer: an activation that a layer names may not be all it does.
+    """
+    operation = output.op
+    while operation.type in _TYPE_CHANGES:
+        operation = operation.inputs[0].op
+    return operation.inputs[0] if operation.type in ("Softmax", "Sigmoid") else None
+
+
+def _plain_dense(operation: Any) -> bool:
+    """Return whether this is a dense layer that softens what kernel and bias give, and no more."""
+    return (
+        getattr(type(operation), "call", None) is keras.layers.Dense.call
+        and operation.quantization_mode is None
+        and operation.activation in (keras.activations.softmax, keras.activations.sigmoid)
+    )
 
 
 def last_call(output: tf.Tensor, calls: list[Call]) -> Call | None:
     """Return the call that computed a tensor, looking through mere changes of type."""
     final = next((call for call in calls if call.output is output), None)
+    if final is None and output.op.type in _TYPE_CHANGES:
+        return last_call(output.op.inputs[0], calls)
     if final is not None and layers.passes(final.operation):
         return last_call(final.inputs[0], calls)
     return final

@@ -33,6 +33,9 @@ HEADS = {
     "flattened": lambda: [
         *(layers.GlobalAveragePooling2D(keepdims=True), layers.Flatten(), layers.Dense(4)),
     ],
+    "in another type": lambda: [
+        *(layers.GlobalAveragePooling2D(), layers.Dense(4), layers.Softmax(dtype="float64")),
+    ],
     "nested": lambda: [
         keras.Sequential([keras.Input((8, 8, 6)), layers.GlobalAveragePooling2D()]),
         layers.Dense(4),
@@ -83,6 +86,44 @@ def test_other_heads_are_refused(images):
     reference = models.build("baseline", image_size=16, num_classes=2, seed=0, l2=0.0, dropout=0.0)
     with pytest.raises(InputError, match="no pooled head"):
         pooled.class_activation(reference, np.zeros((1, 16, 16, 3)))
+
+
+class Contrary(layers.Dense):
+    """A dense layer that computes something else."""
+
+    def call(self, inputs, training=None):
+        return super().call(-inputs)
+
+
+def quantised(mode, rank=None):
+    dense = layers.Dense(4, activation="softmax", lora_rank=rank)
+    dense.build((None, 6))
+    dense.quantize(mode)
+    return dense
+
+
+def test_a_quantised_head_is_known_where_its_kernel_says_all(images):
+    """In int8 every class has its own scale, which one map does not show."""
+    model = network(layers.GlobalAveragePooling2D(), quantised("int8"))
+    np.testing.assert_allclose(
+        pooled.class_activation(model, images, signed=True),
+        cam.grad_cam(model, images, signed=True),
+        atol=1e-5,
+    )
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        lambda: Contrary(4, activation="softmax"),
+        lambda: layers.EinsumDense("bi,ij->bj", output_shape=4, activation="softmax"),
+        lambda: quantised("int4"),
+        lambda: quantised("int8", 2),
+    ],
+)
+def test_a_head_that_does_more_than_its_kernel_says_is_refused(head, images):
+    with pytest.raises(InputError, match=r"no pooled head.*use grad_cam"):
+        pooled.class_activation(network(layers.GlobalAveragePooling2D(), head()), images)
 
 
 def test_other_layers_and_targets_are_refused(images):

@@ -39,6 +39,74 @@ def test_scores_are_those_before_softmax(model, images, monkeypatch):
     assert targets.scores(model, images[:0]).shape == (0,)
 
 
+class Head(layers.Layer):
+    """A layer of one's own that names its activation, as Keras' layers do."""
+
+    def __init__(self, activation):
+        super().__init__()
+        self.activation = keras.activations.get(activation)
+        self.dense = layers.Dense(3)
+
+    def call(self, inputs):
+        return self.activation(self.dense(-inputs))
+
+
+class Contrary(layers.Dense):
+    """A dense layer that computes something else."""
+
+    def call(self, inputs, training=None):
+        return super().call(-inputs)
+
+
+def quantised(mode, rank=None):
+    dense = layers.Dense(3, activation="softmax", lora_rank=rank)
+    dense.build((None, 16))
+    dense.quantize(mode)
+    return dense
+
+
+HEADS = {
+    "own": lambda: Head("softmax"),
+    "own sigmoid": lambda: Head("sigmoid"),
+    "in another type": lambda: layers.Activation("linear", dtype="float16"),
+    "einsum": lambda: layers.EinsumDense("bi,ij->bj", output_shape=3, activation="softmax"),
+    "subclassed dense": lambda: Contrary(3, activation="softmax"),
+    "low rank": lambda: layers.Dense(3, activation="softmax", lora_rank=2),
+    "int8": lambda: quantised("int8"),
+    "int8 low rank": lambda: quantised("int8", 2),
+    "int4": lambda: quantised("int4"),
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_scores_of_any_head_that_softens(name, images):
+    """Softmax and sigmoid can be undone, up to a number that all classes share."""
+    keras.utils.set_random_seed(2)
+    inputs = keras.Input((4, 4, 3))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(16, 3)(inputs))
+    if name == "in another type":
+        x = layers.Dense(3, activation="softmax")(x)
+    model = keras.Model(inputs, HEADS[name]()(x))
+    given = model.predict(images, verbose=0).astype(np.float32)
+    undone = np.log(given) - (np.log1p(-given) if name == "own sigmoid" else 0)
+    found = np.stack([targets.scores(model, images, each) for each in range(3)], axis=1)
+    expected = undone - undone[:, :1]
+    np.testing.assert_allclose(found - found[:, :1], expected, atol=2e-3)
+    assert np.abs(expected).max() > 0.05
+    assert targets.settle(model, None, images)[0].tolist() == given.argmax(axis=1).tolist()
+
+
+def test_an_activation_that_only_bears_the_name_is_not_undone(images):
+    def softmax(x):
+        return x * x
+
+    inputs = keras.Input((4, 4, 3))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(2, 3)(inputs))
+    model = keras.Model(inputs, layers.Dense(2, activation=softmax)(x))
+    expected = model.predict(images, verbose=0)[:, 1]
+    np.testing.assert_allclose(targets.scores(model, images, 1), expected, rtol=1e-5)
+
+
 def test_a_function_gets_what_the_model_gives(model, images):
     found = targets.scores(model, images, lambda outputs: outputs[:, 0] - outputs[:, 2])
     probabilities = model(images).numpy()
