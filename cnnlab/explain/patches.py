@@ -11,6 +11,7 @@ from cnnlab.explain import features, layers
 from cnnlab.explain.layers import Call
 
 GREY = 128  # beyond the edge of an image
+MOVERS = (keras.layers.Conv2DTranspose, keras.layers.Permute)  # whatever their strides say
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,10 @@ class Field:
     size: int = 1
     step: int = 1
     start: int = 0
+
+
+# What a tensor sees along the height and the width, or why that is unknown.
+Sight = tuple[Field, Field] | str
 
 
 @dataclass(frozen=True)
@@ -44,63 +49,85 @@ class Patches:
     possible: np.ndarray
 
 
-def receptive_fields(model: keras.Model, layer: str, size: int) -> tuple[Field, Field]:
+def receptive_fields(
+    model: keras.Model, layer: str, size: int | tuple[int, int]
+) -> tuple[Field, Field]:
     """Return what a layer sees along the height and the width, from the layers before it.
 
     Args:
         model: A model of convolutions, pooling and layers that keep every place where it is.
         layer: Path of a layer with maps.
-        size: Pixels a side of the image.
+        size: Height and width of the image in pixels; one number if it is square.
 
     Raises:
-        InputError: The layer sees the image in no such regular way.
+        InputError: The model takes no such image, or the layer does not see it in a regular way.
     """
-    wanted, known = layers.find(model, layer), {}
-    found: list[tuple[Field, Field]] = []
-    image = tf.zeros((1, size, size, 3))
-    known[id(image)] = (Field(), Field())
+    inputs = getattr(model, "inputs", None)
+    colours = (inputs[0].shape[-1] if inputs else None) or 3
+    black = np.zeros((1, *np.broadcast_to(size, 2), colours), np.uint8)
+    image = tf.constant(layers.image_batch(model, black))
+    wanted = layers.find(model, layer)
+    known: dict[int, Sight] = {id(image): (Field(), Field())}
+    found: list[Sight] = [""]
     kept = [image]  # so that no other tensor gets its id
 
     def seen(call: Call) -> None:
-        before = [known.get(id(tensor)) for tensor in call.inputs]
         kept.append(call.output)
-        if len(call.output.shape) == 4 and before and None not in before:
-            known[id(call.output)] = tuple(  # type: ignore[assignment]
-                _after(call, [pair[axis] for pair in before if pair], axis) for axis in (0, 1)
-            )
-        if call.operation is wanted and id(call.output) in known:
-            found.append(known[id(call.output)])
+        sight = _behind(call, [known.get(id(tensor), "") for tensor in call.inputs])
+        known[id(call.output)] = sight
+        if call.operation is wanted:
+            found.append(sight)
 
     layers.run(model, image, seen)
-    if not found:
+    sight = found[-1]
+    if isinstance(sight, str):
         raise InputError(
-            f"Layer {layer!r} has no regular receptive field: expected one with maps (h, w, K) "
-            "behind convolutions, pooling and layers that move nothing."
+            f"Layer {layer!r} has no regular receptive field{sight}: expected one with maps "
+            "(h, w, K) behind convolutions, pooling and layers that move nothing."
         )
-    return found[-1]
+    return sight
 
 
-def _after(call: Call, before: list[Field], axis: int) -> Field:
-    """Return the field behind an operation that sees ``before``, the union of several inputs."""
+def _behind(call: Call, before: list[Sight]) -> Sight:
+    """Return what is seen behind an operation, given what each of its inputs sees."""
+    reasons = [sight for sight in before if isinstance(sight, str)]
+    if reasons or not before or len(call.output.shape) != 4:
+        return max(reasons, default="")
+    both = [sight for sight in before if not isinstance(sight, str)]
+    height, width = (_after(call, [pair[axis] for pair in both], axis) for axis in (0, 1))
+    if height is None or width is None:
+        return f", because layer {call.operation.name!r} moves places"
+    return height, width
+
+
+def _after(call: Call, before: list[Field], axis: int) -> Field | None:
+    """Return the field behind an operation that sees ``before``, the union of several inputs.
+
+    None if it moves places: if place i of it does not lie over place i · stride of its inputs.
+    """
     start, steps = min(field.start for field in before), {field.step for field in before}
     size = max(field.start + field.size for field in before) - start
     operation, length = call.operation, int(call.inputs[0].shape[axis + 1])
+    lengths = {length, *(int(tensor.shape[axis + 1]) for tensor in call.inputs)}
     kernel = _pair(operation, "kernel_size", "pool_size")[axis]
-    stride = _pair(operation, "strides")[axis]
+    stride = _pair(operation, "strides", "pool_size")[axis]
     reach = (kernel - 1) * _pair(operation, "dilation_rate")[axis] + 1
     padded = 0
     if getattr(operation, "padding", "valid") == "same":
         padded = max((-(-length // stride) - 1) * stride + reach - length, 0) // 2
     if isinstance(operation, keras.layers.ZeroPadding2D):
         padded = operation.padding[axis][0]
-    elif len(steps) > 1 or (kernel == 1 == stride and call.output.shape[axis + 1] != length):
-        raise InputError(f"Layer {operation.name!r} moves places: it has no receptive field.")
+    elif kernel == 1 == stride:
+        lengths.add(int(call.output.shape[axis + 1]))
+    if len(steps) > 1 or len(lengths) > 1 or isinstance(operation, MOVERS):
+        return None
     step = steps.pop()
     return Field(size + (reach - 1) * step, step * stride, start - padded * step)
 
 
 def _pair(operation: Any, *names: str) -> tuple[int, int]:
-    value = next((getattr(operation, name) for name in names if hasattr(operation, name)), 1)
+    values = (getattr(operation, name, None) for name in names)
+    value = next((value for value in values if value is not None), 1)
     return (value, value) if isinstance(value, int) else tuple(value)
 
 
@@ -118,8 +145,16 @@ def strongest(
         layer: Path of a layer with maps.
         channels: How many channels, at most.
         count: How many patches of each, at most.
+
+    Raises:
+        InputError: There are no images or they do not fit, nothing is asked for, or the layer
+            does not see an image in a regular way.
     """
-    height, width = receptive_fields(model, layer, images.shape[1])
+    if min(channels, count) < 1:
+        raise InputError(f"{channels} channels, {count} patches: expected 1 or more of each.")
+    if not len(layers.image_batch(model, images[:1])):
+        raise InputError("No images to find patches in: expected at least one.")
+    height, width = receptive_fields(model, layer, images.shape[1:3])
     found = features.reduced(model, images, [layer], _peaks)[layer]  # (N, K, 3)
     values = found[..., 0]
     top = -np.sort(-values, axis=0)[:count].mean(axis=0)  # (K,)
@@ -132,7 +167,7 @@ def strongest(
         field.start + field.step * places[..., axis] for axis, field in enumerate((height, width))
     )
     centres = np.stack([lefts + width.size / 2, tops + height.size / 2], axis=-1)
-    pictures = _cut(images[rows], tops, lefts, height.size, width.size)
+    pictures = _cut(images, rows, tops, lefts, (height.size, width.size))
     sides = features.activations(model, images[:1], [layer])[layer].shape[1:3]
     lines = [
         field.start + field.step * np.arange(length)[_inner(length)] + field.size / 2
@@ -187,16 +222,16 @@ def _inner(length: int) -> slice:
 
 
 def _cut(
-    images: np.ndarray, tops: np.ndarray, lefts: np.ndarray, height: int, width: int
+    images: np.ndarray,
+    rows: np.ndarray,
+    tops: np.ndarray,
+    lefts: np.ndarray,
+    size: tuple[int, int],
 ) -> np.ndarray:
-    """Return pieces of images (…, H, W, 3): uint8 (…, height, width, 3)."""
-    border = ((height, height), (width, width), (0, 0))
-    pieces = [
-        np.pad(image, border, constant_values=GREY)[
-            top + height : top + 2 * height, left + width : left + 2 * width
-        ]
-        for image, top, left in zip(
-            images.reshape(-1, *images.shape[-3:]), tops.ravel(), lefts.ravel(), strict=True
-        )
-    ]
-    return np.stack(pieces).reshape(*tops.shape, height, width, 3)
+    """Return pieces of some images: uint8 (…, height, width, 3), of rows, tops and lefts (…)."""
+    y = (tops[..., None] + np.arange(size[0]))[..., :, None]
+    x = (lefts[..., None] + np.arange(size[1]))[..., None, :]
+    height, width = images.shape[1:3]
+    inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+    pieces = images[rows[..., None, None], y.clip(0, height - 1), x.clip(0, width - 1)]
+    return np.where(inside[..., None], pieces, GREY)
