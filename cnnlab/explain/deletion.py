@@ -4,10 +4,13 @@ If a map marks what the network uses, the probability falls soon when the marked
 and rises soon when they come first.
 """
 
+import hashlib
+import math
+
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from cnnlab.config import InputError
+from cnnlab.config import InputError, child_seed
 from cnnlab.engine import keras, tf
 from cnnlab.explain import layers, maps, targets
 from cnnlab.explain.targets import Target
@@ -30,18 +33,18 @@ def curves(
     Args:
         model: As for ``cam.grad_cam``.
         images: uint8 or float32 (N, H, W, 3), RGB, 0…255.
-        heatmaps: float (N, H, W), higher where it matters more. Only the order counts.
+        heatmaps: (N, H, W), numbers or bool, higher where it matters more. Only the order counts.
         target: The answer watched: as for ``cam.grad_cam``, but a class stands for the model's
             own output, usually a probability, and not for the score before softmax.
         reference: What replaces the pixels, 0…255, broadcast to the images; by default
             ``blurred(images)``, which takes the detail away and adds no edge.
         steps: Equal fractions of the image, from none to all of it.
         insert: Start from the reference and bring the image back, instead of taking it away.
-        seed: Decides the order of pixels that the map holds equal.
+        seed: Decides the order of pixels that the map holds equal, for each image by itself.
 
     Returns:
         float32 (N, steps + 1): the answer after each fraction, first the untouched image (or
-        the reference).
+        the reference). An image's curve is the same alone and in company.
 
     Raises:
         InputError: The images, heatmaps or target do not fit, or steps is below 1.
@@ -53,11 +56,12 @@ def curves(
     if steps < 1:
         raise InputError(f"steps={steps}: expected 1 or more.")
     images, order = checked(model, images, heatmaps, seed)
+    given = None if reference is None else _spread(reference, images.shape)
     classes, function = targets.settle(model, target, images)
     found = np.empty((len(images), steps + 1), np.float32)
     for rows in maps.batches(len(images)):
         whole = images[rows]
-        base = blurred(whole) if reference is None else _spread(reference, images.shape)[rows]
+        base = blurred(whole) if given is None else given[rows]
         first, then = (base, whole) if insert else (whole, base)
         for step in range(steps + 1):
             changed = order[rows] < round(step / steps * order[0].size)
@@ -96,17 +100,32 @@ def checked(
     Raises:
         InputError: Images or heatmaps do not fit.
     """
-    images, heatmaps = layers.image_batch(model, images), np.asarray(heatmaps)
+    images = layers.image_batch(model, images)
+    heatmaps = np.asarray(heatmaps, np.float64)  # bytes have no negatives to sort by
     if heatmaps.shape != images.shape[:3] or not np.isfinite(heatmaps).all():
         raise InputError(
             f"Heatmaps {heatmaps.shape} for images {images.shape}: expected finite numbers of "
             f"shape {images.shape[:3]}."
         )
-    flat = heatmaps.reshape(len(images), -1)
-    chance = np.random.default_rng(seed).random(flat.shape)
+    flat = heatmaps.reshape(len(images), math.prod(heatmaps.shape[1:]))
+    chance = np.empty(flat.shape)
+    for row, image in zip(chance, images, strict=True):
+        row[:] = generator(seed, "ties", image).random(len(row))
     ranks = np.empty(flat.shape, np.int64)
-    np.put_along_axis(ranks, np.lexsort((chance, -flat)), np.arange(flat.shape[1]), axis=1)
+    np.put_along_axis(ranks, np.lexsort((chance, -flat)), np.arange(flat.shape[1])[None], axis=1)
     return images, ranks.reshape(heatmaps.shape)
+
+
+def generator(seed: int, purpose: str, image: np.ndarray) -> np.random.Generator:
+    """Return the image's own source of chance, whatever else is in its batch and at which place.
+
+    Args:
+        seed: What all of it hangs on.
+        purpose: What it is for, so that two draws for one image have nothing in common.
+        image: float32 (H, W, C).
+    """
+    name = hashlib.sha256(image.tobytes()).hexdigest()
+    return np.random.default_rng(child_seed(seed, f"{purpose}/{name}"))
 
 
 def answers(model: keras.Model, images: np.ndarray, target: Target) -> np.ndarray:
@@ -120,7 +139,13 @@ def answers(model: keras.Model, images: np.ndarray, target: Target) -> np.ndarra
         model, function, ("answers", images.shape[1:]), _answered, targets.signature(images)
     )
     parts = [run(images[rows], classes[rows]) for rows in maps.batches(len(images))]
-    return np.concatenate([np.zeros(0, np.float32), *parts])
+    found = np.concatenate([np.zeros(0, np.float32), *parts])
+    if len(found) != len(images):
+        raise InputError(
+            f"The target function gives {len(found)} scores for {len(images)} images: expected "
+            "one score per image, shape (B,)."
+        )
+    return found
 
 
 def _answered(
@@ -132,7 +157,7 @@ def _answered(
     """Return the answers float32 (b,): ops, to be traced."""
     output = layers.run(model, images, lambda call: None)
     if function is not None:
-        return tf.cast(function(output), tf.float32)
+        return targets.score(output, [], classes, function)[0]
     return tf.gather(tf.cast(output, tf.float32), classes, batch_dims=1)
 
 

@@ -32,10 +32,11 @@ def margins(
 
     The answer without the least relevant pixels minus the answer without the most relevant ones,
     averaged over the fractions of pixels removed. Arguments and errors are those of
-    ``deletion.curves``; each fraction lies between 0 and 1.
+    ``deletion.curves``; each fraction lies between 0 and 1. The seed decides the noise as well.
 
     Returns:
         float64 (N,), in −1…1 where the answer is a probability; about 0 for a map that is chance.
+        An image's number is the same alone and in company.
 
     Source:
         Rong et al., "A Consistent and Efficient Evaluation Strategy for Attribution Methods",
@@ -47,7 +48,7 @@ def margins(
         raise InputError(f"Fractions {fractions}: expected some between 0 and 1.")
     images, order = deletion.checked(model, images, heatmaps, seed)
     classes, function = targets.settle(model, target, images)
-    size, found = order[0].size, np.zeros(len(images))
+    size, found = order[:1].size, np.zeros(len(images))
     for rows in maps.batches(len(images)):
         watched = function or classes[rows]
         for fraction in fractions:
@@ -66,33 +67,39 @@ def imputed(
 
     Every removed pixel is the weighted mean of its eight neighbours, themselves removed or not:
     x(i, j) = 1/6 of each pixel beside it + 1/12 of each one across. That is one sparse linear
-    system an image, the same for the three colours. At the border the weights that remain are
+    system an image, the same for all colours. At the border the weights that remain are
     scaled to sum to one. Noise hides that the guess is smooth.
 
     Args:
-        images: (N, H, W, 3), 0…255.
+        images: (N, H, W, C), 0…255.
         removed: bool (N, H, W); in each image at least one pixel stays.
-        seed: Decides the noise.
+        seed: Decides the noise, for each image by itself.
         noise: Standard deviation of the noise, 0…255.
 
     Returns:
-        float32 (N, H, W, 3), 0…255; pixels not removed are as they were.
+        float32 (N, H, W, C), 0…255; pixels not removed are as they were.
 
     Raises:
-        InputError: Nothing of an image would stay.
+        InputError: Nothing of an image would stay, or there is not a bool for every pixel.
 
     Source:
         Rong et al. 2022 (see ``margins``): noisy linear imputation, its weights and its system.
     """
+    # In C order, so that an image's pixels are a view of it and not a copy.
+    result, removed = np.array(images, np.float32, order="C"), np.asarray(removed)
+    if removed.dtype != bool or result.ndim != 4 or removed.shape != result.shape[:3]:
+        raise InputError(
+            f"Pixels removed are {removed.dtype} {removed.shape} for images {result.shape}: "
+            "expected bool (N, H, W) for (N, H, W, C)."
+        )
     if np.all(removed, axis=(1, 2)).any():
         raise InputError("All pixels of an image are removed: expected at least one that stays.")
-    result = np.array(images, np.float32)
-    generator = np.random.default_rng(seed)
     weights = _neighbours(*removed.shape[1:])
-    for image, gone in zip(result, removed.reshape(len(removed), -1), strict=True):
-        if not gone.any():
+    for image, plane in zip(result, removed, strict=True):
+        if not plane.any():
             continue
-        pixels = image.reshape(-1, 3)
+        generator = deletion.generator(seed, "noise", image)  # before the image is changed
+        gone, pixels = plane.ravel(), image.reshape(plane.size, -1)
         to_gone = weights[gone]
         sums = sparse.diags_array(np.asarray(to_gone.sum(axis=1)).ravel())
         system = (sums - to_gone[:, gone]).tocsc()

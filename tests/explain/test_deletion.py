@@ -62,10 +62,53 @@ def test_batches_change_nothing(model, monkeypatch):
 def test_ties_are_broken_by_chance_not_by_place(model):
     flat = np.zeros((300, 2, 2))
     flat[:, 0, 1] = 1
-    _, ranks = deletion.checked(model, np.zeros((300, 2, 2, 3)), flat, seed=0)
+    images = np.random.default_rng(0).random((300, 2, 2, 3))
+    _, ranks = deletion.checked(model, images, flat, seed=0)
     assert (ranks[:, 0, 1] == 0).all()
     others = ranks.reshape(300, 4)[:, [0, 2, 3]]
     np.testing.assert_allclose(others.mean(axis=0), 2, atol=0.2)
+
+
+def test_the_order_of_ties_is_that_of_the_image_alone_or_in_company(model):
+    images, flat = np.random.default_rng(0).random((40, 2, 2, 3)), np.zeros((40, 2, 2))
+    _, ranks = deletion.checked(model, images, flat, seed=0)
+    _, turned = deletion.checked(model, images[::-1], flat, seed=0)
+    np.testing.assert_array_equal(turned[::-1], ranks)
+    _, alone = deletion.checked(model, images[7:8], flat[:1], seed=0)
+    np.testing.assert_array_equal(alone, ranks[7:8])
+    _, other = deletion.checked(model, images, flat, seed=1)
+    assert (other != ranks).any()
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int8, np.int64, np.float16])
+def test_a_map_of_any_type_is_ranked_highest_first(model, dtype):
+    heatmaps = np.array([[[0, 0], [0, 1]], [[0, 1], [0, 0]]]).astype(dtype)
+    _, ranks = deletion.checked(model, np.zeros((2, 2, 2, 3)), heatmaps, seed=0)
+    assert (ranks[0, 1, 1], ranks[1, 0, 1]) == (0, 0)
+
+
+def test_bytes_are_ranked_as_numbers(model, images):
+    heatmaps = np.array([[[200, 100], [0, 50]]], np.uint8)
+    _, ranks = deletion.checked(model, images[:1], heatmaps, seed=0)
+    assert ranks.tolist() == [[[0, 1], [3, 2]]]
+
+
+def test_no_images_have_no_curves(model, images):
+    assert deletion.curves(model, images[:0], np.zeros((0, 2, 2)), steps=3).shape == (0, 4)
+    assert deletion.areas(np.zeros((0, 4))).shape == (0,)
+    assert deletion.blurred(images[:0]).shape == (0, 2, 2, 3)
+    with pytest.raises(InputError, match="broadcast"):
+        deletion.curves(model, images[:0], np.zeros((0, 2, 2)), reference=np.zeros(5))
+
+
+@pytest.mark.parametrize(
+    "target",
+    [lambda given: given, lambda given: given[0, 0], lambda given: given[:1, 0]],
+    ids=["all", "scalar", "first"],
+)
+def test_a_function_must_give_a_score_an_image(model, images, target):
+    with pytest.raises(InputError, match="one score per image"):
+        deletion.curves(model, images, np.stack([WEIGHTS] * 2), target=target)
 
 
 def test_the_blur_keeps_the_mean_of_a_plain_image_and_takes_the_detail():

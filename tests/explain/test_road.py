@@ -47,9 +47,67 @@ def test_the_noise_has_its_size_and_its_seed():
     assert (found != road.imputed(grey, removed, seed=1, noise=5)).any()
 
 
+def test_the_noise_of_an_image_is_its_own_alone_or_in_company():
+    images = np.random.default_rng(0).random((3, 8, 8, 3)) * 255
+    removed = np.random.default_rng(1).random((3, 8, 8)) < 0.5
+    together = road.imputed(images, removed, seed=0)
+    for position in range(3):
+        alone = road.imputed(images[[position]], removed[[position]], seed=0)
+        np.testing.assert_array_equal(alone[0], together[position])
+    turned = road.imputed(images[::-1], removed[::-1], seed=0)
+    np.testing.assert_array_equal(turned[::-1], together)
+    noise = together - road.imputed(images, removed, seed=0, noise=0)
+    both = removed[0] & removed[1]
+    assert (noise[0][both] != noise[1][both]).any()
+
+
+def test_the_margin_of_an_image_is_its_own_alone_or_in_company():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(2)]
+    )
+    generator = np.random.default_rng(0)
+    images, heatmaps = generator.random((4, 8, 8, 3)) * 255, generator.random((4, 8, 8)).round(1)
+    together = road.margins(model, images, heatmaps, target=0, seed=0)
+    turned = road.margins(model, images[::-1], heatmaps[::-1], target=0, seed=0)
+    np.testing.assert_allclose(turned[::-1], together, rtol=1e-4, atol=1e-4)
+    alone = road.margins(model, images[2:3], heatmaps[2:3], target=0, seed=0)
+    np.testing.assert_allclose(alone, together[2:3], rtol=1e-4, atol=1e-4)
+
+
+def test_grey_images_are_imputed_as_the_colours_are():
+    images = np.random.default_rng(0).random((2, 6, 6, 3)) * 255
+    removed = np.random.default_rng(1).random((2, 6, 6)) < 0.5
+    colours = road.imputed(images, removed, seed=0, noise=0)
+    grey = road.imputed(images[..., :1], removed, seed=0, noise=0)
+    np.testing.assert_allclose(grey, colours[..., :1], rtol=1e-6)
+
+
+def test_images_may_lie_in_memory_in_any_order():
+    turned = np.random.default_rng(0).random((2, 6, 6, 3)) * 255
+    removed = np.random.default_rng(1).random((2, 6, 6)) < 0.5
+    view = turned.swapaxes(1, 2)
+    found = road.imputed(view, removed, seed=0)
+    np.testing.assert_array_equal(found, road.imputed(view.copy(order="C"), removed, seed=0))
+    assert (found[removed] != view.astype(np.float32)[removed]).all()
+
+
+def test_no_images_have_no_margins():
+    model = keras.Sequential(
+        [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(2)]
+    )
+    assert road.margins(model, np.zeros((0, 8, 8, 1)), np.zeros((0, 8, 8))).shape == (0,)
+    images, heatmaps = np.ones((1, 8, 8, 1)), np.ones((1, 8, 8))
+    assert np.isfinite(road.margins(model, images, heatmaps)).all()  # nor is grey refused
+
+
 def test_something_must_stay():
     with pytest.raises(InputError, match="at least one that stays"):
         road.imputed(np.zeros((1, 3, 3, 3)), np.ones((1, 3, 3), bool), seed=0)
+    with pytest.raises(InputError, match=r"\(1, 3, 2\) for images \(1, 3, 3, 3\)"):
+        road.imputed(np.zeros((1, 3, 3, 3)), np.zeros((1, 3, 2), bool), seed=0)
+    with pytest.raises(InputError, match="int64"):
+        road.imputed(np.zeros((1, 3, 3, 3)), np.eye(3, dtype=np.int64)[None], seed=0)
 
 
 def test_margins_of_a_model_that_looks_at_one_spot():
