@@ -18,20 +18,24 @@ def activations(
     The maps after rectification are those of the layers in ``rectified_layers(model)``.
 
     Args:
-        model: Sequential or Functional, also with nested models. It is left untouched.
-        images: uint8 or float32 (B, H, W, 3), RGB, 0…255.
+        model: Sequential, Functional or subclassed (then called on images once), also with
+            nested models. It is left untouched.
+        images: uint8 or float32 (B, H, W, 3), RGB, 0…255; also none of them.
         layer_names: Paths of layers (``relu1``, ``backbone/relu1``).
 
     Returns:
         Name → float32 (B, h, w, K), or (B, K) behind the flattening; in the order asked.
 
     Raises:
-        InputError: The images do not fit, or there is no such layer.
+        InputError: The images do not fit, there is no such layer, or it gives no single tensor.
 
     Example:
         ``activations(model, images, ["relu1"])["relu1"][0, :, :, 5]`` is one map.
     """
     images = layers.image_batch(model, images)
+    if not len(images):  # the engine's kernels want something to work on
+        black = np.zeros((1, *images.shape[1:]), np.float32)
+        return {name: of[:0] for name, of in activations(model, black, layer_names).items()}
     wanted = {name: layers.find(model, name) for name in layer_names}
     outputs: dict[int, tf.Tensor] = {}
 
@@ -61,13 +65,13 @@ def reduced(
         model: As for ``activations``.
         images: As for ``activations``, any number of them.
         layer_names: As for ``activations``.
-        reduce: From maps float32 (b, h, w, K) to an array (b, …).
+        reduce: From maps float32 (b, h, w, K) to an array (b, …); of no images, b is 0.
 
     Returns:
         Name → (B, …).
     """
     parts: dict[str, list[np.ndarray]] = {name: [] for name in layer_names}
-    for rows in maps.batches(len(images)):
+    for rows in list(maps.batches(len(images))) or [slice(0)]:
         for name, values in activations(model, images[rows], layer_names).items():
             parts[name].append(reduce(values))
     return {name: np.concatenate(found) for name, found in parts.items()}

@@ -60,14 +60,13 @@ def maximised(
         tf.TensorSpec((None,), tf.int64),
         tf.TensorSpec((), tf.float32),
     ]
-    layers.find(model, layer)
-    climb = trace(model, None, ("climb", layer, size), partial(_climbed, layer=layer), inputs)
-    if not 0 <= chosen.min() <= chosen.max() < width(model, layer, size):
+    count = width(model, layer, size)
+    if any(not 0 <= channel < count for channel in chosen):
         raise InputError(
-            f"Channels {chosen.tolist()} of layer {layer!r}: expected 0 to "
-            f"{width(model, layer, size) - 1}."
+            f"Channels {chosen.tolist()} of layer {layer!r}: expected 0 to {count - 1}."
         )
-    for _ in range(steps):
+    climb = trace(model, None, ("climb", layer, size), partial(_climbed, layer=layer), inputs)
+    for _ in range(steps if len(chosen) else 0):
         images = climb(images, chosen, rate)
     return np.rint(np.asarray(images)).astype(np.uint8)
 

@@ -58,6 +58,18 @@ def test_reduced_never_holds_more_than_a_batch(model):
     np.testing.assert_array_equal(found[:, 0], images[..., 0].max(axis=(1, 2)))
 
 
+def test_no_images_have_no_maps(model):
+    none = np.zeros((0, 4, 4, 3), np.uint8)
+    found = features.activations(model, none, ["rectified", "classes"])
+    assert {name: values.shape for name, values in found.items()} == {
+        "rectified": (0, 4, 4, 2),
+        "classes": (0, 2),
+    }
+    assert all(values.dtype == np.float32 for values in found.values())
+    highest = features.reduced(model, none, ["rectified"], lambda maps: maps.max(axis=(1, 2)))
+    assert highest["rectified"].shape == (0, 2)
+
+
 def test_rectified_layers(model):
     assert features.rectified_layers(model) == ["backbone/rectified", "mixed"]
     reference = models.build("baseline", image_size=16, num_classes=2, seed=0, l2=0, dropout=0.5)

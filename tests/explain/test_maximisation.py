@@ -47,9 +47,20 @@ def test_it_is_the_same_each_time(model):
     np.testing.assert_array_equal(once, again)
 
 
+def test_no_channels_get_no_pictures(model):
+    found = maximisation.maximised(model, "mixed", [], size=8, seed=0)
+    assert (found.shape, found.dtype) == ((0, 8, 8, 3), np.uint8)
+
+
 @pytest.mark.parametrize(
     ("layer", "channels", "says"),
-    [("flat", [0], "gives no maps"), ("mixed", [4], "expected 0 to 3"), ("none", [0], "No layer")],
+    [
+        ("flat", [0], "gives no maps"),
+        ("flat", [], "gives no maps"),
+        ("mixed", [4], "expected 0 to 3"),
+        ("mixed", [-1], "expected 0 to 3"),
+        ("none", [0], "No layer"),
+    ],
 )
 def test_what_is_not_there_is_refused(model, layer, channels, says):
     with pytest.raises(InputError, match=says):
