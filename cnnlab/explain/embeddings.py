@@ -11,13 +11,15 @@ from cnnlab.explain.layers import Call
 from cnnlab.explain.traces import trace
 
 COMPONENTS = 30  # principal ones that t-SNE starts from
+SOFTENERS = ("softmax", "sigmoid")
 
 
 def embed(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Return what enters the layer that gives the answer.
+    """Return what enters the dense layer that gives the answer.
 
     Args:
-        model: A model that ends in a dense layer with softmax or sigmoid.
+        model: A model that ends in a dense layer, with softmax or sigmoid in it, behind it or
+            left out.
         images: uint8 or float32 (N, H, W, 3), RGB, 0…255.
 
     Returns:
@@ -29,17 +31,32 @@ def embed(model: keras.Model, images: np.ndarray) -> np.ndarray:
     images = layers.image_batch(model, images)
     signature = targets.signature(images)[:1]
     run = trace(model, None, ("embed", images.shape[1:]), _embedded, signature)
+    if not len(images):  # the engine's kernels want something to work on
+        return run(np.zeros((1, *images.shape[1:]), np.float32)).numpy()[:0]
     return np.concatenate([run(images[rows]) for rows in maps.batches(len(images))])
 
 
 def _embedded(model: keras.Model, function: None, images: tf.Tensor) -> tf.Tensor:
     """Return the vectors (b, F): ops, to be traced."""
     calls: list[Call] = []
-    final = targets.last_call(layers.run(model, images, calls.append), calls)
-    if final is None or not isinstance(final.operation, keras.layers.Dense):
-        raise InputError(f"Model {model.name!r} does not end in a dense layer: nothing to embed.")
+    output = layers.run(model, images, calls.append)
+    final = targets.last_call(output, calls) if tf.is_tensor(output) else None
+    if final and not _dense(final) and layers.activation(final.operation) in SOFTENERS:
+        final = targets.last_call(final.inputs[0], calls)
+    if final is None or not _dense(final):
+        ending = "no single layer"
+        if final is not None:
+            ending = f"{final.operation.name!r} ({type(final.operation).__name__})"
+        raise InputError(
+            f"Model {model.name!r} ends in {ending}: expected a dense layer, perhaps with softmax "
+            "or sigmoid behind it. features.activations gives what any other layer holds."
+        )
     vectors = final.inputs[0]
     return tf.cast(tf.reshape(vectors, (tf.shape(vectors)[0], -1)), tf.float32)
+
+
+def _dense(call: Call) -> bool:
+    return isinstance(call.operation, keras.layers.Dense)
 
 
 def project(vectors: np.ndarray, *, seed: int, perplexity: float = 30.0) -> np.ndarray:
@@ -54,6 +71,9 @@ def project(vectors: np.ndarray, *, seed: int, perplexity: float = 30.0) -> np.n
 
     Returns:
         float64 (N, 2).
+
+    Raises:
+        InputError: There are too few vectors.
 
     Source:
         Van der Maaten and Hinton, "Visualizing Data using t-SNE", JMLR 9, 2008.
@@ -84,9 +104,14 @@ def neighbours(vectors: np.ndarray, queries: np.ndarray, count: int) -> np.ndarr
 
     Returns:
         int64 (Q, count), rows of ``vectors``.
+
+    Raises:
+        InputError: There are not so many others.
     """
     if not 0 < count < len(vectors):
-        raise InputError(f"{count} neighbours among {len(vectors)} vectors: expected fewer.")
+        raise InputError(
+            f"{count} neighbours among {len(vectors)} vectors: expected 1 to {len(vectors) - 1}."
+        )
     vectors = np.asarray(vectors, np.float64)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     units = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)

@@ -17,8 +17,33 @@ def test_vectors_are_what_enters_the_last_layer():
     images = np.random.default_rng(0).integers(0, 256, (40, 6, 6, 3), np.uint8)
     hidden = keras.Model(inputs, x).predict(images, verbose=0)
     np.testing.assert_allclose(embeddings.embed(model, images), hidden, rtol=1e-4)
-    with pytest.raises(InputError, match="does not end in a dense layer"):
-        embeddings.embed(keras.Sequential([keras.Input((6, 6, 3)), layers.ReLU()]), images)
+    assert embeddings.embed(model, images[:0]).shape == (0, 5)
+
+
+@pytest.mark.parametrize(
+    "last", [layers.Softmax, lambda: layers.Activation("sigmoid", dtype="float32")]
+)
+def test_the_softmax_may_be_a_layer_of_its_own(last):
+    model = keras.Sequential(
+        [keras.Input((2, 2, 3)), layers.Flatten(), layers.Dense(3, dtype="mixed_float16"), last()]
+    )
+    images = np.random.default_rng(0).integers(0, 256, (4, 2, 2, 3), np.uint8)
+    np.testing.assert_array_equal(embeddings.embed(model, images), images.reshape(4, -1))
+
+
+def test_another_ending_is_refused():
+    images = np.zeros((1, 6, 6, 3))
+    mapped = keras.Sequential([keras.Input((6, 6, 3)), layers.ReLU(name="last")])
+    says = r"ends in 'last' \(ReLU\): expected a dense layer.*features\.activations"
+    with pytest.raises(InputError, match=says):
+        embeddings.embed(mapped, images)
+    pooled = [layers.GlobalAveragePooling2D(name="pooled"), layers.Softmax()]
+    with pytest.raises(InputError, match=r"ends in 'pooled' \(GlobalAveragePooling2D\)"):
+        embeddings.embed(keras.Sequential([keras.Input((6, 6, 3)), *pooled]), images)
+    inputs = keras.Input((6, 6, 3))
+    several = keras.Model(inputs, [layers.ReLU()(inputs), layers.Flatten()(inputs)])
+    with pytest.raises(InputError, match="ends in no single layer: expected a dense"):
+        embeddings.embed(several, images)
 
 
 def test_groups_stay_together_and_the_map_is_the_same_each_time():
@@ -38,5 +63,6 @@ def test_groups_stay_together_and_the_map_is_the_same_each_time():
 def test_neighbours_by_angle():
     vectors = np.array([[1.0, 0], [100, 1], [0, 5], [1, 1], [0, 0]])
     assert embeddings.neighbours(vectors, np.array([0, 2]), 2).tolist() == [[1, 3], [3, 1]]
-    with pytest.raises(InputError, match="expected fewer"):
-        embeddings.neighbours(vectors, np.array([0]), 5)
+    for count in (0, 5):
+        with pytest.raises(InputError, match=f"{count} neighbours among 5 .* expected 1 to 4"):
+            embeddings.neighbours(vectors, np.array([0]), count)
