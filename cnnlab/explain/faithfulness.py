@@ -5,7 +5,7 @@ Every measure gives one number an image, so that methods can be compared on the 
 the baselines, ``overview`` gathers them and ``verdicts`` says in words what came out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -28,8 +28,8 @@ def energy_in_box(heatmap: np.ndarray, box: tuple[float, float, float, float]) -
         A number in 0…1; nan for a heatmap without any mass.
 
     Raises:
-        InputError: The heatmap is not a plane or holds negative values, or the box is not
-            inside it.
+        InputError: The heatmap is not a plane of finite numbers, none negative, or the box is
+            not inside it.
 
     Source:
         Wang et al., "Score-CAM: Score-Weighted Visual Explanations for Convolutional Neural
@@ -43,10 +43,11 @@ def energy_in_box(heatmap: np.ndarray, box: tuple[float, float, float, float]) -
 
 
 def hit_in_box(heatmap: np.ndarray, box: tuple[float, float, float, float]) -> float:
-    """Return whether the heatmap's highest point lies inside a box: 1 or 0.
+    """Return whether the heatmap's highest pixel lies inside a box: 1 or 0.
 
-    Where several pixels are highest, it is the share of them that lies inside; nan for a heatmap
-    without any mass. Arguments and errors are those of ``energy_in_box``.
+    Where several are highest, or the box cuts through one, it is the share of their area that
+    lies inside; nan for a heatmap without any mass. Arguments and errors are those of
+    ``energy_in_box``.
 
     Source:
         Zhang et al., "Top-down Neural Attention by Excitation Backprop", ECCV 2016, section 4.1:
@@ -58,8 +59,10 @@ def hit_in_box(heatmap: np.ndarray, box: tuple[float, float, float, float]) -> f
 
 def _checked(heatmap: np.ndarray) -> np.ndarray:
     heatmap = np.asarray(heatmap, np.float64)
-    if heatmap.ndim != 2 or (heatmap < 0).any():
-        raise InputError(f"Heatmap {heatmap.shape}: expected (H, W) without negative values.")
+    if heatmap.ndim != 2 or not np.isfinite(heatmap).all() or (heatmap < 0).any():
+        raise InputError(
+            f"Heatmap {heatmap.shape}: expected (H, W), finite and without negative values."
+        )
     return heatmap
 
 
@@ -84,14 +87,22 @@ def _covered(length: int, low: float, high: float) -> np.ndarray:
 
 def energies(heatmaps: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """Return ``energy_in_box`` of each map: heatmaps float (N, H, W), boxes (N, 4) → (N,)."""
-    pairs = zip(heatmaps, boxes, strict=True)
-    return np.array([energy_in_box(heatmap, tuple(box)) for heatmap, box in pairs], np.float64)
+    return _each(energy_in_box, heatmaps, boxes)
 
 
 def hits(heatmaps: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """Return ``hit_in_box`` of each map: heatmaps float (N, H, W), boxes (N, 4) → (N,)."""
+    return _each(hit_in_box, heatmaps, boxes)
+
+
+def _each(measure: Callable[..., float], heatmaps: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    if np.shape(boxes) != (len(heatmaps), 4):
+        raise InputError(
+            f"Boxes {np.shape(boxes)} for {len(heatmaps)} heatmaps: expected boxes of shape "
+            f"({len(heatmaps)}, 4)."
+        )
     pairs = zip(heatmaps, boxes, strict=True)
-    return np.array([hit_in_box(heatmap, tuple(box)) for heatmap, box in pairs], np.float64)
+    return np.array([measure(heatmap, tuple(box)) for heatmap, box in pairs], np.float64)
 
 
 def random_maps(count: int, size: int, *, seed: int, cell: int = 8) -> np.ndarray:

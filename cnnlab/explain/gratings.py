@@ -28,12 +28,22 @@ def gratings(
         size: Pixels a side.
         orientations: Degrees in which the brightness changes: 0 gives vertical stripes, 90
             horizontal ones, 45 stripes that rise to the right (the image's y axis points down).
-        frequencies: Cycles a pixel, at most 0.5.
+        frequencies: Cycles a pixel, above 0 and at most 0.5.
         phases: Equal shifts of the stripes, which together cover a cycle.
 
     Returns:
         float32 (O, F, P, S, S, 3), 0…255, around mid-grey.
+
+    Raises:
+        InputError: There are no orientations, frequencies or phases, or a frequency is outside
+            the range.
     """
+    possible = all(0 < frequency <= 0.5 for frequency in frequencies)
+    if not (len(orientations) and len(frequencies) and phases > 0 and possible):
+        raise InputError(
+            f"Orientations {list(orientations)}, frequencies {list(frequencies)}, {phases} phases: "
+            "expected at least one of each, frequencies above 0 and at most 0.5."
+        )
     angles = np.deg2rad(np.asarray(orientations, float))
     y, x = np.mgrid[:size, :size] - (size - 1) / 2
     along = np.multiply.outer(np.cos(angles), x) + np.multiply.outer(np.sin(angles), y)  # (O, S, S)
@@ -61,7 +71,8 @@ def tuning(
         Layer → float64 (K, O, F), not negative.
 
     Raises:
-        InputError: There is no such layer, or the model does not take images of this size.
+        InputError: There is no such layer, it has no maps, the model does not take images of
+            this size, or the gratings cannot be made.
     """
     stripes = gratings(size, orientations, frequencies, phases)
     flat = stripes.reshape(-1, *stripes.shape[3:])
@@ -101,11 +112,17 @@ def preferences(
         A row a channel: channel, orientation (degrees, 0…180), frequency, selectivity (0…1); nan
         for one that no grating excites.
 
+    Raises:
+        InputError: The responses are not those to these orientations and frequencies.
+
     Source:
         Ringach, Shapley and Hawken, "Orientation selectivity in macaque V1: diversity and laminar
         dependence", Journal of Neuroscience 22, 2002: circular variance.
     """
     responses = np.asarray(responses, np.float64)
+    asked = (len(orientations), len(frequencies))
+    if responses.ndim != 3 or responses.shape[1:] != asked:
+        raise InputError(f"Responses {responses.shape}: expected (K, {asked[0]}, {asked[1]}).")
     best = responses.sum(axis=1).argmax(axis=1)  # (K,)
     curves = responses[np.arange(len(responses)), :, best]  # (K, O)
     total = curves.sum(axis=1)

@@ -6,8 +6,10 @@ from cnnlab.config import InputError
 from cnnlab.explain.faithfulness import (
     centred_maps,
     compare,
+    energies,
     energy_in_box,
     hit_in_box,
+    hits,
     overview,
     random_maps,
     verdicts,
@@ -38,7 +40,10 @@ def test_a_box_outside_is_refused(box):
         energy_in_box(np.ones((4, 4)), box)
 
 
-@pytest.mark.parametrize("heatmap", [np.ones((1, 4, 4)), -np.ones((4, 4))])
+@pytest.mark.parametrize(
+    "heatmap",
+    [np.ones((1, 4, 4)), -np.ones((4, 4)), np.full((4, 4), np.nan), np.full((4, 4), np.inf)],
+)
 def test_what_is_no_heatmap_is_refused(heatmap):
     with pytest.raises(InputError, match="expected"):
         energy_in_box(heatmap, (0, 0, 2, 2))
@@ -60,7 +65,17 @@ def test_the_highest_point_hits_or_misses():
     assert hit_in_box(heatmap, (3, 1, 6, 4)) == 0
     heatmap[3, 5] = 3  # two are highest
     assert hit_in_box(heatmap, (2, 1, 3, 2)) == 0.5
+    assert hit_in_box(heatmap, (2.5, 0, 6, 2.5)) == 0.25  # half of one of the two
     assert np.isnan(hit_in_box(np.zeros((4, 4)), (0, 0, 2, 2)))
+
+
+@pytest.mark.parametrize("measure", [energies, hits])
+def test_every_map_needs_its_box(measure):
+    assert measure(np.ones((2, 4, 4)), np.array([[0, 0, 2, 4]] * 2)).tolist() == [0.5, 0.5]
+    assert measure(np.ones((0, 4, 4)), np.ones((0, 4))).shape == (0,)
+    for boxes in (np.ones((2, 4)), np.ones((3, 2)), np.ones(4)):
+        with pytest.raises(InputError, match=r"3 heatmaps: expected boxes of shape \(3, 4\)"):
+            measure(np.ones((3, 4, 4)), boxes)
 
 
 def test_random_maps_have_the_grain_of_a_cell():

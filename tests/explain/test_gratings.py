@@ -69,6 +69,21 @@ def test_selectivity_of_curves_known_in_closed_form():
     np.testing.assert_allclose(found["orientation"][:2], [45, 150])
 
 
+@pytest.mark.parametrize(
+    ("orientations", "frequencies", "phases"),
+    [([], [1 / 8], 4), ([0], [], 4), ([0], [1 / 8], 0), ([0], [0.6], 4), ([0], [0], 4)],
+)
+def test_what_makes_no_stripes_is_refused(orientations, frequencies, phases):
+    with pytest.raises(InputError, match="expected at least one of each, frequencies above 0"):
+        gratings.gratings(16, orientations, frequencies, phases)
+
+
+def test_preferences_need_the_axes_they_are_named_by():
+    with pytest.raises(InputError, match=r"\(2, 4, 1\): expected \(K, 12, 3\)"):
+        gratings.preferences(np.ones((2, 4, 1)))
+    assert len(gratings.preferences(np.ones((0, 12, 3)))) == 0
+
+
 def test_a_layer_without_maps_is_refused(model):
     with pytest.raises(InputError, match="expected maps"):
         gratings.tuning(model, ["flat"], size=32)
