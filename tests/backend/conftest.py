@@ -31,6 +31,12 @@ def go() -> str:
 
 
 @pytest.fixture(scope="session")
+def curl() -> None:
+    """Have curl, with which the documents show requests."""
+    _require(shutil.which("curl") is not None, "no curl on PATH")
+
+
+@pytest.fixture(scope="session")
 def verdicts(go, tmp_path_factory) -> Path:
     """Return the program that prints the Go gatekeeper's verdicts on files."""
     program = tmp_path_factory.mktemp("go") / "verdicts"

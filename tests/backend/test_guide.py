@@ -132,7 +132,7 @@ def test_metrics(server) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("text", [GUIDE, README], ids=["guide", "README"])
-def test_requests_run_as_written(text, server, pictures) -> None:
+def test_requests_run_as_written(text, server, pictures, curl) -> None:
     """But for the port, which is a free one here."""
     here = f"127.0.0.1:{server.port}"
     shell = examples(text, "sh", f"{ADDRESS}/v1/predict")
@@ -155,8 +155,9 @@ def test_program_of_ones_own(go, server, model, pictures) -> None:
     (program,) = examples(GUIDE, "go", "package main")
     assert len([line for line in program.splitlines() if line.strip()]) <= 25
     (pictures / "main.go").write_text(program)
+    root = subprocess.run([go, "env", "GOROOT"], check=True, capture_output=True, text=True)
     formatted = subprocess.run(
-        [Path(go).resolve().with_name("gofmt"), "-l", "main.go"],
+        [Path(root.stdout.strip()) / "bin" / "gofmt", "-l", "main.go"],
         cwd=pictures,
         check=True,
         capture_output=True,
