@@ -28,6 +28,7 @@ _ACTIVATIONS = (
     keras.layers.ELU,
 )
 _OPERATIONS = ("Relu", "Relu6", "LeakyRelu", "Elu", "Gelu", "Silu", "HardSilu")
+_SCALE = 2.0**12  # of gradients in half precision: a mean over 224×224 places makes them 2⁻¹⁶
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +67,9 @@ def view(
     output = layers.run(model, images, calls.append)
     score, _ = targets.score(output, calls, classes, function)
     for features in _candidates(calls, chosen):
-        slopes = tf.gradients(score, features)[0]
+        slopes = gradient(score, features)
         if slopes is not None:
-            return View(tf.cast(features, tf.float32), tf.cast(slopes, tf.float32))
+            return View(tf.cast(features, tf.float32), slopes)
     possible = ", ".join(layers.convolutions(model))
     if chosen is None and not possible:
         raise InputError(f"Model {model.name!r} has no Conv2D layer: name another with layer=….")
@@ -77,6 +78,26 @@ def view(
         f"Layer {name} has no feature maps (B, h, w, K) that lead to the score: expected for "
         f"example one of {possible}."
     )
+
+
+def gradient(score: tf.Tensor, place: tf.Tensor) -> tf.Tensor | None:
+    """Return ∂score/∂place as float32, None where the place does not lead to the score: ops.
+
+    Half precision has nothing below 2⁻²⁴, so there the score is scaled first, by a power of two,
+    which changes no digit; whatever then becomes too large is taken from the score as it is.
+
+    Args:
+        score: float32 (b,).
+        place: A tensor that the score was computed from.
+    """
+    plain = tf.gradients(score, place)[0]
+    if plain is None:
+        return None
+    plain, operations = tf.cast(plain, tf.float32), score.graph.get_operations()
+    if not any(output.dtype == tf.float16 for one in operations for output in one.outputs):
+        return plain
+    scaled = tf.cast(tf.gradients(score * _SCALE, place)[0], tf.float32) / _SCALE
+    return tf.where(tf.math.is_finite(scaled), scaled, plain)
 
 
 def _candidates(calls: list[Call], layer: keras.Layer | None) -> Iterator[tf.Tensor]:

@@ -4,7 +4,7 @@ import numpy as np
 
 from cnnlab.config import InputError
 from cnnlab.engine import keras, tf
-from cnnlab.explain import layers, maps, targets
+from cnnlab.explain import gradients, layers, maps, targets
 from cnnlab.explain.targets import Target
 from cnnlab.explain.traces import trace
 
@@ -108,7 +108,7 @@ def _slopes(
     """
     points = baseline + way[:, None, None, None] * (tf.gather(images, image) - baseline)
     scores, _ = targets.judge(model, function, points, tf.gather(classes, image))
-    slopes = tf.gradients(scores, points)[0]
+    slopes = gradients.gradient(scores, points)
     if slopes is None:
         raise InputError(
             f"Model {model.name!r} passes no gradient from the score to the image: integrated "

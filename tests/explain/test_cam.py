@@ -136,6 +136,20 @@ def test_planes_and_bias_sum_to_the_score_of_any_image():
     np.testing.assert_allclose(sums - 3, model(many)[:, 1], rtol=1e-5)
 
 
+def test_half_precision_resolves_a_mean_over_a_large_plane():
+    """Behind 224×224 places a slope is about 2⁻²⁴, the smallest number of float16."""
+    inputs = keras.Input((224, 224, 3))
+    x = keras.layers.Conv2D(1, 1, dtype="mixed_float16")(inputs)
+    x = keras.layers.GlobalAveragePooling2D(dtype="mixed_float16")(x)
+    model = keras.Model(inputs, keras.layers.Dense(2, dtype="mixed_float16")(x))
+    head = [np.array([[0.004, 1.0]]), np.zeros(2)]
+    model.set_weights([np.ones((1, 1, 3, 1)) / 3, np.zeros(1), *head])
+    image = np.full((1, 224, 224, 3), 100, np.uint8)
+    for target, weight in enumerate(head[0][0]):
+        found = cam.contributions(model, image, target=target)
+        np.testing.assert_allclose(found, 100 * weight / 224**2, rtol=0.01)
+
+
 def test_layer_cam_drops_negative_slopes_place_by_place():
     weights = np.zeros((8, 2), np.float32)
     weights[:, 0] = [1, 0, 0, 0, 0, -2, 0, 3]  # red up left +1; green down left -2, right +3

@@ -49,6 +49,29 @@ def test_a_bend_on_the_way_is_seen():
     np.testing.assert_allclose(found[0, 0, 0], [64, 0, 0])
 
 
+def averaging(size, factor=1):
+    """Return the mean of red / 255 in half precision, and each red value's weight in the score."""
+    inputs = keras.Input((size, size, 3))
+    x = layers.Rescaling(1 / 255, dtype="mixed_float16")(inputs)
+    x = layers.GlobalAveragePooling2D(dtype="mixed_float16")(x)
+    model = keras.Model(inputs, layers.Dense(1, dtype="mixed_float16")(x))
+    model.layers[-1].set_weights([np.array([[factor], [0], [0]]), np.zeros(1)])
+    return model, factor / (255 * size * size)
+
+
+@pytest.mark.parametrize(
+    "target", [0, lambda outputs: 1000 * keras.ops.cast(outputs[:, 0], "float32")]
+)
+@pytest.mark.parametrize(("size", "factor"), [(224, 0.25), (224, 60), (2, 1), (2, 60)])
+def test_no_slope_is_too_small_or_too_large_for_half_precision(size, factor, target):
+    model, weight = averaging(size, factor)
+    image = np.full((1, size, size, 3), 128, np.uint8)
+    found = integrated.attributions(model, image, target=target, steps=1)[0]
+    expected = 128 * weight * (1000 if callable(target) else 1)
+    np.testing.assert_allclose(found[..., 0], expected, rtol=0.01)
+    assert (found[..., 1:] == 0).all()
+
+
 @pytest.mark.slow
 def test_attributions_are_complete():
     """Sundararajan et al., proposition 1: they sum to the difference of the scores."""
