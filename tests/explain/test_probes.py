@@ -41,6 +41,26 @@ def test_what_is_separable_is_read_and_noise_is_not(clouds):
     assert chance.mean() < 0.5
 
 
+def test_a_small_difference_beside_a_large_common_swing_is_read():
+    """Only a large weight on the small difference tells the classes apart: a weak penalty."""
+    rng = np.random.default_rng(1)
+    labels = np.arange(600) % 2
+    swing = rng.normal(size=600)
+    rows = np.stack([swing, swing + 0.02 * (labels - 0.5) + 0.004 * rng.normal(size=600)], axis=1)
+    found = probes.hits(rows[:400], labels[:400], rows[400:], labels[400:], seed=0)
+    assert found.mean() > 0.95
+
+
+def test_wrong_labels_are_not_learned_by_heart():
+    """One in four is wrong, among almost as many numbers as images: a strong penalty."""
+    rng = np.random.default_rng(2)
+    labels = np.arange(1200) % 2
+    rows = rng.normal(size=(1200, 100)) + 0.4 * (labels[:, None] - 0.5)
+    told = np.where(rng.random(1200) < 0.25, 1 - labels, labels)
+    found = probes.hits(rows[:200], told[:200], rows[200:], labels[200:], seed=0)
+    assert found.mean() > 0.83
+
+
 def test_the_held_out_labels_decide_nothing_but_the_verdict(clouds):
     noise, labels = clouds
     rows = noise + np.eye(3, 5)[labels]
