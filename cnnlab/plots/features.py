@@ -94,9 +94,10 @@ def depth_profile(blocks: pd.DataFrame) -> Figure:
     """Draw what changes from block to block, beside the same network with scrambled weights.
 
     Args:
-        blocks: A row a block with layer, selective, probe, probe_low, probe_high, on_object, and
-            scrambled_selective, scrambled_probe and chance_on_object; shares, 0–1, nan where
-            unknown; what is unknown for all has no panel.
+        blocks: A row a block with layer, and selective, probe and on_object; beside them, where
+            known, chance_on_object, scrambled_selective and scrambled_probe, and the limits of
+            any but chance (probe_low, scrambled_probe_high, …), drawn as a band; shares, 0–1, nan
+            where unknown; what is unknown for all has no panel.
     """
     need_some("blocks", blocks)
     places = np.arange(len(blocks))
@@ -107,15 +108,17 @@ def depth_profile(blocks: pd.DataFrame) -> Figure:
         "on_object": "top patches on the object",
     }
     names = {column: title for column, title in names.items() if blocks[column].notna().any()}
-    panels = figure.subplots(1, len(names), sharey=True)
+    need_some("known columns", names)
+    panels = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
+    lines = {"": ("o-", GOOD, "trained"), "scrambled_": ("s--", BAD, "weights scrambled")}
     for axes, (column, title) in zip(panels, names.items(), strict=True):
-        axes.plot(places, blocks[column], "o-", color=GOOD, label="trained", clip_on=False)
-        if f"{column}_low" in blocks:
-            low, high = blocks[f"{column}_low"], blocks[f"{column}_high"]
-            axes.fill_between(places, low, high, color=GOOD, alpha=0.2, lw=0)
-        if f"scrambled_{column}" in blocks:
-            other = blocks[f"scrambled_{column}"]
-            axes.plot(places, other, "s--", color=BAD, label="weights scrambled", clip_on=False)
+        for kind, (form, color, label) in lines.items():
+            name = kind + column
+            if name in blocks:
+                axes.plot(places, blocks[name], form, color=color, label=label, clip_on=False)
+            if f"{name}_low" in blocks:
+                low, high = blocks[f"{name}_low"], blocks[f"{name}_high"]
+                axes.fill_between(places, low, high, color=color, alpha=0.2, lw=0)
         if f"chance_{column}" in blocks:
             axes.plot(places, blocks[f"chance_{column}"], ":", color=INK, label="by chance")
         axes.set_title(title)

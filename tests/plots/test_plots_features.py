@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
 
 from cnnlab import plots
 from cnnlab.plots.style import GOOD
@@ -71,3 +72,28 @@ def test_what_is_unknown_for_all_blocks_has_no_panel():
     ]
     assert [len(found) for found in titles] == [2, 3]
     assert titles[1][2] == "top patches on the object"
+
+
+def test_one_known_measure_has_the_figure_to_itself():
+    blocks = pd.DataFrame({"layer": ["a", "b"], "selective": np.nan, "probe": [0.1, 0.9]})
+    blocks["on_object"] = np.nan
+    (axes,) = plots.depth_profile(blocks).axes
+    assert axes.get_title("left") == "accuracy of a linear probe"
+    with pytest.raises(ValueError, match="known columns"):
+        plots.depth_profile(blocks.assign(probe=np.nan))
+
+
+def test_limits_are_a_band_in_the_colour_of_their_line():
+    blocks = pd.DataFrame(
+        {"layer": ["a", "b"], "selective": [0.5, 0.4], "scrambled_selective": 0.3}
+    )
+    blocks = blocks.assign(probe=np.nan, on_object=np.nan)
+    limits = {"scrambled_selective_low": 0.2, "scrambled_selective_high": 0.4}
+    (plain,), (banded,) = (
+        plots.depth_profile(table).axes for table in (blocks, blocks.assign(**limits))
+    )
+    assert not plain.collections
+    (band,) = banded.collections
+    assert band.get_facecolor()[0, :3] == pytest.approx(to_rgb(banded.lines[1].get_color()))
+    heights = band.get_paths()[0].vertices[:, 1]
+    assert (heights.min(), heights.max()) == (0.2, 0.4)
