@@ -65,6 +65,7 @@ def view(
     chosen = None if layer is None else layers.find(model, layer)
     calls: list[Call] = []
     output = layers.run(model, images, calls.append)
+    layers.require_channels_last(model, calls)
     score, _ = targets.score(output, calls, classes, function)
     for features in _candidates(calls, chosen):
         slopes = gradient(score, features)

@@ -7,6 +7,7 @@ A layer or model with a ``call`` of its own is run by that, and the layers insid
 keeps them as attributes, report what they compute.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,13 +18,9 @@ import numpy as np
 
 from cnnlab.config import InputError
 from cnnlab.engine import keras, tf
+from cnnlab.explain import parts
+from cnnlab.explain.parts import CONVOLUTIONS
 
-CONVOLUTIONS = (
-    keras.layers.Conv2D,
-    keras.layers.Conv2DTranspose,
-    keras.layers.DepthwiseConv2D,
-    keras.layers.SeparableConv2D,
-)
 _OVERHEARING = RLock()
 
 
@@ -36,19 +33,24 @@ class Call:
     output: tf.Tensor
 
 
-def paths(model: keras.Model) -> dict[str, keras.Layer]:
+def paths(model: keras.Model, *, composite: bool = False) -> dict[str, keras.Layer]:
     """Return every layer by its path, in the order of the graph.
 
     A path is the layer's name, or ``backbone/name`` for a layer inside a nested model or inside a
-    layer that is made of others. A subclassed model gives its layers in the order in which it made
-    them.
+    layer that is made of others; where several would share one, they are ``backbone/name#1`` and
+    so on. A subclassed model gives its layers in the order in which it made them.
+
+    Args:
+        model: Any Keras model.
+        composite: Whether to return what is made of layers too, each before what is in it.
     """
+    every = dict.fromkeys(parts.walk(model))
+    sharing, numbers = Counter(path for path, _ in every), Counter[str]()
     found: dict[str, keras.Layer] = {}
-    for layer in _inside(model):
-        if _hides(layer):
-            found |= {f"{layer.name}/{path}": inner for path, inner in paths(layer).items()}
-        else:
-            found[layer.name] = layer
+    for path, layer in every:
+        numbers[path] += 1
+        if composite or not parts.hides(layer):
+            found[f"{path}#{numbers[path]}" if sharing[path] > 1 else path] = layer
     return found
 
 
@@ -71,7 +73,7 @@ def find(model: keras.Model, name: str, among: list[str] | None = None) -> keras
     layers = paths(model)
     possible = list(layers) if among is None else among
     matches = [path for path in possible if path == name]
-    matches = matches or [path for path in possible if path.split("/")[-1] == name]
+    matches = matches or [path for path in possible if layers[path].name == name]
     if len(matches) == 1:
         return layers[matches[0]]
     problem = f"Several layers are called {name!r}" if matches else f"No layer {name!r}"
@@ -82,8 +84,11 @@ def find(model: keras.Model, name: str, among: list[str] | None = None) -> keras
 def image_batch(model: keras.Model, images: np.ndarray) -> np.ndarray:
     """Return images as float32 (B, H, W, 3), or say why the model cannot take them.
 
+    Grey images (B, H, W, 1) will do where the model takes them.
+
     Raises:
-        InputError: The model is not built, has several inputs, or takes images of another shape.
+        InputError: The model is not built or has several inputs; the images have another shape,
+            their channels are not last, or they are not finite.
     """
     inputs = getattr(model, "inputs", None) or ()  # a subclassed model does not know its own
     if not (isinstance(model, keras.Model) and model.built) or len(inputs) > 1:
@@ -96,10 +101,20 @@ def image_batch(model: keras.Model, images: np.ndarray) -> np.ndarray:
     sizes_fit = images.ndim == len(expected) == 4 and all(
         wanted in (None, size) for size, wanted in zip(images.shape, expected, strict=True)
     )
-    if not sizes_fit or not (images.dtype == np.uint8 or np.issubdtype(images.dtype, np.floating)):
+    floating = np.issubdtype(images.dtype, np.floating)
+    if not sizes_fit or not (images.dtype == np.uint8 or floating):
         raise InputError(
             f"Images are {images.dtype} {images.shape}: expected uint8 or float in 0…255, "
             f"of shape {expected}."
+        )
+    if images.shape[3] not in (1, 3):
+        raise InputError(
+            f"Images are {images.shape}: expected colours last, (B, H, W, 3), or grey, "
+            "(B, H, W, 1), and a model that takes them so."
+        )
+    if floating and not np.isfinite(images).all():
+        raise InputError(
+            f"{np.sum(~np.isfinite(images))} values of the images are not finite: expected 0…255."
         )
     return images.astype(np.float32)
 
@@ -108,6 +123,16 @@ def refuse(layer: str | None, method: str) -> None:
     """Raise ``InputError`` if a layer is named for a method that explains pixels."""
     if layer is not None:
         raise InputError(f"{method} explains pixels, not layer {layer!r}: leave the layer out.")
+
+
+def require_channels_last(model: keras.Model, calls: list[Call]) -> None:
+    """Raise ``InputError`` if a layer has its channels first: its maps would be misread."""
+    for call in calls:
+        if getattr(call.operation, "data_format", None) == "channels_first":
+            raise InputError(
+                f"Layer {call.operation.name!r} of model {model.name!r} has its channels first: "
+                'expected data_format="channels_last" everywhere; build the model so.'
+            )
 
 
 def run(model: keras.Model, images: np.ndarray, seen: Callable[[Call], None]) -> Any:
@@ -133,10 +158,10 @@ def _run(
     operation: Any, inputs: tuple[Any, ...], options: dict[str, Any], seen: Callable[[Call], None]
 ) -> Any:
     """Return what the operation gives for its inputs; a model is opened, a layer is called."""
-    if not _opens(operation):
+    if not parts.opens(operation):
         if getattr(operation, "_call_has_training_arg", False):
             options = options | {"training": False}
-        if _hides(operation):
+        if parts.hides(operation):
             with _overheard(operation, seen):
                 return operation(*inputs, **options)
         output = operation(*inputs, **options)
@@ -182,7 +207,7 @@ def _overheard(outer: keras.Layer, seen: Callable[[Call], None]) -> Iterator[Non
 
         return report
 
-    leaves = {id(leaf): leaf for leaf in _leaves(outer)}.values()
+    leaves = {id(leaf): leaf for leaf in parts.leaves(outer)}.values()
     with _OVERHEARING:  # one at a time: the next must find the layers as they were
         before = [vars(leaf).get("call") for leaf in leaves]
         try:
@@ -194,37 +219,6 @@ def _overheard(outer: keras.Layer, seen: Callable[[Call], None]) -> Iterator[Non
                 vars(leaf).pop("call", None)
                 if call is not None:
                     object.__setattr__(leaf, "call", call)
-
-
-def _leaves(layer: Any) -> list[Any]:
-    """Return the operations inside a layer, down to those that hide no others."""
-    operations = layer.operations if isinstance(layer, keras.Function) else _inside(layer)
-    return [leaf for one in operations for leaf in (_leaves(one) if _hides(one) else [one])]
-
-
-def _inside(layer: Any) -> list[keras.Layer]:
-    """Return the layers that a model or a layer holds itself."""
-    own = isinstance(layer, keras.Model)
-    return layer.layers if own else layer._flatten_layers(include_self=False, recursive=False)
-
-
-def _hides(operation: Any) -> bool:
-    """Return whether this is a nested model, or a layer whose inner layers one may ask for.
-
-    Those are the layers of people's own making. Keras' own, such as attention, are one thing,
-    unless there are convolutions in them.
-    """
-    if not isinstance(operation, keras.Layer) or isinstance(operation, keras.Model):
-        return isinstance(operation, keras.Model)
-    inner = operation._flatten_layers(include_self=False)
-    own = not type(operation).__module__.startswith("keras.")
-    return bool(inner) and (own or any(isinstance(layer, CONVOLUTIONS) for layer in inner))
-
-
-def _opens(operation: Any) -> bool:
-    """Return whether this is a model that does nothing but run its graph."""
-    graph = isinstance(operation, keras.Sequential | keras.Function)
-    return graph and type(operation).call.__module__.startswith("keras.")
 
 
 def passes(operation: Any) -> bool:

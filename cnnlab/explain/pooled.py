@@ -50,6 +50,7 @@ def _draw(
     """Return heatmaps (b, H, W): ops, to be traced."""
     calls: list[Call] = []
     output = layers.run(model, images, calls.append)
+    layers.require_channels_last(model, calls)
     features, kernel = _head(model, output, calls)
     if layer is not None:
         named = layers.find(model, layer)

@@ -33,12 +33,12 @@ def cascade(model: keras.Model, *, seed: int) -> Generator[str, None, None]:
         Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018, section 3.1: cascading
         randomization. There the weights are drawn anew.
     """
-    known = {path: layer for path, layer in layers.paths(model).items() if layer.weights}
-    before = [(weight, weight.numpy()) for layer in known.values() for weight in layer.weights]
+    known = _weights(model)
+    before = [(weight, weight.numpy()) for weights in known.values() for weight in weights]
     try:
-        for path, layer in reversed(known.items()):
+        for path, weights in known.items():
             generator = np.random.default_rng(child_seed(seed, path))
-            for weight in layer.weights:
+            for weight in weights:
                 values = weight.numpy()
                 weight.assign(generator.permutation(values.ravel()).reshape(values.shape))
             yield path
@@ -51,9 +51,26 @@ def cascade(model: keras.Model, *, seed: int) -> Generator[str, None, None]:
 def scrambled(model: keras.Model, *, seed: int) -> Iterator[None]:
     """Scramble all weights of a model, as ``cascade`` does, until the block ends."""
     with closing(cascade(model, seed=seed)) as stages:
-        for _ in [layer for layer in layers.paths(model).values() if layer.weights]:
+        for _ in _weights(model):
             next(stages)
         yield
+
+
+def _weights(model: keras.Model) -> dict[str, list[keras.Variable]]:
+    """Return all weights by path, from the last layer to the first, each where it is met first.
+
+    What a layer or a model that is made of layers holds itself comes after what is in it.
+    """
+    found: dict[str, list[keras.Variable]] = {}
+    met: set[int] = set()
+    for path, layer in [
+        *reversed(layers.paths(model, composite=True).items()),
+        (model.name, model),
+    ]:
+        if own := [weight for weight in layer.weights if id(weight) not in met]:
+            found.setdefault(path, []).extend(own)
+            met |= {id(weight) for weight in own}
+    return found
 
 
 def similarities(
@@ -85,7 +102,7 @@ def similarities(
     """
     classes, function = targets.settle(model, target, layers.image_batch(model, images))
     watched = function or classes
-    known = [path for path, layer in layers.paths(model).items() if layer.weights]
+    known = _weights(model)
     if wrong := [stage for stage in stages or () if stage not in known]:
         raise InputError(f"No weights in {', '.join(wrong)}: expected some of {', '.join(known)}.")
     before = {name: method(model, images, target=watched) for name, method in methods.items()}

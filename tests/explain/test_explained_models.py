@@ -205,6 +205,17 @@ def test_images_of_any_size():
         assert cam.eigen_cam(model, pixels).max() == 1
 
 
+@pytest.mark.parametrize("name", ["Grad-CAM", "CAM", "Score-CAM"])
+def test_channels_that_come_first_inside_are_refused(images, name):
+    """Their maps have the shape of maps, and would be read along the wrong axes."""
+    first = {"data_format": "channels_first"}
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, name="conv", **first)(layers.Permute((3, 1, 2))(inputs))
+    model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D(**first)(x)))
+    with pytest.raises(InputError, match=r"'conv' of model .* has its channels first"):
+        METHODS[name](model, images)
+
+
 def test_dropout_that_was_always_on_is_off(images):
     """As in ``predict``: a map must not roll dice."""
     inputs = keras.Input((8, 8, 3))

@@ -46,6 +46,40 @@ def test_a_bare_name_will_do_if_it_is_unique(nested):
         layers.find(nested, "flat", ["norm", "drop"])
 
 
+class Block(keras.layers.Layer):
+    """Two convolutions of one name, and again in a block inside."""
+
+    def __init__(self, depth=0):
+        super().__init__(name="block")
+        self.steps = [keras.layers.Conv2D(3, 1, name="same") for _ in range(2)]
+        self.steps += [keras.layers.Conv2D(3, 1, name="other")]
+        self.steps += [Block(depth - 1)] if depth else []
+
+    def call(self, inputs):
+        for step in self.steps:
+            inputs = step(inputs)
+        return inputs
+
+
+def test_layers_of_one_name_are_told_apart():
+    inputs = keras.Input((6, 6, 3))
+    block = Block(1)
+    model = keras.Model(inputs, block(inputs))
+    found = layers.paths(model)
+    assert list(found)[1:] == [
+        *("block/same#1", "block/same#2", "block/other"),
+        *("block/block/same#1", "block/block/same#2", "block/block/other"),
+    ]
+    assert layers.find(model, "block/same#2") is block.steps[1]
+    with pytest.raises(InputError, match=r"Several layers .* 'same'.*block/same#1, block/same#2"):
+        layers.find(model, "same")
+    with pytest.raises(InputError, match=r"No layer 'block/same'.*block/same#1"):
+        layers.find(model, "block/same")
+    whole = layers.paths(model, composite=True)
+    assert [path for path in whole if path not in found] == ["block", "block/block"]
+    assert whole["block"] is block
+
+
 def test_running_gives_what_the_model_predicts(nested):
     images = np.random.default_rng(0).random((2, 6, 6, 3), np.float32)
     calls = []
@@ -71,11 +105,24 @@ def test_reference_network_runs_in_inference_mode():
         (np.zeros((6, 6, 3), np.uint8), r"uint8 \(6, 6, 3\).*\(None, 6, 6, 3\)"),
         (np.zeros((1, 6, 5, 3), np.uint8), r"\(1, 6, 5, 3\)"),
         (np.zeros((1, 6, 6, 3), np.int64), "int64"),
+        (np.full((1, 6, 6, 3), np.nan), "108 values of the images are not finite: expected 0…255"),
+        (np.full((1, 6, 6, 3), -np.inf, np.float16), "108 values"),
     ],
 )
 def test_images_that_do_not_fit_are_refused(nested, images, words):
     with pytest.raises(InputError, match=words):
         layers.image_batch(nested, images)
+
+
+def test_colours_come_last():
+    for channels in (1, 3):
+        model = keras.Sequential([keras.Input((6, 6, channels)), keras.layers.Flatten()])
+        batch = np.full((2, 6, 6, channels), 3e38, np.float32)  # finite, though no sum of it is
+        np.testing.assert_array_equal(layers.image_batch(model, batch), batch)
+    for shape in ((3, 6, 6), (6, 6, 4)):
+        model = keras.Sequential([keras.Input(shape), keras.layers.Flatten()])
+        with pytest.raises(InputError, match=r"expected colours last, \(B, H, W, 3\)"):
+            layers.image_batch(model, np.zeros((2, *shape), np.uint8))
 
 
 def test_models_that_cannot_be_opened_are_refused(nested):

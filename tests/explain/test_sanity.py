@@ -56,6 +56,55 @@ def test_weights_keep_their_values_and_lose_their_places(model):
         np.testing.assert_array_equal(kernel.numpy(), inside)
 
 
+class Block(layers.Layer):
+    """Layers of one name, and weights that belong to the block itself."""
+
+    def __init__(self):
+        super().__init__(name="block")
+        self.steps = [layers.Conv2D(3, 1, name="same", use_bias=False) for _ in range(2)]
+        self.scale = self.add_weight(shape=(3,), name="scale")
+        self.scale.assign([1.0, 2.0, 3.0])
+
+    def call(self, inputs):
+        for step in self.steps:
+            inputs = step(inputs)
+        return inputs * self.scale
+
+
+class Whole(keras.Model):
+    """A model that has weights of its own, and a name that one of its layers has too."""
+
+    def __init__(self, name):
+        super().__init__(name=name)
+        self.block, self.last = Block(), layers.Conv2D(3, 1, name="last", use_bias=False)
+        self.shift = self.add_weight(shape=(3,), name="shift")
+        self.shift.assign([1.0, 2.0, 3.0])
+
+    def call(self, inputs):
+        return self.last(self.block(inputs)) + self.shift
+
+
+@pytest.mark.parametrize("name", ["whole", "last"])
+def test_every_weight_is_scrambled_once(name, monkeypatch):
+    model = Whole(name)
+    model(np.zeros((1, 4, 4, 3), np.float32))
+    # A shuffling that surely moves everything, and that no second one would undo.
+    monkeypatch.setattr(
+        sanity.np.random, "default_rng", lambda seed: type("", (), {"permutation": rolled})
+    )
+    before = [weight.copy() for weight in model.get_weights()]
+    reached = ["last", "block/same#2", "block/same#1", "block", "whole"]
+    assert list(sanity.cascade(model, seed=0)) == (reached if name == "whole" else reached[:-1])
+    with sanity.scrambled(model, seed=0):
+        for found, original in zip(model.get_weights(), before, strict=True):
+            np.testing.assert_array_equal(found.ravel(), rolled(original.ravel()))
+    assert all((a == b).all() for a, b in zip(model.get_weights(), before, strict=True))
+
+
+def rolled(values):
+    return np.roll(values, 1)
+
+
 def test_they_come_back_after_a_failure_and_a_break(model):
     before = [weight.copy() for weight in model.get_weights()]
 
