@@ -57,7 +57,7 @@ def reduced(
     model: keras.Model,
     images: np.ndarray,
     layer_names: Sequence[str],
-    reduce: Callable[[np.ndarray], np.ndarray],
+    reduce: Callable[[np.ndarray, str], np.ndarray],
 ) -> dict[str, np.ndarray]:
     """Return what is made of the layers' maps, batch by batch: they never exist all at once.
 
@@ -65,7 +65,8 @@ def reduced(
         model: As for ``activations``.
         images: As for ``activations``, any number of them.
         layer_names: As for ``activations``.
-        reduce: From maps float32 (b, h, w, K) to an array (b, …); of no images, b is 0.
+        reduce: From maps float32 (b, h, w, K) and the layer's name to an array (b, …); of no
+            images, b is 0.
 
     Returns:
         Name → (B, …).
@@ -73,7 +74,7 @@ def reduced(
     parts: dict[str, list[np.ndarray]] = {name: [] for name in layer_names}
     for rows in list(maps.batches(len(images))) or [slice(0)]:
         for name, values in activations(model, images[rows], layer_names).items():
-            parts[name].append(reduce(values))
+            parts[name].append(reduce(values, name))
     return {name: np.concatenate(found) for name, found in parts.items()}
 
 

@@ -77,19 +77,19 @@ def tuning(
     stripes = gratings(size, orientations, frequencies, phases)
     flat = stripes.reshape(-1, *stripes.shape[3:])
     plain = features.activations(model, np.full_like(flat[:1], GREY), layer_names)
-    found = {}
-    for name in layer_names:
-        if plain[name].ndim != 4:
-            raise InputError(f"Layer {name!r} gives {plain[name].shape}: expected maps (h, w, K).")
-        rises = features.reduced(
-            model,
-            flat,
-            [name],
-            lambda maps, name=name: np.maximum(maps - plain[name], 0).mean(axis=(1, 2)),  # type: ignore[misc]
-        )[name]
-        means = rises.reshape(*stripes.shape[:3], -1).mean(axis=2, dtype=np.float64)  # (O, F, K)
-        found[name] = np.moveaxis(means, -1, 0)
-    return found
+    for name, maps in plain.items():
+        if maps.ndim != 4:
+            raise InputError(f"Layer {name!r} gives {maps.shape}: expected maps (h, w, K).")
+
+    def rise(maps: np.ndarray, name: str) -> np.ndarray:
+        return np.maximum(maps - plain[name], 0).mean(axis=(1, 2))
+
+    found = features.reduced(model, flat, layer_names, rise)  # (O · F · P, K)
+    means = {  # (O, F, K)
+        name: rises.reshape(*stripes.shape[:3], -1).mean(axis=2, dtype=np.float64)
+        for name, rises in found.items()
+    }
+    return {name: np.moveaxis(of, -1, 0) for name, of in means.items()}
 
 
 def preferences(

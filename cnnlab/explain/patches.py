@@ -155,7 +155,8 @@ def strongest(
     if not len(layers.image_batch(model, images[:1])):
         raise InputError("No images to find patches in: expected at least one.")
     height, width = receptive_fields(model, layer, images.shape[1:3])
-    found = features.reduced(model, images, [layer], _peaks)[layer]  # (N, K, 3)
+    peaks = features.reduced(model, images, [layer], lambda maps, _: _peaks(maps))
+    found = peaks[layer]  # (N, K, 3)
     values = found[..., 0]
     top = -np.sort(-values, axis=0)[:count].mean(axis=0)  # (K,)
     usual = values.std(axis=0)

@@ -35,7 +35,7 @@ def pooled(
     Returns:
         Layer → float32 (N, side · side · K).
     """
-    return features.reduced(model, images, layer_names, lambda maps: averaged(maps, side))
+    return features.reduced(model, images, layer_names, lambda maps, _: averaged(maps, side))
 
 
 def averaged(maps: np.ndarray, side: int) -> np.ndarray:

@@ -49,7 +49,8 @@ def test_reduced_never_holds_more_than_a_batch(model):
     images = np.random.default_rng(1).integers(0, 256, (70, 4, 4, 3), np.uint8)
     sizes = []
 
-    def largest(maps):
+    def largest(maps, name):
+        assert name == "rectified"
         sizes.append(len(maps))
         return maps.max(axis=(1, 2))
 
@@ -66,7 +67,7 @@ def test_no_images_have_no_maps(model):
         "classes": (0, 2),
     }
     assert all(values.dtype == np.float32 for values in found.values())
-    highest = features.reduced(model, none, ["rectified"], lambda maps: maps.max(axis=(1, 2)))
+    highest = features.reduced(model, none, ["rectified"], lambda maps, _: maps.max(axis=(1, 2)))
     assert highest["rectified"].shape == (0, 2)
 
 
