@@ -23,7 +23,8 @@ def cascade(model: keras.Model, *, seed: int) -> Generator[str, None, None]:
 
     Each array of weights is shuffled: mean and spread stay, so that nothing saturates, and what
     was learned is gone. The changes add up. The weights come back when the iteration ends, is
-    left or fails; until then the model is not itself.
+    left or fails; until then the model is not itself. Weights that a layer or a model made of
+    layers holds itself follow those of what is in it, under its own path or name.
 
     Args:
         model: Any Keras model.

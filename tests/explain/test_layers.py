@@ -92,6 +92,17 @@ def test_running_gives_what_the_model_predicts(nested):
         assert after.inputs[0] is before.output
 
 
+def test_what_hands_on_its_input_is_known():
+    class Doubling(keras.layers.Identity):
+        def call(self, inputs):
+            return 2 * inputs
+
+    assert layers.passes(keras.layers.Identity())
+    assert layers.passes(keras.layers.Activation("linear", dtype="float16"))
+    assert not layers.passes(keras.layers.Activation("relu"))
+    assert not layers.passes(Doubling())
+
+
 def test_reference_network_runs_in_inference_mode():
     model = models.build("baseline", image_size=16, num_classes=2, seed=0, l2=0.0, dropout=0.9)
     images = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3)).astype(np.float32)
