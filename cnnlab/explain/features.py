@@ -41,6 +41,7 @@ def activations(
 
     def seen(call: Call) -> None:
         if any(call.operation is layer for layer in wanted.values()):
+            layers.require_channels_last(model, [call])
             outputs[id(call.operation)] = call.output
 
     layers.run(model, images, seen)

@@ -7,7 +7,7 @@ import numpy as np
 
 from cnnlab.config import InputError
 from cnnlab.engine import keras, tf
-from cnnlab.explain import layers
+from cnnlab.explain import gradients, layers
 from cnnlab.explain.layers import Call
 from cnnlab.explain.traces import trace
 
@@ -107,7 +107,7 @@ def _climbed(
     """Return the images one step further: ops, to be traced."""
     values = _output(model, images, layer)  # (b, h, w, K)
     liked = tf.gather(tf.reduce_mean(values, axis=(1, 2)), channels, batch_dims=1)
-    slopes = tf.gradients(liked, images)[0]
+    slopes = gradients.gradient(liked, images)
     # A binomial blur; reflected borders, so that a frame is neither lit nor left dark.
     line = tf.constant([0.25, 0.5, 0.25])
     kernel = tf.tile((line[:, None] * line)[:, :, None, None], (1, 1, 3, 1))

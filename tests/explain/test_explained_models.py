@@ -214,6 +214,8 @@ def test_channels_that_come_first_inside_are_refused(images, name):
     model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D(**first)(x)))
     with pytest.raises(InputError, match=r"'conv' of model .* has its channels first"):
         METHODS[name](model, images)
+    with pytest.raises(InputError, match=r"'conv' of model .* has its channels first"):
+        features.activations(model, images, ["conv"])
 
 
 def test_dropout_that_was_always_on_is_off(images):
