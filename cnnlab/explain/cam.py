@@ -111,7 +111,9 @@ def hires_cam(
 
     Source:
         Draelos and Carin, "Use HiResCAM instead of Grad-CAM for faithful explanations of
-        convolutional neural networks", 2020 (arXiv:2011.08891).
+        convolutional neural networks", 2020 (arXiv:2011.08891); the map is the sum that
+        ``proposed_hirescam`` gives in the authors' program (rachellea/hirescam on GitHub,
+        attn_analysis/cams.py), scaled as all maps here.
     """
     return _maps(model, images, target, layer, _by_slope, signed)
 
