@@ -79,6 +79,15 @@ def reduced(
     return {name: np.concatenate(found) for name, found in parts.items()}
 
 
+def inner(length: int) -> slice:
+    """Return a line of a map without its ends, which padding excites; all of one that has no more.
+
+    Args:
+        length: Places in the line.
+    """
+    return slice(1, length - 1) if length > 2 else slice(0, length)
+
+
 def rectified_layers(model: keras.Model) -> list[str]:
     """Return the paths of the layers that give rectified maps, first to last.
 

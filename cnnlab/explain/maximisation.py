@@ -7,7 +7,7 @@ import numpy as np
 
 from cnnlab.config import InputError
 from cnnlab.engine import keras, tf
-from cnnlab.explain import gradients, layers
+from cnnlab.explain import features, gradients, layers
 from cnnlab.explain.layers import Call
 from cnnlab.explain.traces import trace
 
@@ -26,8 +26,9 @@ def maximised(
 ) -> np.ndarray:
     """Return, for each channel, a picture climbed towards its highest mean activation.
 
-    Of a layer that only rectifies, a hundredth of what it cuts off counts as well: a channel that
-    is silent at the start would have no slope.
+    Places at the rim of the map do not count: the padding excites them, not the picture. Of a
+    layer that only rectifies, a hundredth of what it cuts off counts as well: a channel that is
+    silent at the start would have no slope.
 
     From faint noise around grey, each step adds the gradient, smoothed a little against single
     pixels and scaled to the same length, and stays within 0…255. Where one climbs to depends on
@@ -106,7 +107,8 @@ def _climbed(
 ) -> tf.Tensor:
     """Return the images one step further: ops, to be traced."""
     values = _output(model, images, layer)  # (b, h, w, K)
-    liked = tf.gather(tf.reduce_mean(values, axis=(1, 2)), channels, batch_dims=1)
+    rows, columns = (features.inner(length) for length in values.shape[1:3])
+    liked = tf.gather(tf.reduce_mean(values[:, rows, columns], axis=(1, 2)), channels, batch_dims=1)
     slopes = gradients.gradient(liked, images)
     # A binomial blur; reflected borders, so that a frame is neither lit nor left dark.
     line = tf.constant([0.25, 0.5, 0.25])

@@ -171,7 +171,7 @@ def strongest(
     pictures = _cut(images, rows, tops, lefts, (height.size, width.size))
     sides = features.activations(model, images[:1], [layer])[layer].shape[1:3]
     lines = [
-        field.start + field.step * np.arange(length)[_inner(length)] + field.size / 2
+        field.start + field.step * np.arange(length)[features.inner(length)] + field.size / 2
         for field, length in zip((height, width), sides, strict=True)
     ]
     possible = np.stack(np.meshgrid(lines[1], lines[0]), axis=-1).reshape(-1, 2)
@@ -209,17 +209,12 @@ def _share_inside(points: np.ndarray, boxes: np.ndarray) -> float:
 
 def _peaks(maps: np.ndarray) -> np.ndarray:
     """Return each channel's highest value, its row and its column: (b, h, w, K) → (b, K, 3)."""
-    rows, columns = (_inner(length) for length in maps.shape[1:3])
+    rows, columns = (features.inner(length) for length in maps.shape[1:3])
     inner = maps[:, rows, columns]
     flat = inner.reshape(len(maps), -1, maps.shape[-1])
     row, column = np.divmod(flat.argmax(axis=1), inner.shape[2])
     first = (rows.start, columns.start)
     return np.stack([flat.max(axis=1), row + first[0], column + first[1]], axis=-1)
-
-
-def _inner(length: int) -> slice:
-    """Return a line without its first and last place, where any others are left."""
-    return slice(1, length - 1) if length > 2 else slice(0, length)
 
 
 def _cut(

@@ -25,10 +25,24 @@ def model():
 def test_a_channel_of_colour_gets_a_picture_of_that_colour(model):
     red, other = maximisation.maximised(model, "colours", [0, 1], size=8, seed=0)
     assert red.dtype == np.uint8
-    assert (red[..., 0] == 255).all()
+    assert (red[1:-1, 1:-1, 0] == 255).all()
     assert abs(red[..., 1:].mean() - 127.5) < 2  # what it does not read stays as it began
-    assert (other[..., 1] == 255).all()
-    assert (other[..., 2] == 0).all()
+    assert (other[1:-1, 1:-1, 1] == 255).all()
+    assert (other[1:-1, 1:-1, 2] == 0).all()
+
+
+def test_what_only_the_padding_excites_is_not_climbed():
+    """Steps from left to right add up: all that counts are the ends, without the rim or with it."""
+    inputs = keras.Input((8, 8, 3))
+    outputs = layers.Conv2D(1, (1, 3), padding="same", use_bias=False, name="steps")(inputs)
+    model = keras.Model(inputs, outputs)
+    kernel = np.zeros((1, 3, 3, 1))
+    kernel[0, :2, :, 0] = [[-1], [1]]
+    model.get_layer("steps").set_weights([kernel])
+    (picture,) = maximisation.maximised(model, "steps", [0], size=8, seed=0)
+    assert (picture[1:-1, 0] == 0).all()  # with the rim, the padding beside it would take its part
+    assert (picture[1:-1, 6] == 255).all()
+    np.testing.assert_allclose(picture[:, 3], 127.5, atol=25)
 
 
 def test_the_channel_answers_more_after_every_ten_steps(model):
@@ -75,4 +89,4 @@ def test_a_channel_that_is_silent_at_the_start_is_woken():
     kernel[0, 0, 2] = 1
     model.get_layer("conv").set_weights([kernel, np.array([-200.0])])
     (found,) = maximisation.maximised(model, "out", [0], size=8, seed=0)
-    assert (found[..., 2] == 255).all()
+    assert (found[1:-1, 1:-1, 2] == 255).all()
