@@ -159,6 +159,7 @@ def serve(environment, tmp_path_factory) -> Callable:
                 process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 process.kill()
+                process.wait()
 
     return running
 
