@@ -2,10 +2,11 @@
 
 import re
 import shlex
+from pathlib import Path
 
 import pytest
-from conftest import ROOT
 
+ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "notebooks" / "README.md"
 MILLISECONDS = 120_000
 
