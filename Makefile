@@ -4,6 +4,9 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-long check lab app backend go-test clean
 
+# Some shells and images set it; every process would then compile TensorFlow anew, ten seconds each.
+unexport PYTHONDONTWRITEBYTECODE
+
 BIN := .venv/bin
 STAMP := .venv/.installed
 
