@@ -111,9 +111,9 @@ def hires_cam(
 
     Source:
         Draelos and Carin, "Use HiResCAM instead of Grad-CAM for faithful explanations of
-        convolutional neural networks", 2020 (arXiv:2011.08891); the map is the sum that
-        ``proposed_hirescam`` gives in the authors' program (rachellea/hirescam on GitHub,
-        attn_analysis/cams.py), scaled as all maps here.
+        convolutional neural networks", 2020 (arXiv:2011.08891): the map is Σₖ ∂S/∂Aᵏ ⊙ Aᵏ, as
+        ``proposed_hirescam`` has it in the authors' program (rachellea/hirescam on GitHub,
+        attn_analysis/cams.py).
     """
     return _maps(model, images, target, layer, _by_slope, signed)
 
@@ -131,7 +131,7 @@ def contributions(
         float32 (B, h, w), in the resolution of the layer.
 
     Source:
-        Draelos and Carin 2020 (arXiv:2011.08891).
+        Draelos and Carin 2020 (see ``hires_cam``).
     """
     return _maps(model, images, target, layer, _by_slope, None)
 
