@@ -11,7 +11,6 @@ from cnnlab.explain.layers import Call
 from cnnlab.explain.traces import trace
 
 COMPONENTS = 30  # principal ones that t-SNE starts from
-SOFTENERS = ("softmax", "sigmoid")
 
 
 def embed(model: keras.Model, images: np.ndarray) -> np.ndarray:
@@ -40,10 +39,8 @@ def _embedded(model: keras.Model, function: None, images: tf.Tensor) -> tf.Tenso
     """Return the vectors (b, F): ops, to be traced."""
     calls: list[Call] = []
     output = layers.run(model, images, calls.append)
-    final = targets.last_call(output, calls) if tf.is_tensor(output) else None
-    if final and not _dense(final) and layers.activation(final.operation) in SOFTENERS:
-        final = targets.last_call(final.inputs[0], calls)
-    if final is None or not _dense(final):
+    final = targets.deciding_call(output, calls) if tf.is_tensor(output) else None
+    if final is None or not isinstance(final.operation, keras.layers.Dense):
         ending = "no single layer"
         if final is not None:
             ending = f"{final.operation.name!r} ({type(final.operation).__name__})"
@@ -53,10 +50,6 @@ def _embedded(model: keras.Model, function: None, images: tf.Tensor) -> tf.Tenso
         )
     vectors = final.inputs[0]
     return tf.cast(tf.reshape(vectors, (tf.shape(vectors)[0], -1)), tf.float32)
-
-
-def _dense(call: Call) -> bool:
-    return isinstance(call.operation, keras.layers.Dense)
 
 
 def project(vectors: np.ndarray, *, seed: int, perplexity: float = 30.0) -> np.ndarray:

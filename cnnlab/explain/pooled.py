@@ -68,9 +68,7 @@ def _draw(
 
 def _head(model: keras.Model, output: tf.Tensor, calls: list[Call]) -> tuple[tf.Tensor, tf.Tensor]:
     """Return what is pooled, (b, h, w, K), and the dense layer's kernel (K, C)."""
-    softened = targets.softened(output)
-    alone = None if softened is None else targets.last_call(softened, calls)
-    final = alone or targets.last_call(output, calls)
+    final = targets.deciding_call(output, calls)
     if final and _linear(final.operation):
         before = targets.last_call(final.inputs[0], calls)
         while before and isinstance(before.operation, keras.layers.Flatten | keras.layers.Reshape):

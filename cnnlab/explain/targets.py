@@ -187,6 +187,13 @@ def _plain_dense(operation: Any) -> bool:
     )
 
 
+def deciding_call(output: tf.Tensor, calls: list[Call]) -> Call | None:
+    """Return the last call, or the one before it where the last only softens its result."""
+    before = softened(output)
+    alone = None if before is None else last_call(before, calls)
+    return alone or last_call(output, calls)
+
+
 def last_call(output: tf.Tensor, calls: list[Call]) -> Call | None:
     """Return the call that computed a tensor, looking through mere changes of type."""
     final = next((call for call in calls if call.output is output), None)
