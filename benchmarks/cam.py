@@ -204,15 +204,15 @@ def child(options: argparse.Namespace) -> None:
     print(peak() - before)
 
 
+def beside(rows: list[dict], row: dict, library: str, method: str) -> dict:
+    """Return the row of another library or method on the same network and size."""
+    wanted = {"network": row["network"], "size": row["size"], "library": library, "method": method}
+    return next(one for one in rows if wanted.items() <= one.items())
+
+
 def ratios(rows: list[dict], row: dict, method: str) -> list[float]:
     """Return how many times as fast as a method of tf-keras-vis a row is, round by round."""
-    same = ("network", "size")
-    other = next(
-        one
-        for one in rows
-        if [one[key] for key in same] == [row[key] for key in same]
-        and (one["library"], one["method"]) == ("tf-keras-vis", method)
-    )
+    other = beside(rows, row, "tf-keras-vis", method)
     pairs = zip(row["maps_per_second"], other["maps_per_second"], strict=True)
     return [ours / theirs for ours, theirs in pairs]
 
@@ -249,15 +249,11 @@ def show_sizes(rows: list[dict]) -> None:
     for row in rows:
         if row["library"] != "cnnlab":
             continue
-        bare_row = next(
-            one for one in rows
-            if (one["network"], one["size"], one["method"])
-            == (row["network"], row["size"], PREDICTION)
-        )  # fmt: skip
         times = ratios(rows, row, "Grad-CAM")
+        most = ratios(rows, beside(rows, row, "Keras", PREDICTION), "Grad-CAM")
         met = "met" if statistics.median(times) >= AIM else "NOT met"
         cells = [row["network"], str(row["size"]), spread(row["maps_per_second"]), spread(times)]
-        print("| " + " | ".join([*cells, met, spread(ratios(rows, bare_row, "Grad-CAM"))]) + " |")
+        print("| " + " | ".join([*cells, met, spread(most)]) + " |")
 
 
 def main() -> None:
