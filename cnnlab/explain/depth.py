@@ -31,7 +31,7 @@ CLAIMS = {
 }
 
 
-def readings(
+def probed(
     model: keras.Model,
     layer_names: Sequence[str],
     training: tuple[np.ndarray, np.ndarray],
@@ -39,7 +39,7 @@ def readings(
     *,
     seed: int,
 ) -> pd.DataFrame:
-    """Return, layer by layer, how selective the channels are and how well the class is read.
+    """Return, layer by layer, how well the class can be read.
 
     Args:
         model: As for ``features.activations``.
@@ -49,7 +49,7 @@ def readings(
         seed: As for ``probes.hits``.
 
     Returns:
-        As ``tuned``, and probe (accuracy, 0…1) and images (held out).
+        A row a layer: probe (accuracy, 0…1) and images (held out).
     """
     fitting = probes.pooled(model, training[0], layer_names)
     judging = probes.pooled(model, held_out[0], layer_names)
@@ -57,8 +57,7 @@ def readings(
         probes.hits(fitting[name], training[1], judging[name], held_out[1], seed=seed)
         for name in layer_names
     ]
-    table = tuned(model, layer_names, size=training[0].shape[1])
-    return table.assign(probe=np.mean(right, axis=1), images=len(held_out[0]))
+    return pd.DataFrame({"probe": np.mean(right, axis=1), "images": len(held_out[0])})
 
 
 def tuned(model: keras.Model, layer_names: Sequence[str], *, size: int) -> pd.DataFrame:
@@ -124,9 +123,9 @@ def claims(blocks: pd.DataFrame) -> pd.DataFrame:
     """Return whether each part of the claim holds for a network.
 
     Args:
-        blocks: A row a block, first to last, with the columns of ``readings`` and ``unlearned``,
-            probe_low, probe_high and scrambled_probe_high (accuracies, 0…1), on_object and
-            chance_on_object (shares of the patches, nan where unknown).
+        blocks: A row a block, first to last, with the columns of ``tuned``, ``unlearned`` and
+            ``probed``, probe_low, probe_high and scrambled_probe_high (accuracies, 0…1),
+            on_object and chance_on_object (shares of the patches, nan where unknown).
 
     Returns:
         A row for each of ``CLAIMS``: claim, support (what would count as such) and

@@ -74,12 +74,13 @@ def small():
     return keras.Sequential(layers)
 
 
-def test_readings_of_a_network(small):
+def test_tuning_and_probes_of_a_network(small):
     rng = np.random.default_rng(0)
     labels = np.arange(40) % 2
     images = (rng.integers(0, 60, (40, 16, 16, 3)) + 150 * labels[:, None, None, None]).astype("u1")
-    table = depth.readings(
-        small, ["relu1", "relu2"], (images[:30], labels[:30]), (images[30:], labels[30:]), seed=0
+    sides = (images[:30], labels[:30]), (images[30:], labels[30:])
+    table = depth.tuned(small, ["relu1", "relu2"], size=16).join(
+        depth.probed(small, ["relu1", "relu2"], *sides, seed=0)
     )
     assert table["layer"].tolist() == ["relu1", "relu2"]
     assert table["channels"].tolist() == [4, 8]
