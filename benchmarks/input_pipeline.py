@@ -87,7 +87,7 @@ def keras_epochs(root: Path, size: int, seed: int, augmented: bool, cached: bool
     if cached:
         found = found.cache()
     if augmented:
-        wanted = Settings()
+        wanted = Settings().augmentation
         layers = keras.Sequential([
             keras.layers.RandomFlip("horizontal", seed=seed),
             keras.layers.RandomRotation(wanted.rotation / 360, seed=seed),
@@ -132,7 +132,9 @@ def cnnlab_epochs(
         data = batches.open_dataset(table, source, settings, contents=contents, cache=cache)
 
     def epoch(number: int) -> tf.data.Dataset:
-        transform = augment.transform(settings, seed=seed, epoch=number) if augmented else None
+        transform = (
+            augment.transform(settings.augmentation, seed=seed, epoch=number) if augmented else None
+        )
         return batches.training_batches(
             data, np.arange(len(paths)), batch_size=BATCH, seed=seed, epoch=number,
             transform=transform,

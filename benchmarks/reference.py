@@ -64,7 +64,8 @@ def measured(run: Run) -> dict[str, Any]:
 
     def answers(data: batches.Dataset, indices: np.ndarray) -> np.ndarray:
         return training.predict(
-            model, batches.evaluation_batches(data, indices, batch_size=settings.batch_size)
+            model,
+            batches.evaluation_batches(data, indices, batch_size=settings.training.batch_size),
         )
 
     raw, truth = answers(dataset, rows["validation"]), dataset.labels[rows["validation"]]
@@ -82,7 +83,7 @@ def measured(run: Run) -> dict[str, Any]:
     members = conformal.sets(probabilities, sets.threshold)
     scores = report.evaluate(
         truth, probabilities, dataset.class_names,
-        samples=settings.bootstrap_samples, seed=settings.seed,
+        samples=settings.evaluation.bootstrap_samples, seed=settings.seed,
     )  # fmt: skip
     counts = {name: len(indices) for name, indices in rows.items()} | {"test": len(test)}
     result = {

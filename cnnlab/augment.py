@@ -7,12 +7,14 @@ operation of a graph is prepared anew in every epoch, which takes as long as hun
 """
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cnnlab.config import InputError, Settings, child_seed
+from cnnlab.config import InputError, child_seed
+from cnnlab.config.augmentation import AugmentationSettings
 from cnnlab.engine import tf
 
 
@@ -195,12 +197,12 @@ def _squares(images: ArrayLike) -> tf.Tensor:
 
 
 def transform(
-    settings: Settings, *, seed: int, epoch: int
+    settings: AugmentationSettings, *, seed: int, epoch: int
 ) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """Return the function of (images, indices) that augments one epoch's batches.
 
     Args:
-        settings: Gives the ranges ``rotation``, ``flip``, ``zoom`` and ``brightness``.
+        settings: The ranges.
         seed: The run's root seed, or a fold's.
         epoch: Which pass over the data.
 
@@ -208,7 +210,7 @@ def transform(
         A function of images uint8 (B, S, S, 3) and indices int64 (B,) to float32 images, fit
         for ``tf.data``.
     """
-    ranges = {name: getattr(settings, name) for name in ("rotation", "flip", "zoom", "brightness")}
+    ranges = asdict(settings)
 
     def augment(images: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
         batch = _squares(images)

@@ -210,7 +210,7 @@ def test_meaningless_ranges_are_refused(name: str, value: float) -> None:
 def test_transform_in_tf_data_is_apply_of_draw() -> None:
     settings = make_settings("smoke", ["rotation=30.0", "zoom=0.1"])
     images, indices = noise(10), np.arange(100, 110)
-    augmented = augment.transform(settings, seed=3, epoch=5)
+    augmented = augment.transform(settings.augmentation, seed=3, epoch=5)
     expected = augment.apply(
         images,
         augment.draw(

@@ -1,4 +1,4 @@
-"""Settings: profiles, overrides, ranges, the JSON round trip, child seeds."""
+"""Settings: sections, profiles, overrides, ranges, the JSON round trip, child seeds."""
 
 import json
 from dataclasses import FrozenInstanceError, fields
@@ -7,14 +7,33 @@ from pathlib import Path
 import pytest
 
 from cnnlab import config
-from cnnlab.config import InputError, Settings, child_seed, make_settings
+from cnnlab.config import InputError, Settings, child_seed, make_settings, value_of
+from cnnlab.config.settings import FIELDS, SECTIONS
+
+# The settings of a run made before there were sections (run.json of version 0.1.0).
+OF_VERSION_1 = {
+    "profile": "quick", "data": "shapes", "seed": 3, "image_size": 48, "validation_fraction": 0.2,
+    "test_fraction": 0.2, "rotation": 20.0, "flip": True, "zoom": 0.2, "brightness": 0.2,
+    "model": "baseline", "l2": 0.0001, "dropout": 0.5, "batch_size": 16, "epochs": 14,
+    "patience": 10, "learning_rate": 0.001, "class_weight": "none", "folds": 5, "fold_epochs": 10,
+    "bootstrap_samples": 1000, "shapes_train": 240, "shapes_test": 80,
+}  # fmt: skip
 
 
 def test_full_is_the_reference_protocol() -> None:
     full = make_settings("full")
-    assert (full.image_size, full.batch_size, full.epochs, full.patience) == (224, 32, 50, 10)
-    assert (full.learning_rate, full.dropout, full.folds) == (0.001, 0.5, 5)
-    assert (full.rotation, full.flip, full.zoom, full.validation_fraction) == (20, True, 0.2, 0.2)
+    assert (full.data.image_size, full.data.validation_fraction) == (224, 0.2)
+    assert (full.training.batch_size, full.training.epochs, full.training.patience) == (32, 50, 10)
+    assert (full.training.learning_rate, full.model.dropout, full.evaluation.folds) == (
+        1e-3,
+        0.5,
+        5,
+    )
+    assert (full.augmentation.rotation, full.augmentation.flip, full.augmentation.zoom) == (
+        20,
+        1,
+        0.2,
+    )
     assert full == Settings()
 
 
@@ -22,44 +41,47 @@ def test_full_is_the_reference_protocol() -> None:
 def test_profiles_know_their_name_and_share_network_and_augmentation(name: str) -> None:
     settings, full = make_settings(name), make_settings("full")
     assert settings.profile == name
-    shared = ("model", "l2", "dropout", "rotation", "flip", "zoom", "brightness", "learning_rate",
-              "class_weight")  # fmt: skip
-    for field in shared:
-        assert getattr(settings, field) == getattr(full, field)
+    assert (settings.model, settings.augmentation) == (full.model, full.augmentation)
+    for setting in ("learning_rate", "class_weight"):
+        assert value_of(settings, setting) == value_of(full, setting)
 
 
 def test_overrides_take_the_type_of_the_field() -> None:
     settings = make_settings(
         "quick",
-        ["epochs=3", "learning_rate=0.01", "flip=False", "data=a=b", "zoom=0",
+        ["epochs=3", "learning_rate=0.01", "flip=False", "source=a=b", "zoom=0",
          "class_weight=balanced"],
         seed=9,
     )  # fmt: skip
-    assert (settings.epochs, settings.learning_rate, settings.flip) == (3, 0.01, False)
-    assert (settings.data, settings.zoom, settings.seed) == ("a=b", 0.0, 9)
-    assert settings.class_weight == "balanced"
-    assert type(settings.epochs) is int
-    assert type(settings.zoom) is float
-    assert settings.image_size == make_settings("quick").image_size
+    assert (settings.training.epochs, settings.training.learning_rate) == (3, 0.01)
+    assert (settings.data.source, settings.augmentation.zoom, settings.seed) == ("a=b", 0.0, 9)
+    assert (settings.training.class_weight, settings.augmentation.flip) == ("balanced", False)
+    assert type(settings.training.epochs) is int
+    assert type(settings.augmentation.zoom) is float
+    assert settings.data.image_size == make_settings("quick").data.image_size
 
 
 @pytest.mark.parametrize(
     ("override", "says"),
     [
-        ("epoch=3", "'epoch=3'.*epochs"),  # the answer lists the known keys
+        ("epoch=3", "'epoch=3'.*learning_rate.*Did you mean epochs?"),
         ("epochs", "expected key=value"),
         ("=3", "expected key=value"),
         ("profile=full", "expected key=value, key in"),
-        ("epochs=three", "epochs='three': expected int"),
-        ("epochs=2.5", "epochs='2.5': expected int"),
-        ("zoom=much", "zoom='much': expected float"),
+        ("epochs=three", "epochs='three': expected a whole number"),
+        ("epochs=2.5", "epochs='2.5': expected a whole number"),
+        ("zoom=much", "zoom='much': expected a number"),
         ("flip=1", "flip='1': expected true or false"),
         ("epochs=0", "epochs=0 is out of range: expected 1 to"),
         ("image_size=8", "image_size=8 is out of range: expected 16 to"),
         ("zoom=nan", "zoom=nan is out of range"),
         ("learning_rate=0", "learning_rate=0.0 is out of range"),
         ("seed=-1", "seed=-1 is out of range"),
-        ("class_weight=auto", "class_weight 'auto': expected one of none, balanced"),
+        (
+            "class_weight=balance",
+            "'balance': expected one of none, balanced. Did you mean balanced?",
+        ),
+        ("architecture=resnet", "Unknown architecture 'resnet': expected one of reference_cnn"),
     ],
 )
 def test_bad_overrides_are_one_clear_line(override: str, says: str) -> None:
@@ -68,32 +90,64 @@ def test_bad_overrides_are_one_clear_line(override: str, says: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_value_of_another_type_is_refused() -> None:
+    for odd in ({"epochs": "3"}, {"epochs": True}, {"flip": 1}, {"source": None}, {"zoom": "0.2"}):
+        with pytest.raises(InputError, match=r"Cannot set \w+=.*: expected"):
+            Settings().replace(**odd)
+
+
 def test_an_unknown_profile_is_refused() -> None:
     with pytest.raises(InputError, match="'fast': expected one of quick, full, smoke"):
         make_settings("fast")
 
 
-def test_every_number_has_a_range() -> None:
-    numbers = {field.name for field in fields(Settings) if field.type in (int, float)}
-    assert numbers == {name for name, _, _ in config._RANGES}
+def test_every_setting_has_one_name_a_meaning_and_every_number_a_range() -> None:
+    names = [each.name for section in SECTIONS.values() for each in fields(section)]
+    assert len(set(names)) == len(names) == len(FIELDS) - 2  # profile and seed stand on top
+    assert not set(names) & {*SECTIONS, "version"}
+    for name in (*names, "seed"):
+        field = FIELDS[name][1]
+        low, high = field.metadata["low"], field.metadata["high"]
+        assert field.metadata["meaning"]
+        assert (low is not None and low <= field.default <= high) == (field.type in (int, float))
+
+
+def test_the_architectures_are_those_of_the_registry() -> None:
+    from cnnlab.models import REGISTRY
+
+    assert set(FIELDS["architecture"][1].metadata["choices"]) == set(REGISTRY)
 
 
 def test_settings_are_frozen() -> None:
     with pytest.raises(FrozenInstanceError):
-        Settings().epochs = 1  # type: ignore[misc]
+        Settings().training.epochs = 1  # type: ignore[misc]
 
 
 def test_json_round_trip_is_exact() -> None:
-    settings = make_settings("quick", ["learning_rate=0.1", "data=photographs/мои"])
+    settings = make_settings("quick", ["learning_rate=0.1", "source=photographs/мои"])
     text = json.dumps(config.to_dict(settings))
     assert config.from_dict(json.loads(text)) == settings
 
 
-def test_settings_of_another_version_are_refused() -> None:
-    values = config.to_dict(Settings())
-    for changed in (values | {"warmup": 3}, {k: v for k, v in values.items() if k != "l2"}):
-        with pytest.raises(InputError, match=r"another version of cnnlab: (warmup|l2)\."):
-            config.from_dict(changed)
+def test_settings_without_sections_are_read_by_their_old_names() -> None:
+    assert config.from_dict(OF_VERSION_1) == make_settings("quick", seed=3)
+
+
+def test_old_names_can_still_be_set() -> None:
+    asked = make_settings("quick", ["data=photos", "model=baseline"])
+    assert asked == make_settings("quick", source="photos", architecture="reference_cnn")
+
+
+def test_a_setting_added_later_has_its_default() -> None:
+    values = config.to_dict(make_settings("smoke"))
+    del values["l2"]
+    assert config.from_dict(values) == make_settings("smoke")
+
+
+@pytest.mark.parametrize("odd", [{"warmup": 3}, {"version": 99}, {"version": "2"}])
+def test_settings_of_a_later_version_are_refused(odd: dict) -> None:
+    with pytest.raises(InputError, match=r"another version of cnnlab.*(warmup|99|'2')"):
+        config.from_dict(config.to_dict(Settings()) | odd)
 
 
 def test_child_seeds_are_distinct_and_fit_31_bits() -> None:
@@ -112,12 +166,12 @@ def test_home_is_the_checkout_or_what_the_environment_says(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("CNNLAB_HOME", raising=False)
-    assert (config.home() / "cnnlab" / "config.py").is_file()
+    assert (config.home() / "cnnlab" / "config").is_dir()
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path / "not-made"))
     assert config.home() == tmp_path / "not-made"
     assert not config.home().exists()  # asking makes nothing
 
 
 def test_changes_are_what_differs_from_the_profile() -> None:
-    assert config.changes(make_settings("smoke", ["epochs=3", "data=photos"])) == {"epochs": 3}
+    assert config.changes(make_settings("smoke", ["epochs=3", "source=photos"])) == {"epochs": 3}
     assert config.changes(make_settings("full")) == {}

@@ -22,7 +22,7 @@ def audit(source: str, as_json: bool) -> None:
 
     with contextlib.redirect_stdout(sys.stderr):  # bars must not get into a pipe
         watched = _watched()
-        found = sources.resolve(make_settings("quick", data=source), progress=watched)
+        found = sources.resolve(make_settings("quick", source=source), progress=watched)
         files = manifest.build(found, progress=watched)
         groups = auditing.groups(files, found, progress=watched)
     findings = auditing.findings(files, groups)

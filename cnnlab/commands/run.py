@@ -23,19 +23,15 @@ def run(
     An existing run goes on with its own settings; asking for others is an error.
     """
     # A wrong key is told before anything is loaded.
-    asked = make_settings(profile or "quick", overrides, **({"data": data} if data else {}))
+    asked = make_settings(profile or "quick", overrides, **({"source": data} if data else {}))
     if any(len(text.split()) != 1 for text in overrides):
         raise InputError("A setting is one word: expected --set key=value without spaces.")
     from cnnlab.data import sources
     from cnnlab.runs import execute, open_run, site
 
     names = execute.selected(execute.available(), only)
-    if asked.data != sources.SHAPES:  # a folder that cannot be used makes no run
+    if asked.data.source != sources.SHAPES:  # a folder that cannot be used makes no run
         sources.resolve(asked)
-    if asked.model != Settings.model:  # only then, because the networks load TensorFlow
-        from cnnlab import models
-
-        models.builder(asked.model)
     opened = open_run(name or profile or "quick", profile, data, " ".join(overrides))
     click.echo(_headline(opened.name, opened.settings))
     try:
@@ -54,5 +50,5 @@ def run(
 
 def _headline(name: str, settings: Settings) -> str:
     changed = [f"{key}={value}" for key, value in changes(settings).items()]
-    data = printable(settings.data)
+    data = printable(settings.data.source)
     return " ".join([f"Run {name}: profile {settings.profile}, data {data}", *changed])

@@ -103,7 +103,7 @@ def open_dataset(
     pixels = prepared.open_pixels(
         paths,
         source.root,
-        settings.image_size,
+        settings.data.image_size,
         contents=[contents[path] for path in paths],
         cache=cache,
         progress=progress,

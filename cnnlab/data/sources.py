@@ -37,10 +37,10 @@ class Source:
 
 
 def resolve(settings: Settings, *, progress: bool = False) -> Source:
-    """Return the source that ``settings.data`` means; generate the shapes on their first use.
+    """Return the source that the settings mean; generate the shapes on their first use.
 
     Args:
-        settings: ``data`` is ``"shapes"``, a public dataset such as ``"flowers"`` or the path of
+        settings: ``source`` is ``"shapes"``, a public dataset such as ``"flowers"`` or the path of
             a folder; ``shapes_train``, ``shapes_test`` and ``seed`` say which shapes.
         progress: Show a bar while generating.
 
@@ -49,19 +49,20 @@ def resolve(settings: Settings, *, progress: bool = False) -> Source:
             in every split; or the dataset was not fetched yet.
 
     Example:
-        >>> resolve(make_settings("quick", data="photos/flowers")).splits
+        >>> resolve(make_settings("quick", source="photos/flowers")).splits
         ('train', 'test')
     """
-    if settings.data == SHAPES:
+    asked = settings.data.source
+    if asked == SHAPES:
         return _shapes(settings, progress)
-    if settings.data in catalogue.DATASETS:
-        root = catalogue.fetched(settings.data)
+    if asked in catalogue.DATASETS:
+        root = catalogue.fetched(asked)
     else:
-        root = Path(os.path.expanduser(settings.data))  # where nobody has that name, as it is
+        root = Path(os.path.expanduser(asked))  # where nobody has that name, as it is
     # Path("") would be the current folder; a path that may not be looked at does not exist here.
-    if not settings.data.strip() or not os.path.exists(root):
+    if not asked.strip() or not os.path.exists(root):
         raise InputError(
-            f"There is no data folder {settings.data!r}: expected {SHAPES!r}, a folder's path or "
+            f"There is no data folder {asked!r}: expected {SHAPES!r}, a folder's path or "
             f"one of {', '.join(catalogue.DATASETS)}."
         )
     if not root.is_dir():
@@ -103,8 +104,8 @@ def class_names(source: Source) -> list[str]:
 def _shapes(settings: Settings, progress: bool) -> Source:
     """Return the generated dataset; its folder is named by everything that decides its files."""
     parameters = {
-        "train_per_class": settings.shapes_train,
-        "test_per_class": settings.shapes_test,
+        "train_per_class": settings.data.shapes_train,
+        "test_per_class": settings.data.shapes_test,
         "seed": settings.seed,
     }
     text = json.dumps({"version": shapes.VERSION, **parameters}, sort_keys=True)

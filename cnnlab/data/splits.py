@@ -69,9 +69,9 @@ def assign(manifest: pd.DataFrame, groups: pd.Series, settings: Settings) -> pd.
         _exclude_copies(table, split)
     if not has_test:
         left = 1 if has_validation else 2
-        _draw(table, "test", settings.test_fraction, settings.seed, left)
+        _draw(table, "test", settings.data.test_fraction, settings.seed, left)
     if not has_validation:
-        _draw(table, "validation", settings.validation_fraction, settings.seed, 1)
+        _draw(table, "validation", settings.data.validation_fraction, settings.seed, 1)
     _check(table, sorted(manifest.loc[manifest["label"] != "", "label"].unique()))
     return table[COLUMNS].astype("str")
 

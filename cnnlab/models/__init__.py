@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 from cnnlab.config import InputError
 from cnnlab.engine import keras
-from cnnlab.models import baseline
+from cnnlab.models import reference_cnn
 
-REGISTRY: dict[str, Callable[..., keras.Model]] = {"baseline": baseline.build}
+REGISTRY: dict[str, Callable[..., keras.Model]] = {"reference_cnn": reference_cnn.build}
 
 
 def build(
@@ -42,5 +42,5 @@ def builder(name: str) -> Callable[..., keras.Model]:
         InputError: The name is not registered.
     """
     if name not in REGISTRY:
-        raise InputError(f"Unknown model {name!r}: expected one of {', '.join(REGISTRY)}.")
+        raise InputError(f"Unknown architecture {name!r}: expected one of {', '.join(REGISTRY)}.")
     return REGISTRY[name]

@@ -73,17 +73,18 @@ def _data(run: Run) -> str:
 
 
 def _protocol(run: Run) -> str:
-    settings = run.settings
+    data, model, training = run.settings.data, run.settings.model, run.settings.training
+    augmentation = run.settings.augmentation
     history = run.load_table("training/history.csv")
     best = int(history.loc[history["validation_loss"].idxmin(), "epoch"])
     return (
-        f"Network `{settings.model}`, input {settings.image_size} × {settings.image_size} RGB; L2 "
-        f"{settings.l2:g}, dropout {settings.dropout:g}. Adam {settings.learning_rate:g}, batch "
-        f"{settings.batch_size}, at most {settings.epochs} epochs, patience {settings.patience}: "
+        f"Network `{model.architecture}`, input {data.image_size} × {data.image_size} RGB; L2 "
+        f"{model.l2:g}, dropout {model.dropout:g}. Adam {training.learning_rate:g}, batch "
+        f"{training.batch_size}, at most {training.epochs} epochs, patience {training.patience}: "
         f"stopped after {len(history)}, weights of epoch {best}. Augmentation: rotation "
-        f"±{settings.rotation:g}°, zoom ±{settings.zoom:.0%}, brightness "
-        f"±{settings.brightness:.0%}, horizontal flip {'on' if settings.flip else 'off'}. "
-        f"Seed {settings.seed}."
+        f"±{augmentation.rotation:g}°, zoom ±{augmentation.zoom:.0%}, brightness "
+        f"±{augmentation.brightness:.0%}, horizontal flip {'on' if augmentation.flip else 'off'}. "
+        f"Seed {run.settings.seed}."
     )
 
 

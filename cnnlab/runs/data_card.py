@@ -44,7 +44,7 @@ def dataset_card(run: Run, files: pd.DataFrame, findings: pd.DataFrame, table: p
     from cnnlab.data import audit, manifest  # they import TensorFlow
 
     summary = audit.summary(files, findings)
-    name = (run.state()["dataset"] or {}).get("name", run.settings.data)
+    name = (run.state()["dataset"] or {}).get("name", run.settings.data.source)
     counts = summary["files"]
     origin = (
         f"{counts['found']} files found = {counts['accepted']} accepted + "
@@ -54,7 +54,7 @@ def dataset_card(run: Run, files: pd.DataFrame, findings: pd.DataFrame, table: p
     sections = {
         f"# Dataset card: {markdown.cell(name)}": origin,
         "## Balance": _balance(table, summary["warnings"]),
-        "## Images": _images(files[files["status"] == "accepted"], run.settings.image_size),
+        "## Images": _images(files[files["status"] == "accepted"], run.settings.data.image_size),
         "## Found, and what was decided": _found(findings, summary["reasons"]),
         "## The split": _split(run, files, table),
         "## Not shown": LIMITS,
@@ -104,8 +104,8 @@ def _split(run: Run, files: pd.DataFrame, table: pd.DataFrame) -> str:
     drawn = [
         f"{part} is about {fraction:.0%} of every class, drawn with seed {settings.seed}"
         for part, fraction in (
-            ("test", settings.test_fraction),
-            ("validation", settings.validation_fraction),
+            ("test", settings.data.test_fraction),
+            ("validation", settings.data.validation_fraction),
         )
         if not (files["split"] == part).any()
     ]

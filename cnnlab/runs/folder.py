@@ -65,7 +65,8 @@ class Run:
         self.settings = settings
 
     def __repr__(self) -> str:
-        return f"Run({self.name!r}, profile={self.settings.profile!r}, data={self.settings.data!r})"
+        source = self.settings.data.source
+        return f"Run({self.name!r}, profile={self.settings.profile!r}, data={source!r})"
 
     @property
     def name(self) -> str:

@@ -1,11 +1,19 @@
 """Opening a run: the first line of every notebook. It creates the run or checks what is asked."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cnnlab.config import InputError, Settings, from_dict, home, make_settings, to_dict
+from cnnlab.config import (
+    InputError,
+    Settings,
+    from_dict,
+    home,
+    make_settings,
+    parsed,
+    to_dict,
+    value_of,
+)
 from cnnlab.data import catalogue
 from cnnlab.runs import provenance, storage
 from cnnlab.runs.folder import Run
@@ -56,7 +64,7 @@ def checked_name(name: str) -> str:
 
 
 def _wanted(profile: str, data: str, overrides: list[str]) -> Settings:
-    return settled(make_settings(profile, overrides, **({"data": data} if data else {})))
+    return settled(make_settings(profile, overrides, **({"source": data} if data else {})))
 
 
 def settled(settings: Settings) -> Settings:
@@ -65,18 +73,18 @@ def settled(settings: Settings) -> Settings:
     Raises:
         InputError: There is no such folder, or the dataset was not fetched yet.
     """
-    if settings.data == "shapes":
+    if settings.data.source == "shapes":
         return settings
-    if settings.data in catalogue.DATASETS:
-        catalogue.fetched(settings.data)  # one that is missing makes no run
+    if settings.data.source in catalogue.DATASETS:
+        catalogue.fetched(settings.data.source)  # one that is missing makes no run
         return settings
-    folder = Path(settings.data).expanduser().resolve()  # a notebook runs in another folder
+    folder = Path(settings.data.source).expanduser().resolve()  # a notebook runs in another folder
     if not folder.is_dir():
         raise InputError(
-            f"There is no data folder {settings.data!r}: "
+            f"There is no data folder {settings.data.source!r}: "
             "expected 'shapes' or a folder with one folder of images per class."
         )
-    return replace(settings, data=str(folder))
+    return settings.replace(source=str(folder))
 
 
 def _existing(folder: Path, profile: str, data: str, overrides: list[str]) -> Run:
@@ -91,12 +99,12 @@ def _existing(folder: Path, profile: str, data: str, overrides: list[str]) -> Ru
             "another run name."
         )
     wanted = _wanted(profile or stored.profile, data, overrides)
-    asked = [text.partition("=")[0] for text in overrides]
-    asked += [key for key, given in (("profile", profile), ("data", data)) if given]
-    odd = [key for key in asked if getattr(stored, key) != getattr(wanted, key)]
+    asked = [*parsed(overrides)]
+    asked += [key for key, given in (("profile", profile), ("source", data)) if given]
+    odd = [key for key in asked if value_of(stored, key) != value_of(wanted, key)]
     if odd:
         listed = "; ".join(
-            f"{key} is {getattr(stored, key)!r} there, {getattr(wanted, key)!r} asked"
+            f"{key} is {value_of(stored, key)!r} there, {value_of(wanted, key)!r} asked"
             for key in odd
         )
         raise InputError(

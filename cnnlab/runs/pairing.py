@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from cnnlab.config import InputError
+from cnnlab.config import InputError, value_of
 from cnnlab.evaluation import compare, metrics, probabilistic, resampling
 from cnnlab.evaluation.intervals import Interval
 from cnnlab.runs.folder import Run
@@ -58,7 +58,7 @@ def by_images(first: Run, second: Run, names: tuple[str, str]) -> Paired:
         )
     right = [table["correct"].to_numpy(bool) for table in answers]
     verdict = compare.image_verdict(compare.mcnemar(*right), first=names[0], second=names[1])
-    return Paired(verdict, _differences(answers, first.settings.bootstrap_samples))
+    return Paired(verdict, _differences(answers, first.settings.evaluation.bootstrap_samples))
 
 
 def by_folds(first: Run, second: Run, names: tuple[str, str]) -> Paired:
@@ -138,7 +138,7 @@ def _other_folds(first: Run, second: Run, answers: list[pd.DataFrame]) -> str:
     seed and scikit-learn.
     """
     for name, what in (("folds", "their number"), ("seed", "the seed that draws them")):
-        values = [getattr(run.settings, name) for run in (first, second)]
+        values = [value_of(run.settings, name) for run in (first, second)]
         if values[0] != values[1]:
             return f"{what} is {values[0]} in one run and {values[1]} in the other"
     columns = ["sha256", "label", "group"]

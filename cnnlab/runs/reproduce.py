@@ -129,6 +129,7 @@ def _refuse_incomplete(run: Run) -> None:
 def _settings(stored: Path, overrides: Sequence[str]) -> Settings:
     kept = to_dict(from_dict(storage.read_state(stored)["settings"]))
     profile = kept.pop("profile")
+    del kept["version"]
     return opening.settled(make_settings(profile, overrides, **kept))
 
 

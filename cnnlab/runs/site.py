@@ -1,12 +1,12 @@
 """The front page of a run and its summary: what was found, what is missing, where it came from."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import nbformat
 
-from cnnlab.config import changes
+from cnnlab.config import changes, to_dict
 from cnnlab.runs import execute, findings, gallery, layout, pages
 from cnnlab.runs.findings import optional
 from cnnlab.runs.folder import Run
@@ -79,7 +79,7 @@ def _facts(run: Run) -> dict[str, Any]:
     test = optional(run, "metrics/test.json") or {}
     return {
         "run": run.name,
-        "settings": asdict(run.settings),
+        "settings": to_dict(run.settings),
         "changed": list(changes(run.settings)),
         "state": state,
         "headlines": list(headlines(run).values()),

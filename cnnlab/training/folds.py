@@ -42,14 +42,18 @@ class _Work:
         """Train one fold; its result takes the place of its checkpoints."""
         seed = child_seed(self.settings.seed, f"fold/{fold}")
         data, settings = self.dataset, self.settings
-        learned, judging = hold_out(data, self.pool[training], settings.validation_fraction, seed)
+        learned, judging = hold_out(
+            data, self.pool[training], settings.data.validation_fraction, seed
+        )
         model = new_model(data, settings, seed=seed)
         checkpoints = self.folder / f"fold-{fold}" if self.folder else None
         fitted = train(
             model, data, learned, judging, settings,
-            seed=seed, epochs=settings.fold_epochs, folder=checkpoints,
+            seed=seed, epochs=settings.evaluation.fold_epochs, folder=checkpoints,
         )  # fmt: skip
-        batches = evaluation_batches(data, self.pool[held_out], batch_size=settings.batch_size)
+        batches = evaluation_batches(
+            data, self.pool[held_out], batch_size=settings.training.batch_size
+        )
         probabilities = predict(model, batches)
         result = kept.Result(probabilities, fitted.seconds, len(fitted.history))
         if checkpoints:

@@ -57,7 +57,7 @@ def linear_runner(
 
     def run_fold(fold: int, training: np.ndarray, held_out: np.ndarray) -> np.ndarray:
         seed = child_seed(settings.seed, f"fold/{fold}")
-        parts = hold_out(dataset, pool[training], settings.validation_fraction, seed)
+        parts = hold_out(dataset, pool[training], settings.data.validation_fraction, seed)
         learned, judging = (position[part] for part in parts)
         strength = _best_strength(features, labels, learned, judging)
         model = _fitted(features[training], labels[training], strength)

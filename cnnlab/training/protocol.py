@@ -22,12 +22,12 @@ CHUNK = 256  # images hashed at a time
 def new_model(dataset: Dataset, settings: Settings, *, seed: int | None = None) -> keras.Model:
     """Return a new network as the settings describe it; ``seed`` defaults to theirs."""
     return models.build(
-        settings.model,
-        image_size=settings.image_size,
+        settings.model.architecture,
+        image_size=settings.data.image_size,
         num_classes=len(dataset.class_names),
         seed=child_seed(settings.seed if seed is None else seed, "init"),
-        l2=settings.l2,
-        dropout=settings.dropout,
+        l2=settings.model.l2,
+        dropout=settings.model.dropout,
     )
 
 
@@ -67,10 +67,10 @@ def train(
     return fit(
         model,
         epoch_batches(dataset, train, settings, seed=root),
-        evaluation_batches(dataset, validation, batch_size=settings.batch_size),
-        epochs=epochs or settings.epochs,
-        patience=settings.patience,
-        learning_rate=settings.learning_rate,
+        evaluation_batches(dataset, validation, batch_size=settings.training.batch_size),
+        epochs=epochs or settings.training.epochs,
+        patience=settings.training.patience,
+        learning_rate=settings.training.learning_rate,
         seed=root,
         class_weights=_class_weights(dataset, train, settings),
         report=report,
@@ -93,8 +93,8 @@ def epoch_batches(
     root = settings.seed if seed is None else seed
 
     def batches(epoch: int) -> tf.data.Dataset:
-        view = augment.transform(settings, seed=root, epoch=epoch)
-        order = {"batch_size": settings.batch_size, "seed": root, "epoch": epoch}
+        view = augment.transform(settings.augmentation, seed=root, epoch=epoch)
+        order = {"batch_size": settings.training.batch_size, "seed": root, "epoch": epoch}
         return training_batches(dataset, rows, transform=view, **order)
 
     return batches
@@ -123,7 +123,7 @@ def subset_runner(
     def run(positions: np.ndarray, seed: int) -> Mapping[str, float]:
         model = new_model(dataset, settings, seed=seed)
         train(model, dataset, pool[positions], validation, settings, seed=seed)
-        batches = evaluation_batches(dataset, validation, batch_size=settings.batch_size)
+        batches = evaluation_batches(dataset, validation, batch_size=settings.training.batch_size)
         return score(dataset.labels[validation], predict(model, batches))
 
     return run
@@ -131,7 +131,7 @@ def subset_runner(
 
 def _class_weights(dataset: Dataset, train: np.ndarray, settings: Settings) -> np.ndarray | None:
     """Return the weights the settings ask for; say so if the classes are very unequal."""
-    labels, balanced = dataset.labels[train], settings.class_weight == "balanced"
+    labels, balanced = dataset.labels[train], settings.training.class_weight == "balanced"
     if (ratio := imbalance(labels)) > NOTABLE:
         cure = "is weighted for it" if balanced else "is not: class_weight=balanced weights it"
         print(

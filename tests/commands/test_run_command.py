@@ -9,7 +9,7 @@ from cnnlab.runs import open_run
     [
         (["--profile", "fast"], ["'fast'", "quick, full, smoke"]),
         (["--set", "epoch=3"], ["'epoch=3'", "key in", "epochs"]),
-        (["--set", "epochs=many"], ["epochs='many'", "expected int"]),
+        (["--set", "epochs=many"], ["epochs='many'", "expected a whole number"]),
         (["--set", "image_size=8"], ["image_size=8 is out of range", "16 to 1024"]),
         (["--set", "data=a b"], ["without spaces"]),
         (["--data", "nowhere"], ["no data folder 'nowhere'"]),
@@ -17,7 +17,7 @@ from cnnlab.runs import open_run
         (["--run", "a/b"], ["'a/b'"]),
         (["--set", "data=nowhere"], ["no data folder 'nowhere'"]),
         (["--set", "data="], ["no data folder ''"]),
-        (["--set", "model=nope"], ["Unknown model 'nope'", "baseline"]),
+        (["--set", "model=nope"], ["Unknown architecture 'nope'", "reference_cnn"]),
     ],
 )
 def test_run_tells_bad_input_in_one_line_and_makes_no_folder(

@@ -261,7 +261,7 @@ def arrays(monkeypatch):
 def test_arrays_become_class_folders(arrays, home, name, shape, column, seventh):
     pixels, labels = arrays(name, shape, column)
     folder = fetch.fetch(name)
-    source = sources.resolve(make_settings("smoke", data=name))
+    source = sources.resolve(make_settings("smoke", source=name))
     assert (source.name, source.root, source.splits) == (name, folder, ("train", "test"))
     assert sources.class_names(source) == sorted(DATASETS[name].classes)
     assert len(list(folder.rglob("*.png"))) == 30
@@ -300,7 +300,7 @@ def test_the_catalogue_is_whole():
 
 def test_data_names_a_fetched_dataset(web, home, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    settings = make_settings("smoke", data="flowers")
+    settings = make_settings("smoke", source="flowers")
     with pytest.raises(InputError, match="run `cnnlab fetch flowers` first"):
         sources.resolve(settings)
     web.offers()
@@ -321,7 +321,7 @@ def test_the_command_fetches_and_a_run_takes_the_name(web, home):
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout.splitlines()[0] == str(home / "data" / "raw" / "flowers")
     opened = open_run("mine", profile="smoke", data="flowers")
-    assert opened.settings.data == "flowers"
+    assert opened.settings.data.source == "flowers"
     assert opened.source().root == home / "data" / "raw" / "flowers"
     assert open_run("mine", data="flowers").settings == opened.settings
 

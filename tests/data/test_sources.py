@@ -24,7 +24,7 @@ def fill(root: Path, *paths: str) -> Path:
 
 
 def resolved(root: Path | str) -> Source:
-    return sources.resolve(make_settings("smoke", data=str(root)))
+    return sources.resolve(make_settings("smoke", source=str(root)))
 
 
 def refusal(root: Path | str) -> str:

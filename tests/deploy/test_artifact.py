@@ -355,7 +355,9 @@ def test_saving_is_silent(tmp_path, model, capfd, caplog):
 
 
 def test_the_reference_network_keeps_its_answers(tmp_path):
-    network = models.build("baseline", image_size=16, num_classes=3, seed=0, l2=1e-4, dropout=0.5)
+    network = models.build(
+        "reference_cnn", image_size=16, num_classes=3, seed=0, l2=1e-4, dropout=0.5
+    )
     save(network, tmp_path / "model")
     images = PIXELS.astype("float32")
     assert np.array_equal(artifact.load_keras(tmp_path / "model")(images), network(images))

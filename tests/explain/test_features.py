@@ -73,7 +73,9 @@ def test_no_images_have_no_maps(model):
 
 def test_rectified_layers(model):
     assert features.rectified_layers(model) == ["backbone/rectified", "mixed"]
-    reference = models.build("baseline", image_size=16, num_classes=2, seed=0, l2=0, dropout=0.5)
+    reference = models.build(
+        "reference_cnn", image_size=16, num_classes=2, seed=0, l2=0, dropout=0.5
+    )
     assert features.rectified_layers(reference) == ["relu1", "relu2", "relu3", "relu4"]
 
 

@@ -75,7 +75,7 @@ def test_no_slope_is_too_small_or_too_large_for_half_precision(size, factor, tar
 @pytest.mark.slow
 def test_attributions_are_complete():
     """Sundararajan et al., proposition 1: they sum to the difference of the scores."""
-    model = models.build("baseline", image_size=16, num_classes=3, seed=1, l2=0.0, dropout=0.5)
+    model = models.build("reference_cnn", image_size=16, num_classes=3, seed=1, l2=0.0, dropout=0.5)
     images = np.random.default_rng(2).integers(0, 256, (3, 16, 16, 3), np.uint8)
     empty = np.random.default_rng(3).integers(0, 256, (16, 16, 3)).astype(np.float32)
     rise = targets.scores(model, images, 2) - targets.scores(model, empty[None], 2)
@@ -88,7 +88,7 @@ def test_attributions_are_complete():
 
 
 def test_steps_of_different_images_do_not_mix():
-    model = models.build("baseline", image_size=16, num_classes=3, seed=1, l2=0.0, dropout=0.5)
+    model = models.build("reference_cnn", image_size=16, num_classes=3, seed=1, l2=0.0, dropout=0.5)
     images = np.random.default_rng(2).integers(0, 256, (3, 16, 16, 3), np.uint8)
     together = integrated.attributions(model, images, steps=5)
     for image, expected in zip(images, together, strict=True):

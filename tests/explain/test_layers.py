@@ -104,7 +104,7 @@ def test_what_hands_on_its_input_is_known():
 
 
 def test_reference_network_runs_in_inference_mode():
-    model = models.build("baseline", image_size=16, num_classes=2, seed=0, l2=0.0, dropout=0.9)
+    model = models.build("reference_cnn", image_size=16, num_classes=2, seed=0, l2=0.0, dropout=0.9)
     images = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3)).astype(np.float32)
     output = layers.run(model, images, lambda call: None)
     np.testing.assert_allclose(output, model(images, training=False), rtol=1e-6)

@@ -9,7 +9,7 @@ from cnnlab.engine import keras
 
 # Weights + biases of each layer, written out. (image size, classes) → parameters.
 PINS: dict[str, dict[tuple[int, int], int]] = {
-    "baseline": {
+    "reference_cnn": {
         (224, 10): (
             (3 * 3 * 3 * 32 + 32)
             + (3 * 3 * 32 * 64 + 64)
@@ -29,7 +29,7 @@ PINS: dict[str, dict[tuple[int, int], int]] = {
 }
 
 
-def network(name: str = "baseline", **changes: object) -> keras.Model:
+def network(name: str = "reference_cnn", **changes: object) -> keras.Model:
     arguments = {"image_size": 32, "num_classes": 4, "seed": 0, "l2": 1e-4, "dropout": 0.5}
     return models.build(name, **(arguments | changes))
 
@@ -76,7 +76,7 @@ def test_the_seed_decides_the_weights_and_nothing_else_does(name: str) -> None:
     assert not any(np.array_equal(one[position], other[position]) for position in kernels)
 
 
-def test_baseline_layers_in_order() -> None:
+def test_the_reference_network_layers_in_order() -> None:
     layers = network(image_size=64).layers
     found = [(layer.name, type(layer).__name__, layer.output.shape[1:]) for layer in layers]
     expected = [("images", "InputLayer", (64, 64, 3)), ("rescale", "Rescaling", (64, 64, 3))]
@@ -96,7 +96,7 @@ def test_baseline_layers_in_order() -> None:
     assert found == expected
 
 
-def test_baseline_layers_have_the_protocol_s_settings() -> None:
+def test_the_reference_network_layers_have_the_protocol_s_settings() -> None:
     model = network(l2=0.01, dropout=0.3)
     assert model.get_layer("dropout").rate == 0.3
     assert model.get_layer("dense").activation is keras.activations.relu
@@ -108,14 +108,14 @@ def test_baseline_layers_have_the_protocol_s_settings() -> None:
     assert float(sum(model.losses)) == pytest.approx(penalty, rel=1e-5)
 
 
-def test_baseline_sees_pixels_divided_by_255() -> None:
+def test_the_reference_network_sees_pixels_divided_by_255() -> None:
     model = network()
     view = keras.Model(model.inputs[0], model.get_layer("rescale").output)
     images = photographs()
     np.testing.assert_allclose(view(images), images / 255, rtol=1e-6)
 
 
-def test_baseline_drops_units_in_training_only() -> None:
+def test_the_reference_network_drops_units_in_training_only() -> None:
     model, images = network(), photographs()
     view = keras.Model(model.inputs[0], model.get_layer("dropout").output)
     assert np.array_equal(view(images, training=False), view(images, training=False))
@@ -127,7 +127,9 @@ def test_the_smallest_image_leaves_one_pixel() -> None:
 
 
 def test_unknown_names_and_single_classes_are_refused() -> None:
-    with pytest.raises(InputError, match="Unknown model 'resnet': expected one of baseline"):
+    with pytest.raises(
+        InputError, match="Unknown architecture 'resnet': expected one of reference_cnn"
+    ):
         network("resnet")
     with pytest.raises(InputError, match="at least two classes; got 1"):
         network(num_classes=1)

@@ -58,11 +58,11 @@ def test_a_relative_folder_becomes_absolute(home, monkeypatch):
     (home / "photos").mkdir()
     monkeypatch.chdir(home)
     run = runs.open_run("demo", profile="smoke", data="photos")
-    assert run.settings.data == str(home / "photos")
+    assert run.settings.data.source == str(home / "photos")
     (home / "elsewhere").mkdir()
     monkeypatch.chdir(home / "elsewhere")
-    assert runs.open_run("demo").settings.data == str(home / "photos")
-    assert runs.open_run("demo", data="../photos").settings.data == str(home / "photos")
+    assert runs.open_run("demo").settings.data.source == str(home / "photos")
+    assert runs.open_run("demo", data="../photos").settings.data.source == str(home / "photos")
     with pytest.raises(InputError, match=r"data is .*photos.* there, .*elsewhere.* asked"):
         runs.open_run("demo", data=".")
 

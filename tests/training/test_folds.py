@@ -94,7 +94,7 @@ def test_held_out_images_decide_nothing(monkeypatch):
 
     def watched(model, data, train, validation, settings, **options):
         seen.extend([*train, *validation])
-        assert options["epochs"] == settings.fold_epochs
+        assert options["epochs"] == settings.evaluation.fold_epochs
         return real(model, data, train, validation, settings, **options)
 
     monkeypatch.setattr(folds, "train", watched)
@@ -166,7 +166,7 @@ def test_what_decides_a_fold_makes_what_is_kept_of_no_use(mapped, tmp_path, monk
     elif change == "group":
         table.loc[23, "group"] = "g22"
     else:
-        settings = replace(settings, dropout=0.25)
+        settings = settings.replace(dropout=0.25)
     other = replace(mapped, pixels=pixels, table=table)
     folds.fold_runner(other, pool, settings, folder=tmp_path / "f")(pairs)
     assert len(trained.folders) == 4

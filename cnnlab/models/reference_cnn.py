@@ -49,4 +49,4 @@ def build(
         kernel_initializer=initializer("probabilities"),
         name="probabilities",
     )(x)
-    return keras.Model(inputs, outputs, name="baseline")
+    return keras.Model(inputs, outputs, name="reference_cnn")

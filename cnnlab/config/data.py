@@ -1,0 +1,28 @@
+"""Which images, at which size, and how they are split."""
+
+from dataclasses import dataclass
+
+from cnnlab.config.section import Section, setting
+
+
+@dataclass(frozen=True)
+class DataSettings(Section):
+    """Section ``data``."""
+
+    source: str = setting("shapes", "shapes, a fetched dataset or a folder of class folders")
+    image_size: int = setting(224, "pixels a side that the network sees", low=16, high=1024)
+    validation_fraction: float = setting(
+        0.2, "share of the training images kept for validation", low=0.05, high=0.5
+    )
+    test_fraction: float = setting(
+        0.2,
+        "share of all images kept as the test set, where the data bring none",
+        low=0.05,
+        high=0.5,
+    )
+    shapes_train: int = setting(
+        400, "generated training images a class, with source=shapes", low=5, high=100_000
+    )
+    shapes_test: int = setting(
+        120, "generated test images a class, with source=shapes", low=5, high=100_000
+    )

@@ -1,0 +1,16 @@
+"""How the network is judged."""
+
+from dataclasses import dataclass
+
+from cnnlab.config.section import Section, setting
+
+
+@dataclass(frozen=True)
+class EvaluationSettings(Section):
+    """Section ``evaluation``; it changes no weight of the model that ships."""
+
+    folds: int = setting(5, "parts of the cross-validation", low=2, high=20)
+    fold_epochs: int = setting(50, "epochs of each fold, at most", low=1, high=10_000)
+    bootstrap_samples: int = setting(
+        2000, "resamples behind the bootstrap intervals", low=10, high=100_000
+    )

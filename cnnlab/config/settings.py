@@ -1,0 +1,138 @@
+"""Settings: a seed and six frozen sections, stored as one flat JSON object.
+
+The name of every setting is unique over all sections, so ``epochs=30`` needs no section's name,
+neither on the command line nor in ``run.json``.
+"""
+
+from collections.abc import Iterable
+from dataclasses import Field, dataclass, field, fields, replace
+from typing import Any
+
+from cnnlab.config.augmentation import AugmentationSettings
+from cnnlab.config.data import DataSettings
+from cnnlab.config.errors import InputError
+from cnnlab.config.evaluation import EvaluationSettings
+from cnnlab.config.model import ModelSettings
+from cnnlab.config.report import ReportSettings
+from cnnlab.config.section import Section, checked, converted, did_you_mean, setting
+from cnnlab.config.training import TrainingSettings
+
+VERSION = 2  # of the stored settings; 1 had no sections and no version
+
+# What a setting was called in earlier versions, and what a value was.
+RENAMED = {"data": "source", "model": "architecture"}
+RENAMED_VALUES = {("architecture", "baseline"): "reference_cnn"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides a run's result, and nothing else.
+
+    The defaults of the sections are the reference protocol.
+    """
+
+    profile: str = "full"
+    seed: int = setting(0, "root of everything random", low=0, high=2**31 - 1)
+    data: DataSettings = field(default_factory=DataSettings)
+    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    report: ReportSettings = field(default_factory=ReportSettings)
+
+    def __post_init__(self) -> None:
+        checked(FIELDS["seed"][1], self.seed)
+
+    def replace(self, **values: Any) -> "Settings":
+        """Return the settings with some changed, whichever section they stand in.
+
+        Raises:
+            InputError: A value of the wrong type or range.
+
+        Example:
+            >>> Settings().replace(epochs=3, image_size=64).training.epochs
+            3
+        """
+        changed = {name: value for name, value in values.items() if not FIELDS[name][0]}
+        for section in SECTIONS:
+            own = {name: value for name, value in values.items() if FIELDS[name][0] == section}
+            if own:
+                changed[section] = replace(getattr(self, section), **own)
+        return replace(self, **changed)
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "data": DataSettings,
+    "augmentation": AugmentationSettings,
+    "model": ModelSettings,
+    "training": TrainingSettings,
+    "evaluation": EvaluationSettings,
+    "report": ReportSettings,
+}
+
+# Setting → (its section, "" for the seed and the profile; its field), in the order of the sections.
+FIELDS: dict[str, tuple[str, Field]] = {
+    each.name: ("", each) for each in fields(Settings) if each.name not in SECTIONS
+} | {
+    each.name: (name, each)
+    for name, section in SECTIONS.items()
+    for each in fields(section)  # type: ignore[arg-type]
+}
+
+
+def value_of(settings: Settings, name: str) -> Any:
+    """Return one setting by its name, whichever section it stands in."""
+    section = FIELDS[name][0]
+    return getattr(getattr(settings, section) if section else settings, name)
+
+
+def parsed(overrides: Iterable[str]) -> dict[str, Any]:
+    """Return setting → value of ``key=value`` texts, each value in the setting's type.
+
+    Raises:
+        InputError: An unknown key, or a value of the wrong type.
+
+    Example:
+        >>> parsed(["epochs=3", "flip=false"])
+        {'epochs': 3, 'flip': False}
+    """
+    values = {}
+    known = [name for name in FIELDS if name != "profile"]
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        name = RENAMED.get(key, key)
+        if not equals or name not in known:
+            raise InputError(
+                f"Cannot set {text!r}: expected key=value, key in {', '.join(known)}."
+                f"{did_you_mean(key, known)}"
+            )
+        value = RENAMED_VALUES.get((name, value), value)
+        values[name] = converted(FIELDS[name][1], value)
+    return values
+
+
+def to_dict(settings: Settings) -> dict[str, Any]:
+    """Return the settings as a flat JSON-ready dict; ``from_dict`` gives them back unchanged."""
+    return {"version": VERSION} | {name: value_of(settings, name) for name in FIELDS}
+
+
+def from_dict(values: dict[str, Any]) -> Settings:
+    """Return the settings written by ``to_dict``, of this version or an earlier one.
+
+    A setting that is missing, because it was added later, has its default: what earlier versions
+    did without it.
+
+    Raises:
+        InputError: A later version wrote them, a key is unknown, or a value is out of range.
+    """
+    version = values.get("version", 1)
+    named = {RENAMED.get(key, key): value for key, value in values.items() if key != "version"}
+    unknown = sorted(set(named) - set(FIELDS))
+    if version not in range(1, VERSION + 1) or unknown:
+        odd = f": {', '.join(unknown)}" if unknown else f" (settings version {version!r})"
+        raise InputError(f"These settings were written by another version of cnnlab{odd}.")
+    found = {
+        name: RENAMED_VALUES.get((name, value), value) if isinstance(value, str) else value
+        for name, value in named.items()
+    }
+    return Settings().replace(**found)
