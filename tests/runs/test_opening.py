@@ -63,7 +63,7 @@ def test_a_relative_folder_becomes_absolute(home, monkeypatch):
     monkeypatch.chdir(home / "elsewhere")
     assert runs.open_run("demo").settings.data.source == str(home / "photos")
     assert runs.open_run("demo", data="../photos").settings.data.source == str(home / "photos")
-    with pytest.raises(InputError, match=r"data is .*photos.* there, .*elsewhere.* asked"):
+    with pytest.raises(InputError, match=r"source is .*photos.* there, .*elsewhere.* asked"):
         runs.open_run("demo", data=".")
 
 

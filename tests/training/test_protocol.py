@@ -107,7 +107,7 @@ def test_a_deterministic_engine_still_reads_in_parallel():
     make_deterministic()
     dataset = hand_made()
     dataset = replace(dataset, pixels=dataset.pixels.view(Watched))
-    epoch = protocol.epoch_batches(dataset, ROWS, replace(SETTINGS, batch_size=1))
+    epoch = protocol.epoch_batches(dataset, ROWS, SETTINGS.replace(batch_size=1))
     assert len(list(epoch(1))) == len(ROWS)
     assert Watched.most > 1
 
