@@ -81,7 +81,7 @@ def test_it_has_one_cell_of_parameters_all_literal(path):
         (target,) = statement.targets
         values[target.id] = ast.literal_eval(statement.value)
     if path.stem == "04_kfold_evaluation":
-        assert values.pop("jobs") == 1
+        assert values.pop("jobs") == 0
     assert values == {"run": "lab", "profile": "", "data": "", "overrides": ""}
     assert _code(path)[0] is not None
     assert "parameters" in _code(path)[0].metadata.get("tags", [])

@@ -7,8 +7,8 @@ import click
 
 BAD_INPUT = 2  # the exit status of an InputError; a failed notebook or file gives 1
 
-JOBS_HELP = "Folds trained at a time: a process with 1 GiB of memory each, 2.5 at 224 pixels."
-JOBS = click.option("--jobs", default=1, type=click.IntRange(1), help=JOBS_HELP)
+JOBS_HELP = "Folds trained at a time; 0, the default: as many as cores and free memory allow."
+JOBS = click.option("--jobs", default=0, type=click.IntRange(0), help=JOBS_HELP)
 
 
 def print_table(header: list[str], rows: list[list[Any]], most: int | None = None) -> None:

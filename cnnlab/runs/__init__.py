@@ -4,6 +4,15 @@ from cnnlab.runs.card import model_card
 from cnnlab.runs.data_card import dataset_card
 from cnnlab.runs.folder import Run
 from cnnlab.runs.opening import open_run
+from cnnlab.runs.progress import live_line
 from cnnlab.runs.sealing import seal_manifest, seal_split
 
-__all__ = ["Run", "dataset_card", "model_card", "open_run", "seal_manifest", "seal_split"]
+__all__ = [
+    "Run",
+    "dataset_card",
+    "live_line",
+    "model_card",
+    "open_run",
+    "seal_manifest",
+    "seal_split",
+]

@@ -15,6 +15,7 @@ from typing import Any
 
 import zmq
 from nbclient.exceptions import DeadKernelError
+from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 from papermill.execute import execute_notebook
@@ -61,21 +62,40 @@ class Executed:
     red_lines: tuple[str, ...]
 
 
+class _ReportingClient(PapermillNotebookClient):
+    """Papermill's client, telling ``progress`` what a running cell prints or rewrites."""
+
+    progress: Progress
+
+    def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
+        content = msg["content"]
+        if msg["msg_type"] == "stream" and content["name"] == "stdout":
+            self.progress.say(content["text"])
+        elif content.get("data", {}).keys() == {"text/plain"} and content.get("transient"):
+            self.progress.say(content["data"]["text/plain"])  # a line that is rewritten in place
+        return super().process_message(msg, cell, cell_index)
+
+
 class _ReportingEngine(NBClientEngine):
-    """Papermill's engine, calling ``report`` after every cell."""
+    """Papermill's engine, telling ``progress`` of every cell and of what happens inside it."""
 
     @classmethod
     def execute_managed_notebook(  # type: ignore[override, unused-ignore]
-        cls, nb_man: Any, kernel_name: str, report: Callable[[], None], **kwargs: Any
+        cls, nb_man: Any, kernel_name: str, progress: Progress, start_timeout: int, **kwargs: Any
     ) -> Any:
         complete = nb_man.cell_complete
 
         def cell_complete(*args: Any, **kwargs: Any) -> None:
             complete(*args, **kwargs)
-            report()
+            progress.advance()
 
         nb_man.cell_complete = cell_complete
-        return super().execute_managed_notebook(nb_man, kernel_name, **kwargs)
+        given = {name: kwargs[name] for name in ("extra_arguments", "config")}
+        client = _ReportingClient(
+            nb_man, kernel_name=kernel_name, startup_timeout=start_timeout, timeout=None, **given
+        )
+        client.progress = progress
+        return client.execute()
 
 
 def available(folder: Path | None = None) -> list[str]:
@@ -117,7 +137,7 @@ def execute(
     names: list[str],
     folder: Path | None = None,
     begin: Callable[[str, int], Progress] = Progress,
-    jobs: int = 1,
+    jobs: int = 0,
 ) -> list[Executed]:
     """Execute notebooks into ``<run>/notebooks/`` and record their times in ``run.json``.
 
@@ -146,7 +166,7 @@ def _execute_one(
     started = time.perf_counter()
     try:
         with begin(name, count) as progress:
-            _call_papermill(parameters, source, target, progress.advance)
+            _call_papermill(parameters, source, target, progress)
         _check_all_ran(name, target)
     except NotebookFailed as failure:
         error = f"cell {failure.cell}: {failure.error}"
@@ -159,7 +179,7 @@ def _execute_one(
 
 
 def _call_papermill(
-    parameters: dict[str, Any], source: Path, target: Path, report: Callable[[], None]
+    parameters: dict[str, Any], source: Path, target: Path, progress: Progress
 ) -> None:
     papermill_engines.register("cnnlab", _ReportingEngine)
     try:
@@ -174,7 +194,7 @@ def _call_papermill(
                 progress_bar=False,
                 cwd=source.parent,
                 start_timeout=300,  # a cold disk under load
-                report=report,
+                progress=progress,
                 # Notes of the kernel about itself; those of the cells are in the notebook.
                 extra_arguments=["--log-level=CRITICAL"],
                 config=_kernel_config(),

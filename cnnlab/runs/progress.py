@@ -1,19 +1,24 @@
-"""The progress of a notebook: a bar on a terminal, a few plain lines in a log."""
+"""The progress of a notebook: a bar on a terminal, a few plain lines in a log.
 
+``live_line`` is the other end: what a long cell says of itself in the notebook.
+"""
+
+import re
 import shutil
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import TextIO
 
 from tqdm import tqdm
 
-BAR = "{desc} |{bar:24}| cell {n_fmt}/{total_fmt}  {elapsed}"
+BAR = "{desc} |{bar:24}| cell {n_fmt}/{total_fmt}  {elapsed}  {postfix}"
 SECONDS_PER_LINE = 60.0  # in a log: a sign of life a minute
 
 
 class Progress:
-    """A notebook's name, the cells done and the time gone, as a context manager.
+    """A notebook's name, the cells done, the time gone and what the running cell says of itself.
 
     The time moves on while a long cell runs, because a thread redraws the bar every second.
 
@@ -26,6 +31,7 @@ class Progress:
         self.name = name
         self.cells = cells
         self.done = 0
+        self.said = ""
         self._stream = stream or sys.stderr
         self._on_terminal = self._stream.isatty()
         self._stop = threading.Event()
@@ -55,7 +61,16 @@ class Progress:
     def advance(self) -> None:
         """Count one more cell as done."""
         self.done += 1
+        self.said = ""
+        self._bar.postfix = ""
         self._bar.update()
+
+    def say(self, text: str) -> None:
+        """Take over the last line of what the running cell printed."""
+        lines = re.split(r"[\r\n]+", text.strip())
+        if lines[-1]:
+            self.said = " ".join(lines[-1].split())
+            self._bar.postfix = self.said
 
     def _keep_showing(self) -> None:
         while not self._stop.wait(1.0 if self._on_terminal else SECONDS_PER_LINE):
@@ -67,4 +82,20 @@ class Progress:
     def _print_line(self) -> None:
         minutes, seconds = divmod(round(time.monotonic() - self._started), 60)
         line = f"{self.name:24}  cell {self.done}/{self.cells}  {minutes:02d}:{seconds:02d}"
+        line = f"{line}  {self.said}".rstrip()
         print(line, file=self._stream, flush=True)
+
+
+def live_line() -> Callable[[str], None]:
+    """Return a function that shows a line in the running cell, each in the place of the last.
+
+    The notebook keeps the last one only; ``cnnlab run`` shows each beside its bar.
+    """
+    from IPython.display import display
+
+    handle = display({"text/plain": ""}, raw=True, display_id=True)
+
+    def show(text: str) -> None:
+        handle.update({"text/plain": text}, raw=True)
+
+    return show

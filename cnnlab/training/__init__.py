@@ -9,7 +9,7 @@ from cnnlab.training.checkpoint import weights_digest
 from cnnlab.training.fit import Diverged, Fit, fit, predict
 from cnnlab.training.folds import FoldFailed, fold_runner, forget_folds
 from cnnlab.training.linear import linear_runner
-from cnnlab.training.progress import print_progress
+from cnnlab.training.progress import Watch, print_progress
 from cnnlab.training.protocol import epoch_batches, new_model, subset_runner, train
 from cnnlab.training.rate_finder import find_rate
 from cnnlab.training.stopping import EarlyStopping
@@ -19,6 +19,7 @@ __all__ = [
     "EarlyStopping",
     "Fit",
     "FoldFailed",
+    "Watch",
     "balanced_weights",
     "checkpoint",
     "epoch_batches",

@@ -76,8 +76,8 @@ def fit(
         seed: Decides the dropout masks, together with the epoch.
         class_weights: (C,), above 0; an image's cross-entropy counts so many times in the training
             loss. The validation loss is not weighted.
-        report: Is called after each epoch with its row of the history and, besides, ``epochs``
-            and ``best`` (whether it is the best so far). See ``print_progress``.
+        report: Is called after each epoch with its row of the history and, besides, ``epochs``,
+            ``best`` (whether it is the best so far) and ``last``. See ``print_progress``.
         folder: Keeps a checkpoint of each epoch there, see ``checkpoint``. Called again with an
             equal model and equal arguments, ``fit`` goes on after the last of them, or returns at
             once if the training was finished. ``checkpoint.forget`` ends that.
@@ -125,7 +125,8 @@ def fit(
             now = checkpoint.Progress(rows, [] if improved else best, spent)
             checkpoint.save(folder, model, now, mark)
         if report:
-            report(row | {"epochs": epochs, "best": improved})
+            last = len(rows) == epochs or stopping.should_stop
+            report(row | {"epochs": epochs, "best": improved, "last": last})
     model.set_weights(best)
     return Fit(
         history=pd.DataFrame(rows, columns=list(COLUMNS)),

@@ -10,6 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
@@ -18,10 +19,11 @@ from cnnlab.config import InputError, Settings, child_seed
 from cnnlab.data.batches import Dataset, evaluation_batches
 from cnnlab.training import kept
 from cnnlab.training.fit import predict
-from cnnlab.training.processes import side_by_side
+from cnnlab.training.processes import affordable, side_by_side, tell
 from cnnlab.training.protocol import content_digest, new_model, train
 
 Pair = tuple[np.ndarray, np.ndarray]  # (training, held-out), positions in the pool
+Report = Callable[[int, dict[str, Any]], None]  # (fold, its row of the history)
 
 
 class FoldFailed(RuntimeError):  # noqa: N818 - it says what happened
@@ -38,7 +40,9 @@ class _Work:
     folder: Path | None
     content: str
 
-    def train(self, fold: int, training: np.ndarray, held_out: np.ndarray) -> kept.Result:
+    def train(
+        self, fold: int, training: np.ndarray, held_out: np.ndarray, report: Report
+    ) -> kept.Result:
         """Train one fold; its result takes the place of its checkpoints."""
         seed = child_seed(self.settings.seed, f"fold/{fold}")
         data, settings = self.dataset, self.settings
@@ -50,6 +54,7 @@ class _Work:
         fitted = train(
             model, data, learned, judging, settings,
             seed=seed, epochs=settings.evaluation.fold_epochs, folder=checkpoints,
+            report=partial(report, fold),
         )  # fmt: skip
         batches = evaluation_batches(
             data, self.pool[held_out], batch_size=settings.training.batch_size
@@ -82,6 +87,7 @@ def fold_runner(
     *,
     folder: Path | None = None,
     jobs: int = 1,
+    report: Report = lambda *_: None,
 ) -> Callable[[list[Pair]], list[tuple[np.ndarray, float]]]:
     """Return the function that trains all folds and predicts their held-out images.
 
@@ -97,24 +103,29 @@ def fold_runner(
         folder: Keeps finished folds as ``fold-<n>.npz`` and the checkpoints of unfinished ones in
             ``fold-<n>/``: called again after a kill, the function trains what is missing. See
             ``forget_folds``. None keeps nothing.
-        jobs: Folds trained at a time. More than one are processes of their own, each with a
-            TensorFlow of its own in memory; the pixels must be mapped from a file then.
+        jobs: Folds trained at a time; 0: as many as cores and free memory allow. More than one
+            are processes of their own, each with a TensorFlow of its own in memory; the pixels
+            must be mapped from a file then.
+        report: Is given a fold's number and its row after each epoch, see ``fit``.
 
     Returns:
         [(training (N,), held_out (M,)), …] → [(probabilities float32 (M, C), seconds), …]. It
         raises ``FoldFailed`` after what runs beside the failed fold is done, and kept.
 
     Raises:
-        InputError: ``jobs`` is below 1, or the pixels are not mapped and it is above.
+        InputError: ``jobs`` is below 0, or the pixels are not mapped and it is above.
 
     Example:
         >>> run_folds = fold_runner(dataset, pool, settings, folder=Path("folds"), jobs=2)
         >>> table, pooled = cross_validate(labels, groups, 5, seed, run_folds, num_classes=3)
         >>> forget_folds(Path("folds"))  # once the results are written
     """
-    if jobs < 1:
-        raise InputError(f"jobs={jobs} is out of range: expected 1 or more folds at a time.")
-    if jobs > 1:
+    if jobs < 0:
+        raise InputError(
+            f"jobs={jobs} is out of range: expected how many folds to train at a time, or 0 for "
+            "as many as cores and memory allow."
+        )
+    if jobs != 1:
         _mapped_file(dataset)
 
     def run_folds(pairs: list[Pair]) -> list[tuple[np.ndarray, float]]:
@@ -125,8 +136,9 @@ def fold_runner(
         for fold, result in results.items():
             _print_done(fold, len(pairs), result, f"  trained earlier, from fold-{fold}.npz")
         missing = {fold: pairs[fold - 1] for fold in found if fold not in results}
-        workers, failure = min(jobs, len(missing)), None
-        for fold, outcome in _outcomes(work, missing, workers):
+        wanted = jobs or affordable(settings.data.image_size, len(missing))
+        workers, failure = min(wanted, len(missing)), None
+        for fold, outcome in _outcomes(work, missing, workers, report):
             try:
                 results[fold] = outcome()
             except Exception as error:
@@ -156,22 +168,22 @@ def _print_done(fold: int, k: int, result: kept.Result, note: str = "") -> None:
 def _train_mapped(work: _Work, file: Path, fold: int, pair: Pair) -> kept.Result:
     """Train a fold in another process, which maps the pixels itself."""
     pixels = np.load(file, mmap_mode="r", allow_pickle=False)
-    return replace(work, dataset=replace(work.dataset, pixels=pixels)).train(fold, *pair)
+    return replace(work, dataset=replace(work.dataset, pixels=pixels)).train(fold, *pair, tell)
 
 
 def _outcomes(
-    work: _Work, missing: dict[int, Pair], workers: int
+    work: _Work, missing: dict[int, Pair], workers: int, report: Report
 ) -> Iterator[tuple[int, Callable[[], kept.Result]]]:
     """Give each fold that was trained, and what returns its result or raises its error."""
     if workers > 1:
         bare = replace(work, dataset=replace(work.dataset, pixels=np.empty(0, np.uint8)))
         file = _mapped_file(work.dataset)
         calls = {fold: (bare, file, fold, pair) for fold, pair in missing.items()}
-        for fold, future in side_by_side(_train_mapped, calls, workers):
+        for fold, future in side_by_side(_train_mapped, calls, workers, report):
             yield fold, future.result
     else:
         for fold, pair in missing.items():
-            yield fold, partial(work.train, fold, *pair)
+            yield fold, partial(work.train, fold, *pair, report)
 
 
 def _failed(fold: int, error: Exception) -> FoldFailed:

@@ -1,5 +1,7 @@
-"""What a training says while it runs."""
+"""What a training says while it runs: a line an epoch, or one line for several trainings."""
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 
@@ -18,3 +20,59 @@ def print_progress(row: dict[str, Any]) -> None:
         f"  {'best' if row['best'] else '    '}  {row['seconds']:.1f} s",
         flush=True,
     )
+
+
+class Watch:
+    """How far several trainings are, such as the folds of a cross-validation, in one line.
+
+    Call it with a training's number, from 1, and its row after each epoch.
+
+    Args:
+        parts: Trainings altogether.
+        epochs: Epochs of each, at most.
+        show: Is given the line, such as
+            ``fold 2 of 5: epoch 3 of 10 · fold 3 of 5: epoch 1 of 10 · at most 2 min left``.
+        name: What one of them is called.
+        clock: Gives seconds; for tests.
+    """
+
+    def __init__(
+        self,
+        parts: int,
+        epochs: int,
+        show: Callable[[str], None],
+        *,
+        name: str = "fold",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._parts, self._epochs, self._show = parts, epochs, show
+        self._name, self._clock = name, clock
+        self._started = clock()
+        self._run = 0  # epochs
+        self._running: dict[int, int] = {}  # part → its epochs so far
+        self._ended: set[int] = set()
+
+    def __call__(self, part: int, row: dict[str, Any]) -> None:
+        """Take one epoch of a part into account and show the line."""
+        self._run += 1
+        self._running[part] = row["epoch"]
+        if row["last"]:
+            self._ended.add(part)
+            del self._running[part]
+        shown = [
+            f"{self._name} {part} of {self._parts}: epoch {epoch} of {self._epochs}"
+            for part, epoch in sorted(self._running.items())
+        ]
+        shown = shown or [f"{len(self._ended)} of {self._parts} trained"]
+        left = self._epochs * (self._parts - len(self._ended)) - sum(self._running.values())
+        if left:
+            seconds = left * (self._clock() - self._started) / self._run
+            shown.append(f"at most {_duration(seconds)} left")
+        self._show(" · ".join(shown))
+
+
+def _duration(seconds: float) -> str:
+    """Return a rounded time as one reads it: "40 s", "3 min", "2.5 h"."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -3,6 +3,8 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +108,7 @@ def subset_runner(
     validation: np.ndarray,
     settings: Settings,
     score: Callable[[np.ndarray, np.ndarray], Mapping[str, float]],
+    report: Callable[[int, dict[str, Any]], None] = lambda *_: None,
 ) -> Callable[[np.ndarray, int], Mapping[str, float]]:
     """Return the function that trains on a part of the images: for a learning curve.
 
@@ -115,14 +118,17 @@ def subset_runner(
         validation: int64 (M,), the images that stop the training and judge it.
         settings: The protocol.
         score: Gives scores by name for labels int64 (M,) and probabilities float32 (M, C).
+        report: Is given the training's number, from 1, and its row after each epoch, see ``fit``.
 
     Returns:
         (positions (n,), seed) → scores of a new network trained on them.
     """
 
+    number = count(1)
+
     def run(positions: np.ndarray, seed: int) -> Mapping[str, float]:
-        model = new_model(dataset, settings, seed=seed)
-        train(model, dataset, pool[positions], validation, settings, seed=seed)
+        model, told = new_model(dataset, settings, seed=seed), partial(report, next(number))
+        train(model, dataset, pool[positions], validation, settings, seed=seed, report=told)
         batches = evaluation_batches(dataset, validation, batch_size=settings.training.batch_size)
         return score(dataset.labels[validation], predict(model, batches))
 

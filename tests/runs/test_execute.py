@@ -5,6 +5,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from cnnlab import runs
 from cnnlab.config import InputError
 from cnnlab.runs import execute
+from cnnlab.runs.progress import Progress
 
 PARAMETERS = new_code_cell('run = "lab"', metadata={"tags": ["parameters"]})
 
@@ -136,3 +137,22 @@ def test_running_again_forgets_the_failure(folder, run):
     _write(folder, "01_a", "1")
     execute.execute(run, ["01_a"], folder)
     assert "failed" not in run.state()["notebooks"]["01_a"]
+
+
+def test_what_a_cell_prints_or_rewrites_reaches_the_progress(folder, run):
+    said = []
+
+    class Watched(Progress):
+        def say(self, text):
+            said.append(text.strip())
+
+    source = (
+        "from cnnlab import runs\nshow = runs.live_line()\nshow('half')\nshow('all')\nprint('done')"
+    )
+    _write(folder, "01_a", source)
+    execute.execute(run, ["01_a"], folder, begin=Watched)
+    assert [text for text in said if text] == ["half", "all", "done"]
+    outputs = nbformat.read(run.folder / "notebooks" / "01_a.ipynb", as_version=4).cells[-1].outputs
+    assert [output.get("data", {}).get("text/plain", output.get("text")) for output in outputs] == [
+        "all", "done\n",
+    ]  # fmt: skip

@@ -115,7 +115,12 @@ def test_folds_side_by_side_give_the_same_bits_as_in_turn(mapped, tmp_path, capf
     pool, pairs = np.arange(24), pairs_of(24, 3)
     alone = folds.fold_runner(mapped, pool, SETTINGS)(pairs)
     capfd.readouterr()
-    together = folds.fold_runner(mapped, pool, SETTINGS, folder=tmp_path / "f", jobs=2)(pairs)
+    told = []
+    options = {"folder": tmp_path / "f", "jobs": 2, "report": lambda *row: told.append(row)}
+    together = folds.fold_runner(mapped, pool, SETTINGS, **options)(pairs)
+    assert sorted((fold, row["epoch"], row["last"]) for fold, row in told) == [
+        (fold, 1, True) for fold in (1, 2, 3)
+    ]
     for (first, _), (second, _) in zip(alone, together, strict=True):
         np.testing.assert_array_equal(first, second)
     assert not np.array_equal(alone[0][0], alone[1][0])
@@ -180,13 +185,14 @@ def test_without_a_folder_nothing_is_kept(mapped, monkeypatch):
     assert trained.folders == [None] * 4
 
 
-def test_jobs_below_one_and_pixels_in_memory_are_refused(mapped):
-    with pytest.raises(InputError, match=r"jobs=0 .* expected 1 or more"):
-        folds.fold_runner(mapped, np.arange(24), SETTINGS, jobs=0)
+def test_negative_jobs_and_pixels_in_memory_are_refused(mapped):
+    with pytest.raises(InputError, match=r"jobs=-1 .* or 0 for as many as cores and memory allow"):
+        folds.fold_runner(mapped, np.arange(24), SETTINGS, jobs=-1)
     for pixels in (np.array(mapped.pixels), mapped.pixels[:12]):
         odd = replace(mapped, pixels=pixels)
-        with pytest.raises(InputError, match="mapped from a file"):
-            folds.fold_runner(odd, np.arange(12), SETTINGS, jobs=2)
+        for jobs in (0, 2):
+            with pytest.raises(InputError, match="mapped from a file"):
+                folds.fold_runner(odd, np.arange(12), SETTINGS, jobs=jobs)
 
 
 @pytest.mark.slow

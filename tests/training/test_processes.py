@@ -4,9 +4,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from cnnlab.training import processes
 from cnnlab.training.processes import side_by_side
 
 # Two processes that note their numbers and would then wait for minutes.
@@ -67,3 +69,35 @@ def _runs(number):
     except OSError:
         return False
     return state != "Z"
+
+
+@pytest.mark.parametrize(
+    ("cores", "free", "image_size", "expected"),
+    [
+        (2, 16.0, 48, 2),
+        (16, 16.0, 48, 5),  # no more than there are trainings
+        (16, 8.0, 224, 3),  # 2.6 GiB each
+        (16, 0.5, 48, 1),  # one, come what may
+        (1, 64.0, 224, 1),
+    ],
+)
+def test_as_many_trainings_run_as_cores_and_memory_allow(
+    monkeypatch, tmp_path, cores, free, image_size, expected
+):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    memory = SimpleNamespace(available=int(free * 2**30))
+    monkeypatch.setattr(processes.psutil, "virtual_memory", lambda: memory)
+    monkeypatch.setattr(processes, "CGROUP", tmp_path / "none")
+    assert processes.affordable(image_size, most=5) == expected
+
+
+def test_a_container_s_limit_counts(monkeypatch, tmp_path):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
+    memory = SimpleNamespace(available=64 * 2**30)
+    monkeypatch.setattr(processes.psutil, "virtual_memory", lambda: memory)
+    monkeypatch.setattr(processes, "CGROUP", tmp_path)
+    (tmp_path / "memory.current").write_text(f"{2**30}\n")
+    (tmp_path / "memory.max").write_text("max\n")
+    assert processes.affordable(48, most=5) == 5
+    (tmp_path / "memory.max").write_text(f"{4 * 2**30}\n")
+    assert processes.affordable(48, most=5) == 2
