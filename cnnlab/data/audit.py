@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from cnnlab.data import appearance, duplicates, prepared
+from cnnlab.data.faults import WRONG_LABEL
 from cnnlab.data.sources import Source
 
 FINDING_COLUMNS = ["kind", "path", "other", "detail"]
@@ -151,15 +152,16 @@ def score(findings: pd.DataFrame, faults: pd.DataFrame) -> pd.DataFrame:
 
     A copy is found if it was reported, with the right kind, together with the picture that it
     copies or another copy of that picture; ``extra`` counts reports that nothing planted
-    explains.
+    explains. Wrong labels do not count: the audit does not look at what a picture shows.
 
     Args:
         findings: From ``findings``.
         faults: path, fault, other: the truth file of a generated dataset.
 
     Returns:
-        One row per planted kind of fault: fault, planted, found, recall, extra.
+        One row per planted kind of fault, wrong labels aside: fault, planted, found, recall, extra.
     """
+    faults = faults[faults["fault"] != WRONG_LABEL]
     picture = _pictures(faults)
     reported: dict[str, set[str]] = {}
     extra: dict[str, int] = {}

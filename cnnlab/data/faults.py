@@ -2,6 +2,7 @@
 
 Three families. ``ODD`` files decode to the right picture if read with care, ``DAMAGED`` files
 must be refused, ``COPIES`` repeat another file, within training or across into the test set.
+``WRONG_LABEL`` is no property of a file: a sound picture lies in another class's folder.
 Every function gives (file bytes, suffix); ``turn`` counts the files that have the same fault,
 so that each fault comes in its variants.
 """
@@ -14,6 +15,7 @@ from PIL import Image, ImageEnhance, ImageFilter
 ODD = ("exif_rotated", "cmyk", "grey", "transparent")
 DAMAGED = ("corrupt", "empty", "not_an_image", "tiny")
 COPIES = ("exact_duplicate", "near_duplicate", "exact_leak", "near_leak")
+WRONG_LABEL = "wrong_label"
 
 EXIF_ORIENTATION = 0x0112
 UNTURNED = (  # an EXIF orientation, and the turn of the stored pixels that it undoes

@@ -3,12 +3,16 @@
 ``generate`` writes, below one folder::
 
     images/{train,test}/<class>/<class>_0000.jpg …    256×256, one in ten a PNG
-    truth/objects.csv    path,label,left,top,right,bottom,mask: every file that shows a shape
+    truth/objects.csv    path,label,left,top,right,bottom,mask: every file that shows a shape,
+                         labelled with the class that it shows
     truth/masks/…        the visible part of each target, white on black
-    truth/faults.csv     path,fault,other: what was planted, and the file that a copy copies
+    truth/faults.csv     path,fault,other: what was planted; ``other`` is the file that a copy
+                         copies, and the true class of a picture with a wrong label
 
-The requested counts are those of distinct, usable pictures. Odd files are among them; copies and
-damaged files come on top. Whoever removes exactly those is left with the counts requested.
+The requested counts are those of distinct, usable pictures. Odd files and wrong labels are among
+them; copies and damaged files come on top. Whoever removes exactly those is left with the counts
+requested. Two training pictures in a hundred have a wrong label: they lie in another class's
+folder and have no other fault. Test labels are right.
 """
 
 import os
@@ -29,8 +33,9 @@ from cnnlab.config import InputError, child_seed
 from cnnlab.data import faults, scenes
 
 CLASSES = tuple(sorted(scenes.OUTLINES))
-VERSION = 1  # counts up whenever the same arguments begin to give other files
+VERSION = 2  # counts up whenever the same arguments begin to give other files
 MIN_PER_CLASS = 5
+WRONG_LABELS = 0.02  # share of the training pictures
 
 OBJECT_COLUMNS = ["path", "label", "left", "top", "right", "bottom", "mask"]
 FAULT_COLUMNS = ["path", "fault", "other"]
@@ -38,7 +43,11 @@ FAULT_COLUMNS = ["path", "fault", "other"]
 
 @dataclass(frozen=True)
 class _Item:
-    """One file to write. A copy shows another item's scene, any other item its own."""
+    """One file to write. A copy shows another item's scene, any other item its own.
+
+    ``label`` is the class whose folder it lies in, ``true_label`` the one it shows where that is
+    another.
+    """
 
     split: str
     label: str
@@ -46,6 +55,7 @@ class _Item:
     fault: str = ""
     turn: int = 0
     original: "_Item | None" = None
+    true_label: str = ""
 
     @property
     def suffix(self) -> str:
@@ -123,6 +133,12 @@ def _plan(train: int, test: int, seed: int) -> list[_Item]:
             add("train", original.label, fault, turn, original)
         for fault in faults.DAMAGED:
             add(split, CLASSES[rng.integers(len(CLASSES))], fault, turn, None)
+    for _ in range(max(1, round(WRONG_LABELS * len(pictures["train"])))):
+        at = waiting["train"].pop()  # neither odd nor copied
+        item = pictures["train"][at]
+        others = [label for label in CLASSES if label != item.label]
+        true_label = others[rng.integers(len(others))]
+        pictures["train"][at] = replace(item, fault=faults.WRONG_LABEL, true_label=true_label)
     return pictures["train"] + pictures["test"] + extras
 
 
@@ -146,7 +162,7 @@ def _write_all(folder: Path, items: list[_Item], seed: int, progress: bool) -> N
         rows = dict(zip(items, bar, strict=True))
     found = sorted(row for row in rows.values() if row[2:])
     planted = sorted(
-        (row[0], item.fault, rows[item.original][0] if item.original else "")
+        (row[0], item.fault, rows[item.original][0] if item.original else item.true_label)
         for item, row in rows.items()
         if item.fault
     )
@@ -163,7 +179,8 @@ def _write(folder: Path, item: _Item, seed: int) -> tuple:
     """Write one file, and the mask if it shows a shape; return its row of ``objects.csv``."""
     shown = item.original or item
     rng = np.random.default_rng(child_seed(seed, f"shapes/{shown.stem}"))
-    scene = scenes.draw(shown.label, rng)
+    label = shown.true_label or shown.label
+    scene = scenes.draw(label, rng)
     quality = int(rng.integers(75, 96))
     if item.fault in faults.ODD:
         data, suffix = faults.odd(scene.picture, scene.visible, item.fault, item.turn)
@@ -176,7 +193,7 @@ def _write(folder: Path, item: _Item, seed: int) -> tuple:
     path = f"{item.stem}{suffix}"
     (folder / "images" / path).write_bytes(data)
     if item.fault in faults.DAMAGED:
-        return path, item.label
+        return path, label
     mask = f"masks/{item.stem}.png"
     Image.fromarray(scene.visible).save(folder / "truth" / mask)
-    return path, item.label, *scene.box(), mask
+    return path, label, *scene.box(), mask

@@ -1,21 +1,35 @@
-"""What a generated dataset knows about itself: true boxes and planted faults."""
+"""What a generated dataset knows about itself: true boxes, planted faults and wrong labels."""
 
 from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 
-from cnnlab.data import scenes, shapes
+from cnnlab.data import faults, scenes, shapes
 from cnnlab.data.sources import Source
 
 BOX_SIDES = ["left", "top", "right", "bottom"]
 
 
 def planted_faults(source: Source) -> pd.DataFrame:
-    """Return the faults planted in a source: path, fault, other; no rows for a plain folder."""
+    """Return what was planted in a source, wrong labels included; no rows for a plain folder.
+
+    Returns:
+        Columns path, fault, other: the file that a copy copies, or the true class of a wrong label.
+    """
     if source.truth is None:
         return pd.DataFrame(columns=shapes.FAULT_COLUMNS, dtype=str)
     return pd.read_csv(source.truth / "faults.csv", dtype=str, keep_default_na=False)
+
+
+def wrong_labels(source: Source) -> dict[str, str]:
+    """Return the images whose label was made wrong on purpose: path → true class.
+
+    It is empty for a plain folder, where nobody knows.
+    """
+    planted = planted_faults(source)
+    wrong = planted[planted["fault"] == faults.WRONG_LABEL]
+    return dict(zip(wrong["path"], wrong["other"], strict=True))
 
 
 def boxes(source: Source, paths: Iterable[str], size: int) -> np.ndarray:

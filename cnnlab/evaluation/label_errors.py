@@ -13,6 +13,7 @@ Source:
 import numpy as np
 import pandas as pd
 
+from cnnlab.config import InputError
 from cnnlab.evaluation import metrics
 
 
@@ -80,25 +81,46 @@ def suspects(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
     )
 
 
-def score(found: pd.DataFrame, planted: np.ndarray) -> dict[str, float]:
+def score(found: pd.DataFrame, labels: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     """Return how well wrong labels that are known were found.
 
     Args:
         found: From ``suspects``.
-        planted: bool (N,), True where the label was made wrong on purpose.
+        labels: int (N,) in 0…C-1, as given to ``suspects``.
+        truth: int (N,) in 0…C-1, the true classes: a label is wrong where the two differ.
 
     Returns:
-        planted, suspected (images); recall (share of the planted that is suspected), precision
-        (share of the suspected that was planted), first_precision (the same among the first as
-        many suspects as were planted); a share of nothing is nan.
+        Counts: images, planted (wrong labels), suspected, found (suspects that are wrong labels).
+        Shares, nan of nothing: recall (of the planted that are suspected), precision (of the
+        suspects that are wrong), first_precision (the same among the first as many suspects as
+        were planted), chance (of wrong labels among all: the precision of any list drawn blindly),
+        named (of the found ones, those whose suggested class is the true one).
+
+    Raises:
+        InputError: The arrays do not fit together.
     """
-    hits = np.asarray(planted, bool)[found["row"].to_numpy()]
-    wrong = int(np.sum(planted))
-    first = hits[:wrong]
+    labels, truth = np.asarray(labels), np.asarray(truth)
+    if labels.shape != truth.shape or labels.ndim != 1:
+        raise InputError(
+            f"labels have shape {labels.shape}, the truth {truth.shape}: expected one class of "
+            "each image in both."
+        )
+    rows = found["row"].to_numpy()
+    planted = labels != truth
+    hits, wrong = planted[rows], int(planted.sum())
+    named = (found["suggested"].to_numpy() == truth[rows])[hits]
     return {
+        "images": len(labels),
         "planted": wrong,
         "suspected": len(hits),
+        "found": int(hits.sum()),
         "recall": float(hits.sum() / wrong) if wrong else float("nan"),
-        "precision": float(hits.mean()) if len(hits) else float("nan"),
-        "first_precision": float(first.mean()) if len(first) else float("nan"),
+        "precision": _mean(hits),
+        "first_precision": _mean(hits[:wrong]),
+        "chance": _mean(planted),
+        "named": _mean(named),
     }
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else float("nan")

@@ -34,7 +34,7 @@ WRITERS = (
     ("metrics/test.json", "04_kfold_evaluation"),
     ("metrics/confused_pairs.csv", "04_kfold_evaluation"),
     ("metrics/slices.csv", "04_kfold_evaluation"),
-    ("metrics/suspected_labels.csv", "04_kfold_evaluation"),
+    ("metrics/suspected_labels", "04_kfold_evaluation"),
     ("predictions/kfold.csv", "04_kfold_evaluation"),
     ("predictions/test.csv", "04_kfold_evaluation"),
     ("metrics/explanations.json", "05_interpretability"),

@@ -170,6 +170,7 @@ def test_the_score_counts_found_missed_and_unexplained():
             ("e", "near_leak", "d"),
             ("f", "empty", ""),
             ("g", "grey", ""),
+            ("h", "wrong_label", "dog"),  # nothing that the audit looks for
         ],
         columns=["path", "fault", "other"],
     )

@@ -2,6 +2,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import imagehash
@@ -65,17 +66,54 @@ def test_without_what_came_on_top_the_requested_counts_are_left(folder, planted)
 
 
 def test_every_fault_is_planted_and_no_file_plays_two_parts(folder, planted):
-    assert set(planted.fault) == set(faults.ODD + faults.DAMAGED + faults.COPIES)
+    every = {*faults.ODD, *faults.DAMAGED, *faults.COPIES, faults.WRONG_LABEL}
+    assert set(planted.fault) == every
     assert planted.path.is_unique
     assert set(planted.path) <= files(folder)
-    originals = planted.other[planted.other != ""]
+    originals = planted.other[planted.fault.isin(faults.COPIES)]
     assert originals.is_unique
     assert set(originals) <= files(folder) - set(planted.path)
-    assert (planted.other != "").tolist() == planted.fault.isin(faults.COPIES).tolist()
+    said = planted.fault.isin([*faults.COPIES, faults.WRONG_LABEL])
+    assert (planted.other != "").tolist() == said.tolist()
+
+
+def test_a_wrong_label_hides_another_class_and_only_in_the_training_folder(
+    folder, objects, planted, monkeypatch, tmp_path
+):
+    wrong = planted[planted.fault == faults.WRONG_LABEL].set_index("path").other
+    assert len(wrong) == 1  # of 30: two in a hundred, at least one
+    (path, true_label), *_ = wrong.items()
+    split, label, name = path.split("/")
+    assert split == "train"
+    assert name.startswith(label)  # the name gives nothing away
+    assert true_label in shapes.CLASSES
+    assert true_label != label
+    shown = objects.set_index("path").label
+    assert shown[path] == true_label
+    assert (shown.drop(path) == shown.drop(path).index.str.split("/").str[1]).all()
+    # Had it been right, no other picture would differ.
+    monkeypatch.setattr(shapes, "_plan", _without_wrong_labels(shapes._plan))
+    shapes.generate(tmp_path / "right", train_per_class=TRAIN, test_per_class=TEST, seed=3)
+    before, after = hashes(tmp_path / "right"), hashes(folder)
+    changed = {each for each in before if before[each] != after.get(each)}
+    mask = f"truth/{objects.set_index('path')['mask'][path]}"
+    assert changed == {f"images/{path}", mask, "truth/objects.csv", "truth/faults.csv"}
+    assert set(before) == set(after)
+
+
+def _without_wrong_labels(plan):
+    def planned(*arguments):
+        return [
+            replace(item, fault="", true_label="") if item.fault == faults.WRONG_LABEL else item
+            for item in plan(*arguments)
+        ]
+
+    return planned
 
 
 def test_copies_copy_and_only_leaks_come_from_the_test_set(folder, planted):
-    for path, fault, other in planted[planted.other != ""].itertuples(index=False):
+    copies = planted[planted.fault.isin(faults.COPIES)]
+    for path, fault, other in copies.itertuples(index=False):
         assert path.split("/")[0] == "train"
         assert other.split("/")[0] == ("test" if fault.endswith("leak") else "train")
         assert path.split("/")[1] == other.split("/")[1]
@@ -85,7 +123,7 @@ def test_copies_copy_and_only_leaks_come_from_the_test_set(folder, planted):
 
 def test_a_perceptual_hash_tells_copies_from_different_pictures(folder, objects, planted):
     found = {path: imagehash.phash(upright(folder, path)) for path in objects.path}
-    copies = planted[planted.other != ""]
+    copies = planted[planted.fault.isin(faults.COPIES)]
     apart = [
         found[path] - found[other] for path, other in zip(copies.path, copies.other, strict=True)
     ]
@@ -101,7 +139,6 @@ def test_truth_has_a_box_and_a_mask_for_every_file_that_shows_a_shape(folder, ob
     assert set(objects.path) == files(folder) - damaged
     assert objects.path.is_monotonic_increasing
     for row in objects.itertuples():
-        assert row.path.split("/")[1] == row.label
         mask = read_mask(folder, row.mask)
         rows, columns = np.nonzero(mask)
         assert (row.left, row.top) == (columns.min(), rows.min())
@@ -155,8 +192,10 @@ def test_a_larger_dataset_shows_the_smaller_ones_pictures(folder, objects, plant
 def test_faults_grow_with_the_dataset_and_leave_most_of_it_clean(train, test, each):
     items = shapes._plan(train, test, seed=0)
     counts = pd.Series([item.fault for item in items if item.fault]).value_counts()
+    assert counts.pop(faults.WRONG_LABEL) == max(1, round(train * 5 / 50))
     assert set(counts) == {each}
     assert len(counts) == 12
+    assert all(item.split == "train" for item in items if item.true_label)
     clean = [item for item in items if item.split == "test" and not item.fault]
     assert len(clean) > 0.7 * 5 * test
 

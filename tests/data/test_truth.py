@@ -26,8 +26,17 @@ def test_faults_read_as_text(tmp_path):
     assert faults.to_dict(orient="records") == [{"path": "x.jpg", "fault": "empty", "other": ""}]
 
 
+def test_wrong_labels_give_the_true_class_by_path(tmp_path):
+    source = source_with_truth(tmp_path)
+    (tmp_path / "truth" / "faults.csv").write_text(
+        "path,fault,other\na/1.jpg,wrong_label,b\na/2.jpg,near_leak,test/a/3.jpg\n"
+    )
+    assert truth.wrong_labels(source) == {"a/1.jpg": "b"}
+
+
 def test_a_plain_folder_knows_nothing(tmp_path):
     source = Source("plain", tmp_path, ("",), None)
     assert np.isnan(truth.boxes(source, pd.Series(["a/1.jpg"]), 32)).all()
     assert truth.planted_faults(source).empty
+    assert truth.wrong_labels(source) == {}
     assert list(truth.planted_faults(source)) == ["path", "fault", "other"]

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from cnnlab.config import InputError
@@ -95,7 +96,7 @@ def test_planted_wrong_labels_are_found(kind, sharpening, separation):
     step = generator.integers(1, 5, 3000) if kind == "any other class" else 1
     labels = np.where(planted, (truth + step) % 5, truth)
     predicted = probabilities.argmax(axis=1)
-    result = label_errors.score(suspects(labels, probabilities), planted)
+    result = label_errors.score(suspects(labels, probabilities), labels, truth)
     contradicted = planted[predicted != labels].mean()  # the simple rule
     print(
         f"accuracy {np.mean(predicted == truth):.3f}, sharpening {sharpening}, {kind}: "
@@ -112,12 +113,28 @@ def test_the_score_counts():
     labels = np.array([0] * 4 + [1] * 4)
     right, wrong = [0.9, 0.1], [0.1, 0.9]
     probabilities = np.array([right, wrong, right, wrong, wrong, wrong, right, wrong])
-    planted = np.isin(np.arange(8), [1, 6, 7])
-    found = label_errors.score(suspects(labels, probabilities), planted)  # rows 1, 3, 6
+    truth = np.where(np.isin(np.arange(8), [1, 6, 7]), 1 - labels, labels)
+    listed = suspects(labels, probabilities)  # rows 1, 3, 6
+    found = label_errors.score(listed, labels, truth)
     assert found == {
-        "planted": 3, "suspected": 3, "recall": 2 / 3, "precision": 2 / 3,
-        "first_precision": 2 / 3,
+        "images": 8, "planted": 3, "suspected": 3, "found": 2, "recall": 2 / 3, "precision": 2 / 3,
+        "first_precision": 2 / 3, "chance": 3 / 8, "named": 1.0,
     }  # fmt: skip
-    nothing = label_errors.score(suspects(labels, np.eye(2)[labels]), np.zeros(8, bool))
-    assert nothing["suspected"] == 0
-    assert np.isnan(nothing["recall"])
+    nothing = label_errors.score(suspects(labels, np.eye(2)[labels]), labels, labels)
+    assert nothing["suspected"] == nothing["found"] == nothing["chance"] == 0
+    assert np.isnan([nothing[key] for key in ("recall", "precision", "named")]).all()
+
+
+def test_the_first_as_many_as_were_planted_are_scored_apart_and_so_is_the_class_suggested():
+    listed = pd.DataFrame({"row": [4, 0, 2, 3], "suggested": [2, 1, 0, 0]})
+    labels, truth = np.zeros(6, int), np.array([2, 0, 0, 0, 2, 0])
+    found = label_errors.score(listed, labels, truth)
+    assert found["first_precision"] == 1.0  # rows 4 and 0 come first
+    assert found["precision"] == 0.5
+    assert found["named"] == 0.5  # row 4 was named, row 0 was taken for a third class
+
+
+def test_a_truth_of_other_images_is_refused():
+    listed = pd.DataFrame({"row": [0], "suggested": [1]})
+    with pytest.raises(InputError, match="the truth"):
+        label_errors.score(listed, np.zeros(3, int), np.zeros(2, int))

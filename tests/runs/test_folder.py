@@ -36,6 +36,7 @@ def test_path_makes_the_folders_above_it(run):
         ("predictions/validation.csv", "03_training"),
         ("metrics/validation.json", "03_training"),
         ("metrics/kfold.json", "04_kfold_evaluation"),
+        ("metrics/suspected_labels.json", "04_kfold_evaluation"),
         ("predictions/test.csv", "04_kfold_evaluation"),
         ("metrics/explanations.json", "05_interpretability"),
     ],
