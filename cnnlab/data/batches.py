@@ -62,8 +62,8 @@ class Dataset:
         if self.test_open or not (self.table["split"].to_numpy()[indices] == "test").any():
             return
         raise SealedTestSet(
-            "The test set is sealed: it is opened once, by the final evaluation "
-            "(notebook 04_kfold_evaluation). Use the training or validation images."
+            "The test set is sealed: it is opened once, by the final evaluation. "
+            "Use the training or validation images."
         )
 
 

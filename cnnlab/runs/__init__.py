@@ -1,4 +1,4 @@
-"""Runs: the folder that a run fills, the seven notebooks that fill it, the pages that show it."""
+"""Runs: the folder that a run fills, the notebooks that fill it, the pages that show it."""
 
 from cnnlab.runs.card import model_card
 from cnnlab.runs.data_card import dataset_card

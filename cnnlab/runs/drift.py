@@ -11,8 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from cnnlab.runs import storage
-from cnnlab.runs.folder import WRITERS
+from cnnlab.runs import steps, storage
 
 COLUMNS = ["part", "what", "stored", "now"]
 EXPLAINS = ("versions", "machine", "commit")  # no drift by themselves, where all results are equal
@@ -71,9 +70,9 @@ def compared(stored: Path, now: Path) -> list[str]:
     for pattern in (RESULTS[0], RESULTS[1], WEIGHTS, *RESULTS[2:]):
         for path in sorted(stored.glob(pattern)):
             relative = path.relative_to(stored).as_posix()
-            start, writer = next(each for each in WRITERS if relative.startswith(each[0]))
-            # What no line of WRITERS names is compared where both have it.
-            if writer in executed and (start or (now / relative).exists()):
+            step = steps.writer(relative)
+            # What no step writes is compared where both have it.
+            if step.name in executed if step else (now / relative).exists():
                 found.append(relative)
     return found
 

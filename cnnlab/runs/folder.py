@@ -16,7 +16,7 @@ import pandas as pd
 from cnnlab import files
 from cnnlab.config import InputError, Settings, home
 from cnnlab.data import tables
-from cnnlab.runs import provenance, storage
+from cnnlab.runs import provenance, steps, storage
 
 if TYPE_CHECKING:  # these import TensorFlow, which the runner and `cnnlab --help` can do without
     from matplotlib.figure import Figure
@@ -26,25 +26,6 @@ if TYPE_CHECKING:  # these import TensorFlow, which the runner and `cnnlab --hel
 
 FIGURE_DPI = 144
 
-# Which notebook writes what, the first match counts: a missing file names the one to run.
-WRITERS = (
-    ("splits.csv", "01_explore_data"),
-    ("metrics/audit.json", "01_explore_data"),
-    ("metrics/kfold.json", "04_kfold_evaluation"),
-    ("metrics/test.json", "04_kfold_evaluation"),
-    ("metrics/confused_pairs.csv", "04_kfold_evaluation"),
-    ("metrics/slices.csv", "04_kfold_evaluation"),
-    ("metrics/suspected_labels", "04_kfold_evaluation"),
-    ("predictions/kfold.csv", "04_kfold_evaluation"),
-    ("predictions/test.csv", "04_kfold_evaluation"),
-    ("metrics/explanations.json", "05_interpretability"),
-    ("metrics/serving.json", "07_deployment"),
-    ("metrics/validation.json", "03_training"),
-    ("predictions/", "03_training"),
-    ("training/", "03_training"),
-    ("model", "03_training"),
-    ("", "01_explore_data"),
-)
 # Columns that stay text, whatever they look like: a class may be called "001" or "None".
 TEXT_COLUMNS = (
     *("path", "label", "predicted", "split", "group", "reason", "class", "other", "kind"),
@@ -90,17 +71,16 @@ class Run:
 
         Args:
             relative: POSIX path inside the run folder, such as ``"splits.csv"``.
-            notebook: Who writes it; "" looks it up in ``WRITERS``.
+            notebook: Who writes it; "" looks it up in ``steps``.
 
         Raises:
             InputError: It is missing; the message names the notebook to run first.
         """
         path = self.folder / relative
         if not path.exists():
-            writer = notebook or next(n for start, n in WRITERS if relative.startswith(start))
-            raise InputError(
-                f"Run {self.name!r} has no {relative} yet: run notebook {writer} first."
-            )
+            hint = f"run notebook {notebook}" if notebook else steps.hint(relative)
+            said = f"yet: {hint} first" if hint else "and no notebook writes it"
+            raise InputError(f"Run {self.name!r} has no {relative} {said}.")
         return path
 
     def save_figure(self, figure: "Figure", name: str) -> "Figure":

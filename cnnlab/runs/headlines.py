@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+from cnnlab.runs import steps
 from cnnlab.runs.findings import optional
 from cnnlab.runs.folder import Run
 
-EVALUATION = "04_kfold_evaluation"
 SCORES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "macro_auc": "macro-AUC"}
 
 
@@ -44,7 +44,7 @@ def headlines(run: Run) -> dict[str, Row]:
 def interval_row(label: str, report: dict[str, Any] | None, key: str) -> Row:
     """Return one figure of ``metrics/test.json`` with its interval."""
     if report is None:
-        return Row(label, "not measured", f"run notebook {EVALUATION}", missing=True)
+        return Row(label, "not measured", steps.hint("metrics/test.json"), missing=True)
     found = report[key]
     if found["estimate"] is None:
         return Row(label, "undefined", f"{report['n']} images")
@@ -57,7 +57,7 @@ def interval_row(label: str, report: dict[str, Any] | None, key: str) -> Row:
 
 def _fold_row(label: str, report: dict[str, Any] | None, key: str) -> Row:
     if report is None:
-        return Row(label, "not measured", f"run notebook {EVALUATION}", missing=True)
+        return Row(label, "not measured", steps.hint("metrics/kfold.json"), missing=True)
     mean, deviation = report[key]["mean"], report[key]["deviation"]
     return Row(
         label,
@@ -71,6 +71,6 @@ def _fold_row(label: str, report: dict[str, Any] | None, key: str) -> Row:
 
 def _model_row(contract: dict[str, Any] | None) -> Row:
     if contract is None:
-        return Row("Model size", "no model", "run notebook 03_training", missing=True)
+        return Row("Model size", "no model", steps.hint("model/contract.json"), missing=True)
     note = f"{contract['parameters']:,} parameters, {contract['image_size']} pixels a side"
     return Row("Model size", f"{contract['bytes'] / 1e6:.1f} MB", note)

@@ -15,11 +15,10 @@ from cnnlab.config import (
     value_of,
 )
 from cnnlab.data import catalogue
-from cnnlab.runs import provenance, storage
+from cnnlab.runs import provenance, steps, storage
 from cnnlab.runs.folder import Run
 
 DEFAULT_RUN = "lab"
-NUMBERS = ("01", "03", "04")  # the notebooks whose packages and machine a run's results come from
 RESERVED = ("gallery",)  # reports/gallery holds the README's pictures
 
 
@@ -137,10 +136,11 @@ def _register(run: Run, notebook: str) -> None:
     from cnnlab.engine import tf
 
     devices = [_device_name(tf, device) for device in tf.config.list_physical_devices()]
+    step = steps.named(notebook)
     origin = provenance.collect()  # code and packages may have changed since the run was created
 
     def note(state: dict[str, Any]) -> None:
-        if notebook[:2] in NUMBERS:
+        if step and step.reproducible:  # its results are what the run is known by
             state.update(origin)
         entry = state["notebooks"].setdefault(notebook, {})
         entry.pop("failed", None)

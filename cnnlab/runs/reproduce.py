@@ -9,12 +9,8 @@ import pandas as pd
 
 from cnnlab.config import InputError, Settings, from_dict, home, make_settings, to_dict
 from cnnlab.data import sources
-from cnnlab.runs import drift, execute, opening, provenance, storage
+from cnnlab.runs import drift, execute, opening, provenance, steps, storage
 from cnnlab.runs.folder import Run
-
-# The notebooks that make numbers, and what shows that a run has executed them.
-RESULTS = {"01": "splits.csv", "03": drift.WEIGHTS, "04": "metrics/test.json"}
-NEEDED = ("01", "03")
 
 
 @dataclass(frozen=True)
@@ -78,7 +74,8 @@ def reproduce(
     settings = _settings(stored, overrides)
     _refuse_incomplete(Run(stored, settings))
     sources.resolve(settings)  # data that cannot be used makes no run
-    numbers = [number for number, result in RESULTS.items() if (stored / result).exists()]
+    chosen = [step for step in steps.reproducible() if (stored / step.reproducible).exists()]
+    numbers = [step.number for step in chosen]
     fresh = home() / "reports" / _name(stored)
     opening.create(fresh, settings)
     run, failure = Run(fresh, settings), ""
@@ -87,7 +84,7 @@ def reproduce(
         for name in execute.selected(execute.available(), ",".join(numbers)):
             execute.execute(run, [name], jobs=jobs)
             found = drift.data(stored, fresh)
-            if found and name.startswith("01"):
+            if found and name == chosen[0].name:
                 say(f"note: the data differ: {found[0][0]}. The other notebooks follow.")
     except execute.NotebookFailed as error:
         failure = str(error)
@@ -114,11 +111,13 @@ def find(run: str) -> Path:
 
 def _refuse_incomplete(run: Run) -> None:
     """Raise InputError unless the notebooks that are compared ended well."""
-    for number in NEEDED:
-        run.require(RESULTS[number])
+    compared = {step.name: step for step in steps.reproducible()}
+    for step in compared.values():
+        if any(step.name in other.needs for other in compared.values()):
+            run.require(step.reproducible)
     for name, entry in run.state()["notebooks"].items():
         cut = "started" in entry and "finished" not in entry
-        if name[:2] in RESULTS and (cut or "failed" in entry):
+        if name in compared and (cut or "failed" in entry):
             how = f"failed ({entry['failed']})" if "failed" in entry else "was cut short"
             raise InputError(
                 f"Run {run.name!r} is incomplete: notebook {name} {how}. "

@@ -7,15 +7,11 @@ from typing import Any
 import nbformat
 
 from cnnlab.config import changes, to_dict
-from cnnlab.runs import execute, findings, gallery, layout, pages
+from cnnlab.runs import execute, findings, gallery, layout, pages, steps
 from cnnlab.runs.findings import optional
 from cnnlab.runs.folder import Run
 from cnnlab.runs.headlines import Row, headlines
 from cnnlab.runs.layout import clock
-
-# Notebooks that later ones build on: when one runs again, what stands after it is out of date.
-UPSTREAM = ("01_explore_data", "03_training")
-FILES = ("manifest.csv", "splits.csv", "training/history.csv", "metrics/test.json", "model/card.md")
 
 
 @dataclass(frozen=True)
@@ -76,6 +72,7 @@ def _facts(run: Run) -> dict[str, Any]:
     state = run.state()
     shown, others = gallery.figures(run)
     listed = notebooks(run)
+    written = [path for step in steps.STEPS for path in step.writes]
     test = optional(run, "metrics/test.json") or {}
     return {
         "run": run.name,
@@ -93,10 +90,10 @@ def _facts(run: Run) -> dict[str, Any]:
         "classes": test.get("per_class", []),
         "level": test.get("interval", {}).get("level", 0.95),
         "figures": shown,
-        "printed": gallery.PRINTED,
         "more_figures": others,
         "dataset": state["dataset"] or {},
-        "links": [name for name in FILES if (run.folder / name).exists()],
+        "no_dataset": steps.hint("manifest.csv"),
+        "links": [name for name in written if (run.folder / name).is_file()],
         "devices": sorted({d for e in state["notebooks"].values() for d in e.get("devices", [])}),
     }
 
@@ -122,9 +119,11 @@ def _status(name: str, entries: dict[str, dict[str, Any]]) -> tuple[str, str]:
     finished = entry.get("finished", "")
     if not finished:
         return ("opened", "outside `cnnlab run`") if "opened" in entry else ("not run", "")
-    for earlier in UPSTREAM:
-        if earlier < name and entries.get(earlier, {}).get("finished", "") > finished:
-            return "out of date", f"older than the last {earlier}"
+    for earlier in steps.upstream(name):
+        if entries.get(earlier.name, {}).get("finished", "") > finished:
+            return "out of date", f"older than the last {earlier.name}"
+        if _status(earlier.name, entries)[0] == "out of date":
+            return "out of date", f"built on {earlier.name}, which is out of date itself"
     return "done", ""
 
 

@@ -7,12 +7,10 @@ from urllib.parse import quote
 
 from cnnlab.config import InputError, from_dict, home
 from cnnlab.evaluation.intervals import Interval
-from cnnlab.runs import drift, gallery, layout, pairing, site, storage
+from cnnlab.runs import drift, gallery, layout, pairing, site, steps, storage
 from cnnlab.runs.findings import optional
 from cnnlab.runs.folder import Run
 from cnnlab.runs.headlines import Row, headlines, interval_row
-
-PRINTED = ("cam_correct", "confusion_test", "reliability")  # on paper, one page
 
 
 @dataclass(frozen=True)
@@ -91,12 +89,11 @@ def write_page(found: Versus) -> Path:
         words=found.words,
         cautions=found.cautions,
         pairs=[
-            (name, caption, shown[0].get(name), shown[1].get(name))
-            for name, caption in gallery.KEY_FIGURES.items()
-            if name in shown[0] or name in shown[1]
+            (figure, shown[0].get(figure.name), shown[1].get(figure.name))
+            for figure in steps.front_page()
+            if figure.name in shown[0] or figure.name in shown[1]
         ],
-        drawn_by=gallery.DRAWN_BY,
-        printed=PRINTED,
+        drawn_by=steps.drawn_by,
     )
     return target
 
