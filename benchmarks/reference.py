@@ -3,9 +3,10 @@
     python benchmarks/reference.py --data shapes --size 64 --seeds 0 1 2
 
 Each seed is a run of its own, ``reports/reference-<data>-<size>-<seed>``: data or split, weights,
-order, augmentation and dropout all derive from it. Its test set is opened once, at the end. A run
-that was killed goes on where it stopped, and a finished one is not repeated, so the same command
-also prints the table of what is there. The table gives mean ± sample deviation over the seeds.
+order, augmentation and dropout all derive from it. Its test set is opened at the end, for that one
+model. A run that was killed goes on where it stopped, and a finished one is not repeated, so the
+same command also prints the table of what is there. The table gives mean ± sample deviation over
+the seeds.
 """
 
 import argparse

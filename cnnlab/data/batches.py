@@ -62,7 +62,7 @@ class Dataset:
         if self.test_open or not (self.table["split"].to_numpy()[indices] == "test").any():
             return
         raise SealedTestSet(
-            "The test set is sealed: it is opened once, by the final evaluation. "
+            "The test set is sealed: the final evaluation opens it, for one model. "
             "Use the training or validation images."
         )
 

@@ -1,5 +1,6 @@
 """Runs: the folder that a run fills, the notebooks that fill it, the pages that show it."""
 
+from cnnlab.runs import exposure
 from cnnlab.runs.card import model_card
 from cnnlab.runs.data_card import dataset_card
 from cnnlab.runs.folder import Run
@@ -10,6 +11,7 @@ from cnnlab.runs.sealing import seal_manifest, seal_split
 __all__ = [
     "Run",
     "dataset_card",
+    "exposure",
     "live_line",
     "model_card",
     "open_run",

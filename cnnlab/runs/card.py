@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cnnlab.runs import markdown
+from cnnlab.runs import exposure, markdown
 from cnnlab.runs.folder import Run
 
 LIMITS = """\
@@ -44,7 +44,7 @@ def model_card(
         f"Model card: {run.name}": _purpose(validation["class_names"]),
         "Data": _data(run),
         "Protocol": _protocol(run),
-        "Results": _results(validation, kfold, test),
+        "Results": _results(validation, kfold, test, exposure.of(run)),
         "Calibration": _calibration(validation, test),
         "Limits": LIMITS,
         "Provenance": _provenance(run),
@@ -89,14 +89,19 @@ def _protocol(run: Run) -> str:
 
 
 def _results(
-    validation: dict[str, Any], kfold: dict[str, Any] | None, test: dict[str, Any] | None
+    validation: dict[str, Any],
+    kfold: dict[str, Any] | None,
+    test: dict[str, Any] | None,
+    seen: exposure.Exposure,
 ) -> str:
-    splits = {"test, opened once": test, "validation (chose the epoch)": validation}
+    splits = {seen.heading: test, "validation (chose the epoch)": validation}
     known = {name: scores for name, scores in splits.items() if scores}
     rows = [[FIGURES[key], *(_figure(scores[key]) for scores in known.values())] for key in FIGURES]
     heads = [f"{name}, n = {scores['n']}" for name, scores in known.items()]
     text = markdown.table(["figure", *heads], rows)
     text += f"\n\nBrackets: {validation['interval']['level']:.0%} intervals."
+    if test and seen.text:
+        text += f"\n\n{seen.dated}"
     if kfold:
         accuracy = kfold["accuracy"]
         text += (

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from cnnlab.runs import exposure
 from cnnlab.runs.folder import Run
 
 
@@ -47,6 +48,8 @@ def findings(run: Run) -> list[Finding]:
     found = [Finding("Data", _data(audit))] if audit else []
     if test:
         found.append(Finding("Test images", _test(test)))
+    if seen := exposure.of(run).text:
+        found.append(Finding("Models tested on these images", seen))
     if kfold and "comparison" in kfold:
         found.append(Finding("Against a cheap rival", kfold["comparison"]["verdict"]))
     if test and "sets" in test:

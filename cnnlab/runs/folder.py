@@ -15,10 +15,11 @@ import pandas as pd
 
 from cnnlab import files
 from cnnlab.config import InputError, Settings, home
-from cnnlab.data import tables
+from cnnlab.data import ledger, tables
 from cnnlab.runs import provenance, steps, storage
 
 if TYPE_CHECKING:  # these import TensorFlow, which the runner and `cnnlab --help` can do without
+    import numpy as np
     from matplotlib.figure import Figure
 
     from cnnlab.data.batches import Dataset
@@ -177,23 +178,39 @@ class Run:
         )
 
     def open_test_set(self, by: str) -> "Dataset":
-        """Return the dataset with the test set open; ``run.json`` records that, when and for what.
+        """Return the dataset with the test set open; ledger and ``run.json`` record it before.
 
-        It is opened for one model: the same may be scored again, which is recorded again.
+        A run opens it for one model: the same may be scored again, which ``run.json`` records
+        again and the ledger does not.
 
         Args:
             by: The notebook that opens it.
 
         Raises:
             InputError: It was opened for another model, so this one was trained after the
-                answer was seen.
+                answer was seen; or the opening cannot be recorded.
         """
         model_id = self.load_json("model/contract.json")["model_id"]
         self.refuse_other_model(model_id)
-        opened = replace(self.dataset(), test_open=True)
+        dataset, images = self.dataset(), ledger.test_images(self.folder)
         entry = {"at": provenance.now(), "by": by, "model_id": model_id}
+        ledger.record(self.opening(entry, images), images)
+        entry["images"] = ledger.digest(images)
         self.update(lambda state: state["test_set_opened"].append(entry))
-        return opened
+        return replace(dataset, test_open=True)
+
+    def opening(self, entry: dict[str, str], images: "np.ndarray") -> ledger.Opening:
+        """Return what the ledger records of an entry of ``test_set_opened``; see its attributes."""
+        state = self.state()
+        return ledger.Opening(
+            **{key: entry[key] for key in ("at", "by", "model_id")},
+            run=self.name,
+            run_id=self.id,
+            created=state["created"],
+            dataset=(state.get("dataset") or {}).get("name", ""),
+            images=ledger.digest(images),
+            count=len(set(images.tolist())),
+        )
 
     def refuse_other_model(self, model_id: str) -> None:
         """Raise InputError if the test set was opened for a model other than this one.

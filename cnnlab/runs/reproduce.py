@@ -9,7 +9,7 @@ import pandas as pd
 
 from cnnlab.config import InputError, Settings, from_dict, home, make_settings, to_dict
 from cnnlab.data import sources
-from cnnlab.runs import drift, execute, opening, provenance, steps, storage
+from cnnlab.runs import drift, execute, opening, past_openings, provenance, steps, storage
 from cnnlab.runs.folder import Run
 
 
@@ -74,6 +74,7 @@ def reproduce(
     settings = _settings(stored, overrides)
     _refuse_incomplete(Run(stored, settings))
     sources.resolve(settings)  # data that cannot be used makes no run
+    past_openings.record(stored)  # an equal model was opened by the run, not by its reproduction
     chosen = [step for step in steps.reproducible() if (stored / step.reproducible).exists()]
     numbers = [step.number for step in chosen]
     fresh = home() / "reports" / _name(stored)

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from cnnlab.config import InputError, from_dict, home
 from cnnlab.evaluation.intervals import Interval
-from cnnlab.runs import drift, gallery, layout, pairing, site, steps, storage
+from cnnlab.runs import drift, exposure, gallery, layout, pairing, site, steps, storage
 from cnnlab.runs.findings import optional
 from cnnlab.runs.folder import Run
 from cnnlab.runs.headlines import Row, headlines, interval_row
@@ -67,6 +67,8 @@ def compare(first: Path, second: Path) -> Versus:
     figures = [_figures(run) for run in runs]
     lines = [_line(figures[0][key], figures[1][key], differences.get(key)) for key in figures[0]]
     words = {"Test images": images.words, "Cross-validation": folds.words}
+    if seen := exposure.of_two(*runs, said):
+        words["Models tested on these images"] = seen
     return Versus(runs, names, _causes(first, second), lines, words, _cautions(runs, names))
 
 

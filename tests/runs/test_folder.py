@@ -131,7 +131,14 @@ class _Sealed:
     test_open: bool = False
 
 
-def test_opening_the_test_set_is_recorded_with_the_model(run, monkeypatch):
+@pytest.fixture
+def split(run):
+    """The run after notebook 01: one test image."""
+    run.save_text("splits.csv", "path,split\na.png,test\n")
+    run.save_text("manifest.csv", f"path,sha256\na.png,{'0' * 64}\n")
+
+
+def test_opening_the_test_set_is_recorded_with_the_model(run, split, monkeypatch):
     monkeypatch.setattr(Run, "dataset", lambda self: _Sealed())
     with pytest.raises(InputError, match="run notebook 03_training first"):
         run.open_test_set(by="04_kfold_evaluation")
@@ -145,7 +152,7 @@ def test_opening_the_test_set_is_recorded_with_the_model(run, monkeypatch):
     ] * 2
 
 
-def test_the_test_set_is_not_opened_for_a_second_model(run, monkeypatch):
+def test_the_test_set_is_not_opened_for_a_second_model(run, split, monkeypatch):
     monkeypatch.setattr(Run, "dataset", lambda self: _Sealed())
     run.save_json("model/contract.json", {"model_id": "a" * 64})
     run.open_test_set(by="04_kfold_evaluation")
