@@ -12,6 +12,7 @@ from cnnlab.commands.fetch import fetch
 from cnnlab.commands.predict import predict
 from cnnlab.commands.reproduce import reproduce
 from cnnlab.commands.run import run
+from cnnlab.commands.settings import settings
 from cnnlab.commands.terminal import BAD_INPUT, complain
 from cnnlab.config import InputError
 
@@ -42,7 +43,7 @@ def main() -> None:
     """Turn folders of images into a trained, evaluated, explained and deployable classifier."""
 
 
-for _command in (run, reproduce, compare, audit, fetch, predict):
+for _command in (run, settings, reproduce, compare, audit, fetch, predict):
     main.add_command(_command)
 
 

@@ -81,6 +81,7 @@ def test_overrides_take_the_type_of_the_field() -> None:
             "class_weight=balance",
             "'balance': expected one of none, balanced. Did you mean balanced?",
         ),
+        ("version=3", "'version=3': expected key=value, key in"),
         ("architecture=resnet", "Unknown architecture 'resnet': expected one of reference_cnn"),
     ],
 )
@@ -105,11 +106,32 @@ def test_every_setting_has_one_name_a_meaning_and_every_number_a_range() -> None
     names = [each.name for section in SECTIONS.values() for each in fields(section)]
     assert len(set(names)) == len(names) == len(FIELDS) - 2  # profile and seed stand on top
     assert not set(names) & {*SECTIONS, "version"}
-    for name in (*names, "seed"):
+    for name in (*names, "seed", "profile"):
         field = FIELDS[name][1]
         low, high = field.metadata["low"], field.metadata["high"]
         assert field.metadata["meaning"]
         assert (low is not None and low <= field.default <= high) == (field.type in (int, float))
+
+
+def test_the_profiles_are_the_choices_of_the_field() -> None:
+    assert set(FIELDS["profile"][1].metadata["choices"]) == set(config.PROFILES)
+    with pytest.raises(InputError, match="Unknown profile 'fast'"):
+        config.from_dict(config.to_dict(Settings()) | {"profile": "fast"})
+
+
+def test_what_decides_the_model_or_its_images_may_not_change() -> None:
+    free = {name for name in FIELDS if config.may_change(name)}
+    assert free == {
+        "folds", "fold_epochs", "bootstrap_samples", "strangers", "explained_images",
+        "figure_dpi", "example_images",
+    }  # fmt: skip
+
+
+def test_an_input_error_is_one_line_in_a_notebook() -> None:
+    with pytest.raises(InputError) as caught:
+        make_settings("fast")
+    (line,) = caught.value._render_traceback_()
+    assert line == f"InputError: {caught.value}"
 
 
 def test_the_architectures_are_those_of_the_registry() -> None:

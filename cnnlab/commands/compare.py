@@ -22,9 +22,9 @@ def compare(first: str, second: str) -> None:
 
     Exit status: 0 compared, 2 bad input.
     """
-    from cnnlab.runs import reproduce, versus
+    from cnnlab.runs import opening, versus
 
-    found = versus.compare(reproduce.find(first), reproduce.find(second))
+    found = versus.compare(opening.find(first), opening.find(second))
     if found.causes:
         print_table(["part", "what", *found.names], [list(row) for row in found.causes])
     rows = [

@@ -23,9 +23,10 @@ def reproduce(run: str, overrides: tuple[str, ...], jobs: int) -> None:
 
     Exit status: 0 all equal, 1 something drifted (a table says what), 2 bad input.
     """
+    from cnnlab.runs import opening
     from cnnlab.runs import reproduce as again
 
-    done = again.reproduce(again.find(run), overrides, jobs, click.echo)
+    done = again.reproduce(opening.find(run), overrides, jobs, click.echo)
     if len(done.differences):
         print_table(list(done.differences), done.differences.values.tolist())
     click.echo(done.verdict)

@@ -20,20 +20,29 @@ def run(
 ) -> None:
     """Execute the notebooks into reports/<run>/ and show the summary.
 
-    An existing run goes on with its own settings; asking for others is an error.
+    An existing run goes on with its own settings. Those of evaluation and report may change (see
+    `cnnlab settings`): then only the notebooks that they concern are executed, and finished folds
+    are used again. Asking for other settings is an error.
     """
     # A wrong key is told before anything is loaded.
     asked = make_settings(profile or "quick", overrides, **({"source": data} if data else {}))
     if any(len(text.split()) != 1 for text in overrides):
         raise InputError("A setting is one word: expected --set key=value without spaces.")
+    from cnnlab.runs import opening
+
+    wanted = (name or profile or "quick", profile, data, " ".join(overrides))
+    opening.refuse(*wanted)
     from cnnlab.data import sources
-    from cnnlab.runs import execute, open_run, site
+    from cnnlab.runs import amendments, execute, site
 
     names = execute.selected(execute.available(), only)
     if asked.data.source != sources.SHAPES:  # a folder that cannot be used makes no run
         sources.resolve(asked)
-    opened = open_run(name or profile or "quick", profile, data, " ".join(overrides))
+    opened = opening.open_run(*wanted)
     click.echo(_headline(opened.name, opened.settings))
+    if not only and (due := amendments.due(opened.state(), names)):
+        names = due
+        click.echo(f"Executing what a changed setting concerns: {', '.join(names)}")
     try:
         done = execute.execute(opened, names, jobs=jobs)
     except execute.NotebookFailed as failure:

@@ -8,7 +8,15 @@ from cnnlab.config.errors import InputError
 from cnnlab.config.home import home as home
 from cnnlab.config.profiles import PROFILES, changes, make_settings
 from cnnlab.config.seeds import child_seed
-from cnnlab.config.settings import Settings, from_dict, parsed, to_dict, value_of
+from cnnlab.config.settings import (
+    Settings,
+    from_dict,
+    may_change,
+    parsed,
+    renamed,
+    to_dict,
+    value_of,
+)
 
 __all__ = [
     "PROFILES",
@@ -19,7 +27,9 @@ __all__ = [
     "from_dict",
     "home",
     "make_settings",
+    "may_change",
     "parsed",
+    "renamed",
     "to_dict",
     "value_of",
 ]

@@ -7,10 +7,16 @@ from cnnlab.config.section import Section, setting
 
 @dataclass(frozen=True)
 class EvaluationSettings(Section):
-    """Section ``evaluation``; it changes no weight of the model that ships."""
+    """Section ``evaluation``; it changes no weight of the model that ships, nor its answers."""
 
     folds: int = setting(5, "parts of the cross-validation", low=2, high=20)
     fold_epochs: int = setting(50, "epochs of each fold, at most", low=1, high=10_000)
     bootstrap_samples: int = setting(
         2000, "resamples behind the bootstrap intervals", low=10, high=100_000
+    )
+    strangers: int = setting(
+        300, "generated pictures of no class, to measure 'none of these'", low=20, high=10_000
+    )
+    explained_images: int = setting(
+        24, "validation images on which heatmaps are measured", low=2, high=1000
     )

@@ -76,6 +76,14 @@ def converted(field: Field, text: str) -> Any:
     raise InputError(f"Cannot set {field.name}={text!r}: expected {_KINDS[kind]}.")
 
 
+def allowed(field: Field) -> str:
+    """Return what a field may be set to, in short: "1–20", "none, balanced", "text"."""
+    low, high, choices = (field.metadata[part] for part in ("low", "high", "choices"))
+    if choices:
+        return ", ".join(choices)
+    return f"{low}–{high}" if low is not None else _KINDS[field.type]  # type: ignore[index]
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return " Did you mean …?" with the closest known name, "" where none is close."""
     close = difflib.get_close_matches(name, [*known], n=1)

@@ -23,6 +23,9 @@ VERSION = 2  # of the stored settings; 1 had no sections and no version
 RENAMED = {"data": "source", "model": "architecture"}
 RENAMED_VALUES = {("architecture", "baseline"): "reference_cnn"}
 
+# What may change once a run exists: nothing that decides the model, its answers or the images.
+CHANGEABLE = ("evaluation", "report")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -31,7 +34,9 @@ class Settings:
     The defaults of the sections are the reference protocol.
     """
 
-    profile: str = "full"
+    profile: str = setting(
+        "full", "the starting point of all values", choices=("quick", "full", "smoke")
+    )
     seed: int = setting(0, "root of everything random", low=0, high=2**31 - 1)
     data: DataSettings = field(default_factory=DataSettings)
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
@@ -41,7 +46,8 @@ class Settings:
     report: ReportSettings = field(default_factory=ReportSettings)
 
     def __post_init__(self) -> None:
-        checked(FIELDS["seed"][1], self.seed)
+        for name in ("profile", "seed"):
+            checked(FIELDS[name][1], getattr(self, name))
 
     def replace(self, **values: Any) -> "Settings":
         """Return the settings with some changed, whichever section they stand in.
@@ -80,6 +86,11 @@ FIELDS: dict[str, tuple[str, Field]] = {
 }
 
 
+def may_change(name: str) -> bool:
+    """Whether a setting may still change when its run exists."""
+    return FIELDS[name][0] in CHANGEABLE
+
+
 def value_of(settings: Settings, name: str) -> Any:
     """Return one setting by its name, whichever section it stands in."""
     section = FIELDS[name][0]
@@ -100,13 +111,12 @@ def parsed(overrides: Iterable[str]) -> dict[str, Any]:
     known = [name for name in FIELDS if name != "profile"]
     for text in overrides:
         key, equals, value = text.partition("=")
-        name = RENAMED.get(key, key)
+        [(name, value)] = renamed({key: value}).items()
         if not equals or name not in known:
             raise InputError(
                 f"Cannot set {text!r}: expected key=value, key in {', '.join(known)}."
                 f"{did_you_mean(key, known)}"
             )
-        value = RENAMED_VALUES.get((name, value), value)
         values[name] = converted(FIELDS[name][1], value)
     return values
 
@@ -114,6 +124,15 @@ def parsed(overrides: Iterable[str]) -> dict[str, Any]:
 def to_dict(settings: Settings) -> dict[str, Any]:
     """Return the settings as a flat JSON-ready dict; ``from_dict`` gives them back unchanged."""
     return {"version": VERSION} | {name: value_of(settings, name) for name in FIELDS}
+
+
+def renamed(values: dict[str, Any]) -> dict[str, Any]:
+    """Return settings of any version under today's names, with today's names of values."""
+    named = {RENAMED.get(key, key): value for key, value in values.items()}
+    return {
+        name: RENAMED_VALUES.get((name, value), value) if isinstance(value, str) else value
+        for name, value in named.items()
+    }
 
 
 def from_dict(values: dict[str, Any]) -> Settings:
@@ -126,13 +145,9 @@ def from_dict(values: dict[str, Any]) -> Settings:
         InputError: A later version wrote them, a key is unknown, or a value is out of range.
     """
     version = values.get("version", 1)
-    named = {RENAMED.get(key, key): value for key, value in values.items() if key != "version"}
-    unknown = sorted(set(named) - set(FIELDS))
+    found = renamed({key: value for key, value in values.items() if key != "version"})
+    unknown = sorted(set(found) - set(FIELDS))
     if version not in range(1, VERSION + 1) or unknown:
         odd = f": {', '.join(unknown)}" if unknown else f" (settings version {version!r})"
         raise InputError(f"These settings were written by another version of cnnlab{odd}.")
-    found = {
-        name: RENAMED_VALUES.get((name, value), value) if isinstance(value, str) else value
-        for name, value in named.items()
-    }
     return Settings().replace(**found)

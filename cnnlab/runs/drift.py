@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from cnnlab.config import from_dict, to_dict
 from cnnlab.runs import steps, storage
 
 COLUMNS = ["part", "what", "stored", "now"]
@@ -112,12 +113,17 @@ def _verdict(files: pd.DataFrame, path: str) -> str:
 
 
 def _settings(stored: Path, before: dict, after: dict) -> list[tuple[str, str, str]]:
-    edited = storage.edited(stored, before["settings"])
-    made = before["settings"] | {key: was for key, (was, _) in edited.items()}
+    edited = storage.edited(stored, before)
+    made = _known(before) | {key: was for key, (was, _) in edited.items()}
     return [
         (f"{key} (edited in run.json)" if key in edited else key, was, now)
-        for key, was, now in _facts("", made, after["settings"])
+        for key, was, now in _facts("", made, _known(after))
     ]
+
+
+def _known(state: dict) -> dict[str, Any]:
+    """Return a run's settings as this version writes them, whichever version wrote them."""
+    return to_dict(from_dict(state["settings"]))
 
 
 def _facts(name: str, before: Any, after: Any) -> list[tuple[str, str, str]]:

@@ -25,8 +25,6 @@ if TYPE_CHECKING:  # these import TensorFlow, which the runner and `cnnlab --hel
     from cnnlab.data.batches import Dataset
     from cnnlab.data.sources import Source
 
-FIGURE_DPI = 144
-
 # Columns that stay text, whatever they look like: a class may be called "001" or "None".
 TEXT_COLUMNS = (
     *("path", "label", "predicted", "split", "group", "reason", "class", "other", "kind"),
@@ -39,7 +37,7 @@ class Run:
 
     Attributes:
         folder: ``reports/<name>``.
-        settings: What ``run.json`` says; never changed after the run is created.
+        settings: What ``run.json`` said when the run was opened.
     """
 
     def __init__(self, folder: Path, settings: Settings) -> None:
@@ -90,7 +88,7 @@ class Run:
             figure.savefig(
                 temporary,
                 format="png",
-                dpi=FIGURE_DPI,
+                dpi=self.settings.report.figure_dpi,
                 bbox_inches="tight",
                 metadata={"Software": None},  # equal figures are equal bytes
             )
@@ -134,8 +132,8 @@ class Run:
 
     def record(self, key: str, value: Any) -> None:
         """Set one key of ``run.json``, safely beside other processes."""
-        if key == "settings":
-            raise InputError("The settings of a run are fixed: start another run instead.")
+        if key in ("settings", storage.CHANGES):
+            raise InputError("The settings of a run are not recorded like results: see amendments.")
         self.update(lambda state: state.__setitem__(key, value))
 
     def update(self, change: Callable[[dict[str, Any]], None]) -> None:

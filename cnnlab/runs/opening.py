@@ -7,15 +7,16 @@ from typing import Any
 from cnnlab.config import (
     InputError,
     Settings,
-    from_dict,
     home,
     make_settings,
+    may_change,
     parsed,
     to_dict,
     value_of,
 )
+from cnnlab.config.settings import CHANGEABLE, FIELDS
 from cnnlab.data import catalogue
-from cnnlab.runs import provenance, steps, storage
+from cnnlab.runs import amendments, provenance, steps, storage
 from cnnlab.runs.folder import Run
 
 DEFAULT_RUN = "lab"
@@ -27,6 +28,9 @@ def open_run(
 ) -> Run:
     """Return the named run; it is created where it does not exist.
 
+    Settings of an existing run that decide no model (sections evaluation and report) are changed
+    to what is asked; that is recorded in ``run.json`` and said in a line.
+
     Args:
         run: A name of letters, digits, dots, hyphens and underscores; "" means ``lab``.
         profile: ``quick``, ``full`` or ``smoke``; "" means what the run says, ``quick`` if new.
@@ -37,19 +41,47 @@ def open_run(
 
     Raises:
         InputError: A bad name or setting, a missing data folder, or a run that exists with
-            settings other than those asked for.
+            settings other than those asked for, which may not change.
 
     Example:
         >>> lab = open_run("demo", profile="smoke", overrides="seed=7")  # doctest: +SKIP
     """
+    _refuse_other_types(run=run, profile=profile, data=data, overrides=overrides)
     folder = home() / "reports" / checked_name(run or DEFAULT_RUN)
-    asked = overrides.split()
     if not (folder / "run.json").exists():
-        create(folder, _wanted(profile or "quick", data, asked))
-    opened = _existing(folder, profile, data, asked)  # another process may have been quicker
+        create(folder, _wanted(profile or "quick", data, overrides))
+    changed = differing(folder, profile, data, overrides)  # another process may have been quicker
+    for change in amendments.record(folder, changed):
+        print("{setting} was {old} in this run and is {new} now.".format_map(change), flush=True)
+    opened = Run(folder, storage.read_settings(folder))
     if notebook:
         _register(opened, notebook)
     return opened
+
+
+def refuse(run: str, profile: str, data: str, overrides: str) -> None:
+    """Raise what ``open_run`` would raise of the same arguments about an existing run.
+
+    It changes nothing and asks for no other package of weight, so the command says no at once.
+    """
+    folder = home() / "reports" / checked_name(run)
+    if (folder / "run.json").exists():
+        differing(folder, profile, data, overrides)
+
+
+def find(run: str) -> Path:
+    """Return the folder of a run that is given by its path or by its name.
+
+    Raises:
+        InputError: There is no such run; the message names those there are.
+    """
+    reports = home() / "reports"
+    for folder in (reports / run, Path(run)):
+        if (folder / "run.json").is_file():
+            return folder.resolve()
+    names = sorted(path.parent.name for path in reports.glob("*/run.json"))
+    known = f"one of {', '.join(names)}" if names else "the folder of one, such as reports/quick"
+    raise InputError(f"There is no run {run!r}: expected {known}.")
 
 
 def checked_name(name: str) -> str:
@@ -62,8 +94,19 @@ def checked_name(name: str) -> str:
     return name
 
 
-def _wanted(profile: str, data: str, overrides: list[str]) -> Settings:
-    return settled(make_settings(profile, overrides, **({"source": data} if data else {})))
+def _refuse_other_types(**arguments: Any) -> None:
+    """Raise InputError unless all are text: papermill's ``-p run 2024`` gives a number."""
+    for name, value in arguments.items():
+        if not isinstance(value, str):
+            raise InputError(
+                f"{name}={value!r} is no text: expected it in quotation marks; "
+                f"with papermill, -r {name} VALUE keeps it text."
+            )
+
+
+def _wanted(profile: str, data: str, overrides: str) -> Settings:
+    given = {"source": data} if data else {}
+    return settled(make_settings(profile, overrides.split(), **given))
 
 
 def settled(settings: Settings) -> Settings:
@@ -86,10 +129,20 @@ def settled(settings: Settings) -> Settings:
     return settings.replace(source=str(folder))
 
 
-def _existing(folder: Path, profile: str, data: str, overrides: list[str]) -> Run:
-    settings = storage.read_state(folder)["settings"]
-    stored = from_dict(settings)
-    edited = storage.edited(folder, settings)
+def differing(folder: Path, profile: str, data: str, overrides: str) -> dict[str, Any]:
+    """Return setting → value of what is asked for and an existing run has otherwise.
+
+    Args:
+        folder: The run folder.
+        profile: As for ``open_run``, like the others.
+        data: See there.
+        overrides: See there.
+
+    Raises:
+        InputError: It differs in settings that may not change, or somebody edited ``run.json``.
+    """
+    stored = storage.read_settings(folder)
+    edited = storage.edited(folder, storage.read_state(folder))
     if edited:
         listed = "; ".join(f"{key} was {was!r}, is {now!r}" for key, (was, now) in edited.items())
         raise InputError(
@@ -98,19 +151,21 @@ def _existing(folder: Path, profile: str, data: str, overrides: list[str]) -> Ru
             "another run name."
         )
     wanted = _wanted(profile or stored.profile, data, overrides)
-    asked = [*parsed(overrides)]
+    asked = [*parsed(overrides.split())]
     asked += [key for key, given in (("profile", profile), ("source", data)) if given]
     odd = [key for key in asked if value_of(stored, key) != value_of(wanted, key)]
-    if odd:
+    fixed = [key for key in odd if not may_change(key)]
+    if fixed:
         listed = "; ".join(
             f"{key} is {value_of(stored, key)!r} there, {value_of(wanted, key)!r} asked"
-            for key in odd
+            for key in fixed
         )
+        free = [name for name, (section, _) in FIELDS.items() if section in CHANGEABLE]
         raise InputError(
-            f"Run {folder.name!r} exists with other settings ({listed}): "
-            f"choose another run name, or remove {folder}."
+            f"Run {folder.name!r} exists with other settings ({listed}): choose another run name, "
+            f"or remove {folder}. Only {', '.join(free)} may change in a run that exists."
         )
-    return Run(folder, stored)
+    return {key: value_of(wanted, key) for key in odd}
 
 
 def create(folder: Path, settings: Settings) -> None:

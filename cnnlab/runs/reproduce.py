@@ -7,9 +7,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from cnnlab.config import InputError, Settings, from_dict, home, make_settings, to_dict
+from cnnlab.config import InputError, Settings, home, make_settings, to_dict
 from cnnlab.data import sources
-from cnnlab.runs import drift, execute, opening, past_openings, provenance, steps, storage
+from cnnlab.runs import (
+    amendments,
+    drift,
+    execute,
+    opening,
+    past_openings,
+    provenance,
+    steps,
+    storage,
+)
 from cnnlab.runs.folder import Run
 
 
@@ -63,7 +72,7 @@ def reproduce(
     """Execute the notebooks that made a run's numbers into a folder beside it, and compare.
 
     Args:
-        stored: The run's folder, see ``find``.
+        stored: The run's folder, see ``opening.find``.
         overrides: ``key=value`` settings that shall differ.
         jobs: Folds trained at a time.
         say: Is told what is worth knowing before the end.
@@ -95,31 +104,23 @@ def reproduce(
     return done
 
 
-def find(run: str) -> Path:
-    """Return the folder of a run that is given by its path or by its name.
-
-    Raises:
-        InputError: There is no such run; the message names those there are.
-    """
-    reports = home() / "reports"
-    for folder in (reports / run, Path(run)):
-        if (folder / "run.json").is_file():
-            return folder.resolve()
-    names = sorted(path.parent.name for path in reports.glob("*/run.json"))
-    known = f"one of {', '.join(names)}" if names else "the folder of one, such as reports/quick"
-    raise InputError(f"There is no run {run!r}: expected {known}.")
-
-
 def _refuse_incomplete(run: Run) -> None:
     """Raise InputError unless the notebooks that are compared ended well."""
     compared = {step.name: step for step in steps.reproducible()}
     for step in compared.values():
         if any(step.name in other.needs for other in compared.values()):
             run.require(step.reproducible)
-    for name, entry in run.state()["notebooks"].items():
-        cut = "started" in entry and "finished" not in entry
-        if name in compared and (cut or "failed" in entry):
-            how = f"failed ({entry['failed']})" if "failed" in entry else "was cut short"
+    state = run.state()
+    older = amendments.outdated(state)
+    for name, entry in state["notebooks"].items():
+        how = ""
+        if "failed" in entry:
+            how = f"failed ({entry['failed']})"
+        elif "started" in entry and "finished" not in entry:
+            how = "was cut short"
+        elif name in older and older[name].results:
+            how = f"is {older[name].words}"
+        if how and name in compared:
             raise InputError(
                 f"Run {run.name!r} is incomplete: notebook {name} {how}. "
                 f"Execute it again first: cnnlab run --run {run.name} --only {name[:2]}"
@@ -127,7 +128,7 @@ def _refuse_incomplete(run: Run) -> None:
 
 
 def _settings(stored: Path, overrides: Sequence[str]) -> Settings:
-    kept = to_dict(from_dict(storage.read_state(stored)["settings"]))
+    kept = to_dict(storage.read_settings(stored))
     profile = kept.pop("profile")
     del kept["version"]
     return opening.settled(make_settings(profile, overrides, **kept))

@@ -7,7 +7,7 @@ from typing import Any
 import nbformat
 
 from cnnlab.config import changes, to_dict
-from cnnlab.runs import execute, findings, gallery, layout, pages, steps
+from cnnlab.runs import amendments, execute, findings, gallery, layout, pages, steps, storage
 from cnnlab.runs.findings import optional
 from cnnlab.runs.folder import Run
 from cnnlab.runs.headlines import Row, headlines
@@ -20,7 +20,7 @@ class Page:
 
     name: str
     title: str
-    status: str  # done, out of date, failed, opened, not run
+    status: str  # done, out of date, older figures, failed, opened, not run
     detail: str
     seconds: float | None
     notebook: bool  # it was executed; build() writes its page before the front page
@@ -46,9 +46,10 @@ def as_text(rows: list[Row]) -> str:
 
 def notebooks(run: Run) -> list[Page]:
     """Return the state of every notebook of the checkout in this run."""
-    entries = run.state()["notebooks"]
-    names = sorted({*execute.available(), *entries})
-    return [_page(run, name, entries) for name in names]
+    state = run.state()
+    names = sorted({*execute.available(), *state["notebooks"]})
+    older = amendments.outdated(state)
+    return [_page(run, name, state["notebooks"], older) for name in names]
 
 
 def build(run: Run) -> Path:
@@ -76,7 +77,10 @@ def _facts(run: Run) -> dict[str, Any]:
     test = optional(run, "metrics/test.json") or {}
     return {
         "run": run.name,
-        "settings": to_dict(run.settings),
+        "settings": {
+            key: value for key, value in to_dict(run.settings).items() if key != "version"
+        },
+        "amended": state.get(storage.CHANGES, []),
         "changed": list(changes(run.settings)),
         "state": state,
         "headlines": list(headlines(run).values()),
@@ -86,6 +90,7 @@ def _facts(run: Run) -> dict[str, Any]:
         "total": sum(page.seconds or 0 for page in listed),
         "missing": [page.name for page in listed if page.status == "not run"],
         "stale": [page for page in listed if page.status == "out of date"],
+        "redraw": [page for page in listed if page.status == "older figures"],
         "failed": [page for page in listed if page.status == "failed"],
         "classes": test.get("per_class", []),
         "level": test.get("interval", {}).get("level", 0.95),
@@ -98,10 +103,12 @@ def _facts(run: Run) -> dict[str, Any]:
     }
 
 
-def _page(run: Run, name: str, entries: dict[str, dict[str, Any]]) -> Page:
+def _page(
+    run: Run, name: str, entries: dict[str, dict[str, Any]], older: dict[str, amendments.Outdated]
+) -> Page:
     entry = entries.get(name, {})
     executed = run.folder / "notebooks" / f"{name}.ipynb"
-    status, detail = _status(name, entries)
+    status, detail = _status(name, entries, older)
     return Page(
         name=name,
         title=_title(executed) or _title(execute.NOTEBOOKS / f"{name}.ipynb") or name,
@@ -112,7 +119,9 @@ def _page(run: Run, name: str, entries: dict[str, dict[str, Any]]) -> Page:
     )
 
 
-def _status(name: str, entries: dict[str, dict[str, Any]]) -> tuple[str, str]:
+def _status(
+    name: str, entries: dict[str, dict[str, Any]], older: dict[str, amendments.Outdated]
+) -> tuple[str, str]:
     entry = entries.get(name, {})
     if "failed" in entry:
         return "failed", entry["failed"]
@@ -122,8 +131,10 @@ def _status(name: str, entries: dict[str, dict[str, Any]]) -> tuple[str, str]:
     for earlier in steps.upstream(name):
         if entries.get(earlier.name, {}).get("finished", "") > finished:
             return "out of date", f"older than the last {earlier.name}"
-        if _status(earlier.name, entries)[0] == "out of date":
+        if _status(earlier.name, entries, older)[0] == "out of date":
             return "out of date", f"built on {earlier.name}, which is out of date itself"
+    if name in older:
+        return ("out of date" if older[name].results else "older figures"), older[name].words
     return "done", ""
 
 

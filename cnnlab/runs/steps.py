@@ -68,7 +68,7 @@ STEPS: tuple[Step, ...] = (
             *_linked("balance", "sizes", "copies", "outliers", "class_means"),
         ),
         reproducible="splits.csv",
-        settings=("figure_dpi",),
+        settings=("example_images", "figure_dpi"),
     ),
     Step(
         "02_augmentation",
@@ -90,7 +90,7 @@ STEPS: tuple[Step, ...] = (
             *_linked("rate_finder", "confusion_validation", "highest_losses", "learning_curve"),
         ),
         reproducible="model/contract.json",
-        settings=("bootstrap_samples", "figure_dpi"),
+        settings=("bootstrap_samples", "example_images", "figure_dpi"),
     ),
     Step(
         "04_kfold_evaluation",
@@ -120,7 +120,7 @@ STEPS: tuple[Step, ...] = (
             *_linked("precision_recall_test", "set_sizes", "novelty"),
         ),
         reproducible="metrics/test.json",
-        settings=("folds", "fold_epochs", "bootstrap_samples", "figure_dpi"),
+        settings=("folds", "fold_epochs", "bootstrap_samples", "strangers", "figure_dpi"),
     ),
     Step(
         "05_interpretability",
@@ -132,7 +132,7 @@ STEPS: tuple[Step, ...] = (
             *_linked("cam_methods", "vanishing", "baseline_gaps", "filters", "patches"),
             *_linked("maximised", "activations", "depth", "embedding", "neighbours"),
         ),
-        settings=("figure_dpi",),
+        settings=("explained_images", "example_images", "figure_dpi"),
     ),
     Step(
         "06_inference_demo",

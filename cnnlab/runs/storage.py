@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from cnnlab import files
-from cnnlab.config import InputError
+from cnnlab.config import InputError, Settings, from_dict, may_change, renamed
+from cnnlab.config.settings import FIELDS
 
-SETTINGS = "settings.json"  # a second record of a run's settings, which nothing changes later
+SETTINGS = "settings.json"  # the settings that a run was made with: written once, never changed
+CHANGES = "settings_changed"  # in run.json: what was changed since, oldest first
 
 
 def write_json(path: Path, data: Any) -> None:
@@ -49,7 +51,7 @@ def read_state(folder: Path) -> dict[str, Any]:
     try:
         state = json.loads(path.read_text(encoding="utf-8"))
         missing = {"settings", "created", "notebooks", "test_set_opened"} - set(state)
-        if missing:
+        if missing or not isinstance(state["settings"], dict):
             raise KeyError(missing)
     except OSError as error:
         raise InputError(f"Cannot read {path}: {error.strerror}.") from None
@@ -58,20 +60,43 @@ def read_state(folder: Path) -> dict[str, Any]:
     return state
 
 
-def edited(folder: Path, settings: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Return key → (value when the run was made, value now) of settings that somebody changed.
+def read_settings(folder: Path) -> Settings:
+    """Return the settings that a run folder has now.
+
+    Raises:
+        InputError: ``run.json`` cannot be read, or another version wrote the settings.
+    """
+    try:
+        return from_dict(read_state(folder)["settings"])
+    except InputError as error:
+        path = folder / "run.json"
+        raise InputError(f"{error}" if str(path) in str(error) else f"{path}: {error}") from None
+
+
+def edited(folder: Path, state: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Return setting → (what it should be, what it is) of settings that somebody edited by hand.
+
+    What it should be is what the run was made with, after every recorded change. The changes stand
+    in the same file as the settings, so no crash can leave one without the other.
 
     Args:
         folder: The run folder.
-        settings: Those of its ``run.json``.
+        state: Its ``run.json``.
     """
     try:
-        made = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-        keys = {**made, **settings}
-    except (OSError, ValueError, TypeError):
+        made = renamed(json.loads((folder / SETTINGS).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, AttributeError):
         return {}  # a run of an earlier version has no second record
-    pairs = {key: (made.get(key), settings.get(key)) for key in keys}
-    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+    now = renamed(state["settings"])
+    for change in state.get(CHANGES, []):
+        for name, new in renamed({change["setting"]: change["new"]}).items():
+            if name in FIELDS and may_change(name):  # any other was changed by hand
+                made[name] = new
+    defaults = {name: field.default for name, (_, field) in FIELDS.items()}
+    pairs = {
+        name: (made.get(name, usual), now.get(name, usual)) for name, usual in defaults.items()
+    }
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from cnnlab.config import InputError, from_dict, home
+from cnnlab.config import InputError, home
 from cnnlab.evaluation.intervals import Interval
 from cnnlab.runs import drift, exposure, gallery, layout, pairing, site, steps, storage
 from cnnlab.runs.findings import optional
@@ -101,7 +101,7 @@ def write_page(found: Versus) -> Path:
 
 
 def _open(folder: Path) -> Run:
-    return Run(folder, from_dict(storage.read_state(folder)["settings"]))
+    return Run(folder, storage.read_settings(folder))
 
 
 def _figures(run: Run) -> dict[str, Row]:

@@ -7,7 +7,7 @@ from cnnlab.training import checkpoint
 from cnnlab.training.balance import balanced_weights, imbalance
 from cnnlab.training.checkpoint import weights_digest
 from cnnlab.training.fit import Diverged, Fit, fit, predict
-from cnnlab.training.folds import FoldFailed, fold_runner, forget_folds
+from cnnlab.training.folds import FoldFailed, fold_runner
 from cnnlab.training.linear import linear_runner
 from cnnlab.training.progress import Watch, print_progress
 from cnnlab.training.protocol import epoch_batches, new_model, subset_runner, train
@@ -26,7 +26,6 @@ __all__ = [
     "find_rate",
     "fit",
     "fold_runner",
-    "forget_folds",
     "imbalance",
     "linear_runner",
     "new_model",

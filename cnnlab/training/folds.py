@@ -1,7 +1,8 @@
 """Training fold by fold: each has its own child seed, and predicts what it held out.
 
-A finished fold is kept in a file, so that a killed run trains only what is missing. With several
-jobs each fold is trained in a process of its own, which maps the same pixels.
+A finished fold is kept in a file, so that an interrupted run trains only what is missing, and an
+evaluation with other settings trains nothing. With several jobs each fold is trained in a process
+of its own, which maps the same pixels.
 """
 
 import shutil
@@ -101,8 +102,9 @@ def fold_runner(
         pool: int64 (N,), the images that are cross-validated; folds index into it.
         settings: Protocol; at most ``fold_epochs`` epochs a fold.
         folder: Keeps finished folds as ``fold-<n>.npz`` and the checkpoints of unfinished ones in
-            ``fold-<n>/``: called again after a kill, the function trains what is missing. See
-            ``forget_folds``. None keeps nothing.
+            ``fold-<n>/``. Called again, the function trains what is missing and uses again what
+            was trained on the same images by the same settings, code, versions and devices. Once
+            all are done, anything else in the folder is removed. None keeps nothing.
         jobs: Folds trained at a time; 0: as many as cores and free memory allow. More than one
             are processes of their own, each with a TensorFlow of its own in memory; the pixels
             must be mapped from a file then.
@@ -118,7 +120,6 @@ def fold_runner(
     Example:
         >>> run_folds = fold_runner(dataset, pool, settings, folder=Path("folds"), jobs=2)
         >>> table, pooled = cross_validate(labels, groups, 5, seed, run_folds, num_classes=3)
-        >>> forget_folds(Path("folds"))  # once the results are written
     """
     if jobs < 0:
         raise InputError(
@@ -150,14 +151,20 @@ def fold_runner(
                 _print_done(fold, len(pairs), results[fold])
         if failure:
             raise failure
+        if folder:
+            _remove_all_but(folder, {f"fold-{fold}.npz" for fold in results})
         return [(results[fold].probabilities, results[fold].seconds) for fold in sorted(results)]
 
     return run_folds
 
 
-def forget_folds(folder: Path) -> None:
-    """Remove what ``fold_runner`` kept, so that the next cross-validation trains anew."""
-    shutil.rmtree(folder, ignore_errors=True)
+def _remove_all_but(folder: Path, names: set[str]) -> None:
+    """Remove folds of another number of them, checkpoints left over and half-written files."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name not in names:
+            path.unlink(missing_ok=True)
 
 
 def _print_done(fold: int, k: int, result: kept.Result, note: str = "") -> None:

@@ -1,4 +1,4 @@
-"""The result of a finished fold, kept in a file until all folds are done."""
+"""The result of a finished fold, kept in a file: who evaluates again need not train again."""
 
 import hashlib
 import json
@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from cnnlab import files
-from cnnlab.config import Settings, to_dict
+from cnnlab.config import Settings
 from cnnlab.training.origin import origin
+from cnnlab.training.protocol import deciding
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,19 @@ def fingerprint(settings: Settings, content: str, *indices: np.ndarray) -> str:
     """Return the SHA-256 of everything that decides a fold's probabilities.
 
     Args:
-        settings: The protocol and the root seed.
+        settings: The protocol, the root seed, ``fold_epochs`` and ``validation_fraction``, by which
+            a fold's slice for early stopping is cut. The number of folds is in ``indices``.
         content: Names the images, see ``protocol.content_digest``.
         indices: int64 (n,) each: groups, and the fold's training and held-out positions.
     """
-    facts = {"settings": to_dict(settings), "content": content, "origin": origin()}
+    facts = {
+        "settings": deciding(settings),
+        "seed": settings.seed,
+        "epochs": settings.evaluation.fold_epochs,
+        "validation_fraction": settings.data.validation_fraction,
+        "content": content,
+        "origin": origin(),
+    }
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for each in indices:
         digest.update(f"|{len(each)}|".encode() + np.asarray(each, np.int64).tobytes())

@@ -33,6 +33,23 @@ def new_model(dataset: Dataset, settings: Settings, *, seed: int | None = None) 
     )
 
 
+def deciding(settings: Settings) -> dict[str, Any]:
+    """Return those settings that decide a training, as plain JSON values.
+
+    Not among them: what the caller passes besides (seed, epochs, rows), what only says where the
+    images come from, and all that comes after the training. So a checkpoint or a finished fold
+    stays of use when the evaluation or the report changes.
+    """
+    training = asdict(settings.training)
+    del training["epochs"]  # the caller's: folds have another number
+    return {
+        "image_size": settings.data.image_size,
+        "augmentation": asdict(settings.augmentation),
+        "model": asdict(settings.model),
+        "training": training,
+    }
+
+
 def train(
     model: keras.Model,
     dataset: Dataset,
@@ -64,7 +81,7 @@ def train(
     identity = None
     if folder:
         content = [content_digest(dataset, rows) for rows in (train, validation)]
-        identity = {"settings": asdict(settings), "content": content}
+        identity = {"settings": deciding(settings), "content": content}
 
     return fit(
         model,

@@ -4,7 +4,7 @@ import pytest
 
 from cnnlab import runs
 from cnnlab.config import InputError, make_settings
-from cnnlab.runs import opening
+from cnnlab.runs import opening, site, storage, versus
 
 
 def test_a_new_run_writes_its_settings_and_where_it_comes_from(home):
@@ -74,6 +74,11 @@ def test_a_relative_folder_becomes_absolute(home, monkeypatch):
         ({"profile": "fast"}, "Unknown profile 'fast'"),
         ({"overrides": "epoch=3"}, "Cannot set 'epoch=3'"),
         ({"overrides": "image_size=7"}, "image_size=7 is out of range"),
+        ({"overrides": "architecture=resnet"}, "Unknown architecture 'resnet'"),
+        ({"overrides": 3}, "overrides=3 is no text"),
+        ({"overrides": ["epochs=3"]}, "is no text"),
+        ({"profile": None}, "profile=None is no text"),
+        ({"data": 7}, "data=7 is no text"),
     ],
 )
 def test_a_wrong_argument_leaves_no_folder(home, arguments, message):
@@ -123,3 +128,139 @@ def test_settings_that_somebody_edited_are_named_and_refused():
         runs.open_run("demo")
     (run.folder / "settings.json").unlink()  # a run of an earlier version has none
     assert runs.open_run("demo").settings.seed == 7
+
+
+def test_a_number_as_name_is_told_how_to_stay_text(home):
+    with pytest.raises(InputError, match=r"run=2024 is no text: .* -r run VALUE keeps it text"):
+        runs.open_run(2024)
+    assert not (home / "reports").exists()
+
+
+def test_a_setting_of_the_evaluation_changes_and_that_is_recorded(capsys):
+    made = runs.open_run("demo", profile="smoke")
+    second = (made.folder / "settings.json").read_bytes()
+    run = runs.open_run("demo", overrides="bootstrap_samples=500 figure_dpi=144")
+    assert capsys.readouterr().out == "bootstrap_samples was 50 in this run and is 500 now.\n"
+    assert run.settings == made.settings.replace(bootstrap_samples=500)
+    (change,) = run.state()["settings_changed"]
+    assert change.pop("at") >= run.state()["created"]
+    assert change == {"setting": "bootstrap_samples", "old": 50, "new": 500}
+    assert runs.open_run("demo", overrides="bootstrap_samples=500").settings == run.settings
+    assert runs.open_run("demo").settings == run.settings
+    assert len(run.state()["settings_changed"]) == 1
+    assert (made.folder / "settings.json").read_bytes() == second
+
+
+def test_a_fixed_setting_beside_a_free_one_changes_neither():
+    run = runs.open_run("demo", profile="smoke")
+    before = (run.folder / "run.json").read_bytes()
+    with pytest.raises(
+        InputError, match=r"epochs is 2 there, 3 asked\).*Only folds, .* may change"
+    ):
+        runs.open_run("demo", overrides="bootstrap_samples=500 epochs=3")
+    assert (run.folder / "run.json").read_bytes() == before
+
+
+def test_an_edit_by_hand_is_told_from_a_recorded_change():
+    run = runs.open_run("demo", profile="smoke")
+    runs.open_run("demo", overrides="folds=3")
+    state = run.state()
+    state["settings"]["folds"] = 4
+    run.save_json("run.json", state)
+    with pytest.raises(InputError, match=r"\(folds was 3, is 4\)"):
+        runs.open_run("demo")
+    state["settings"] |= {"folds": 3, "epochs": 9}  # nobody records a change of epochs
+    state["settings_changed"].append({"at": "2026", "setting": "epochs", "old": 2, "new": 9})
+    run.save_json("run.json", state)
+    with pytest.raises(InputError, match=r"\(epochs was 2, is 9\)"):
+        runs.open_run("demo")
+
+
+def test_a_crash_while_a_change_is_written_leaves_the_run_as_it_was(monkeypatch):
+    run = runs.open_run("demo", profile="smoke")
+
+    def dying(path, data):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "write_json", dying)
+        with pytest.raises(KeyboardInterrupt):
+            runs.open_run("demo", overrides="folds=3")
+    assert runs.open_run("demo").settings == run.settings
+    assert runs.open_run("demo", overrides="folds=3").settings.evaluation.folds == 3
+
+
+# A run folder as the version before the sections wrote it: commit 275e7a7, the files that matter.
+OLD_SETTINGS = {
+    "profile": "smoke", "data": "shapes", "seed": 0, "image_size": 32, "validation_fraction": 0.2,
+    "test_fraction": 0.2, "rotation": 20.0, "flip": True, "zoom": 0.2, "brightness": 0.2,
+    "model": "baseline", "l2": 0.0001, "dropout": 0.5, "batch_size": 32, "epochs": 2,
+    "patience": 1, "learning_rate": 0.001, "class_weight": "none", "folds": 2, "fold_epochs": 1,
+    "bootstrap_samples": 50, "shapes_train": 12, "shapes_test": 6,
+}  # fmt: skip
+OLD_STATE = {
+    "name": "old",
+    "created": "2026-11-28T11:02:23.113+00:00",
+    "settings": OLD_SETTINGS,
+    "versions": {"python": "3.11.7", "cnnlab": "0.1.0", "tensorflow": "2.21.0"},
+    "commit": {"id": "275e7a791c86fa62187b778272259992e791f14b", "dirty": False},
+    "machine": {
+        "processor": "AMD EPYC", "cores": 2, "memory_gib": 23.5, "gpus": [], "system": "Linux",
+    },
+    "dataset": {"name": "shapes", "sha256": "d" * 64},
+    "notebooks": {
+        "04_kfold_evaluation": {
+            "started": "2026-11-28T11:03:24.695+00:00",
+            "opened": "2026-11-28T11:03:29.271+00:00",
+            "devices": ["CPU"],
+            "finished": "2026-11-28T11:03:44.338+00:00",
+            "seconds": 19.6,
+            "cells": 37,
+        }
+    },
+    "test_set_opened": [],
+}  # fmt: skip
+
+
+@pytest.fixture
+def old(home):
+    """The folder of a run without sections."""
+    folder = home / "reports" / "old"
+    folder.mkdir(parents=True)
+    for name, content in (("settings.json", OLD_SETTINGS), ("run.json", OLD_STATE)):
+        text = json.dumps(content, indent=2, ensure_ascii=False)
+        (folder / name).write_text(text + "\n", encoding="utf-8")
+    return folder
+
+
+def test_a_run_without_sections_opens_under_its_old_and_new_names(old):
+    before = (old / "run.json").read_bytes()
+    assert runs.open_run("old").settings == make_settings("smoke")
+    for overrides in ("data=shapes model=baseline", "source=shapes architecture=reference_cnn"):
+        assert runs.open_run("old", overrides=overrides).settings == make_settings("smoke")
+    with pytest.raises(InputError, match="epochs is 2 there, 3 asked"):
+        runs.open_run("old", overrides="epochs=3")
+    assert (old / "run.json").read_bytes() == before
+
+
+def test_a_run_without_sections_goes_on_and_takes_a_change(old):
+    run = runs.open_run("old", overrides="figure_dpi=200 folds=3", notebook="04_kfold_evaluation")
+    assert run.settings == make_settings("smoke", ["figure_dpi=200", "folds=3"])
+    assert runs.open_run("old").settings == run.settings  # and nobody is said to have edited it
+    assert json.loads((old / "settings.json").read_text()) == OLD_SETTINGS
+
+
+def test_an_edit_of_a_run_without_sections_is_noticed(old):
+    state = OLD_STATE | {"settings": OLD_SETTINGS | {"data": "photos"}}
+    (old / "run.json").write_text(json.dumps(state))
+    with pytest.raises(InputError, match=r"\(source was 'shapes', is 'photos'\)"):
+        runs.open_run("old")
+
+
+def test_a_run_without_sections_is_shown_and_compared(old):
+    run = runs.open_run("old")
+    page = site.build(run).read_text()
+    assert "Network <code>reference_cnn</code> on <code>shapes</code>" in page
+    runs.open_run("new", profile="smoke", overrides="seed=1")
+    causes = versus.compare(old, old.parent / "new").causes
+    assert [row for row in causes if row[0] == "settings"] == [("settings", "seed", "0", "1")]

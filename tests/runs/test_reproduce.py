@@ -9,7 +9,7 @@ from cnnlab import runs
 from cnnlab.__main__ import main
 from cnnlab.config import InputError
 from cnnlab.data import manifest
-from cnnlab.runs import execute, provenance, reproduce
+from cnnlab.runs import execute, opening, provenance, reproduce
 
 
 @pytest.fixture
@@ -140,10 +140,10 @@ def test_a_notebook_that_fails_is_told_and_its_run_is_kept(stored, monkeypatch):
 
 def test_a_run_is_found_by_name_and_by_path(home, stored, monkeypatch):
     monkeypatch.chdir(home)
-    assert reproduce.find("demo") == reproduce.find("reports/demo") == stored.folder
-    assert reproduce.find(str(stored.folder)) == stored.folder
+    assert opening.find("demo") == opening.find("reports/demo") == stored.folder
+    assert opening.find(str(stored.folder)) == stored.folder
     with pytest.raises(InputError, match="no run 'nothing': expected one of demo"):
-        reproduce.find("nothing")
+        opening.find("nothing")
 
 
 def test_what_cannot_be_reproduced_is_refused_and_makes_no_run(home, photos, stored):

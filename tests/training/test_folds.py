@@ -131,9 +131,7 @@ def test_folds_side_by_side_give_the_same_bits_as_in_turn(mapped, tmp_path, capf
     assert captured.err == ""
 
 
-def test_what_is_kept_is_not_trained_again_until_it_is_forgotten(
-    mapped, tmp_path, monkeypatch, capsys
-):
+def test_what_is_kept_is_not_trained_again(mapped, tmp_path, monkeypatch, capsys):
     pool, pairs, folder = np.arange(24), pairs_of(24, 3), tmp_path / "training" / "folds"
     trained = Trained(monkeypatch, failing={3})
     run_folds = folds.fold_runner(mapped, pool, SETTINGS, folder=folder)
@@ -152,10 +150,21 @@ def test_what_is_kept_is_not_trained_again_until_it_is_forgotten(
     for (first, seconds), (second, same) in zip(results, again, strict=True):
         np.testing.assert_array_equal(first, second)
         assert seconds == same
-    folds.forget_folds(folder)
-    folds.forget_folds(folder)  # nothing is there any more, and that is fine
-    run_folds(pairs)
+    later = SETTINGS.replace(bootstrap_samples=99, strangers=20, figure_dpi=90)
+    folds.fold_runner(mapped, pool, later, folder=folder)(pairs)
+    assert len(trained.folders) == 4
+    folds.fold_runner(mapped, pool, SETTINGS.replace(fold_epochs=2), folder=folder)(pairs)
     assert trained.folders[4:] == ["fold-1", "fold-2", "fold-3"]
+
+
+def test_another_number_of_folds_leaves_only_its_own(mapped, tmp_path, monkeypatch):
+    trained, pool = Trained(monkeypatch), np.arange(24)
+    run_folds = folds.fold_runner(mapped, pool, SETTINGS, folder=tmp_path / "f")
+    run_folds(pairs_of(24, 4))
+    (tmp_path / "f" / "fold-3").mkdir()  # checkpoints of a fold that was never finished
+    run_folds(pairs_of(24, 2))
+    assert len(trained.folders) == 6
+    assert sorted(path.name for path in (tmp_path / "f").iterdir()) == ["fold-1.npz", "fold-2.npz"]
 
 
 @pytest.mark.parametrize("change", ["pixel", "label", "group", "setting"])

@@ -1,8 +1,9 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
-from cnnlab.config import make_settings
+from cnnlab.config import make_settings, parsed
 from cnnlab.training import kept
 
 RESULT = kept.Result(np.array([[0.25, 0.75]], np.float32), 1.5, 7)
@@ -55,6 +56,27 @@ def test_everything_that_decides_a_fold_is_in_its_fingerprint():
     ]
     assert of() == of(training=TRAINING.astype(np.int32))
     assert len({of(), *others}) == 6
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["l2=0.01", "dropout=0.1", "image_size=48", "rotation=5", "flip=false", "batch_size=8",
+     "learning_rate=0.1", "patience=7", "class_weight=balanced", "fold_epochs=9",
+     "validation_fraction=0.3"],
+)  # fmt: skip
+def test_settings_that_decide_a_fold_are_in_its_fingerprint(override):
+    changed = SETTINGS.replace(**parsed([override]))
+    assert kept.fingerprint(changed, "c", POOL) != kept.fingerprint(SETTINGS, "c", POOL)
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["bootstrap_samples=99", "strangers=50", "explained_images=5", "figure_dpi=90", "epochs=9",
+     "example_images=3", "folds=3", "source=elsewhere", "shapes_train=9", "test_fraction=0.3"],
+)  # fmt: skip
+def test_settings_that_decide_no_fold_are_not(override):
+    changed = replace(SETTINGS.replace(**parsed([override])), profile="quick")
+    assert kept.fingerprint(changed, "c", POOL) == kept.fingerprint(SETTINGS, "c", POOL)
 
 
 def test_other_code_is_another_fingerprint(monkeypatch):

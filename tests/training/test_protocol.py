@@ -83,11 +83,23 @@ def test_a_checkpoint_belongs_to_settings_rows_labels_and_pixels(asked, tmp_path
     train(ROWS, folder=tmp_path)
     train(ROWS[::-1], folder=tmp_path)
     train(ROWS, "rotation=5", folder=tmp_path)
+    train(ROWS, "l2=0.01", folder=tmp_path)
     train(ROWS, dataset=brighter, folder=tmp_path)
     train(ROWS, dataset=replace(dataset, table=relabelled), folder=tmp_path)
     first, again, *others = [str(options["identity"]) for options in asked]
     assert first == again
-    assert len({first, *others}) == 5
+    assert len({first, *others}) == 6
+
+
+def test_a_checkpoint_stays_of_use_when_evaluation_and_report_change(asked, tmp_path):
+    dataset = hand_made()
+    train(ROWS, folder=tmp_path)
+    for later in ("figure_dpi=90", "bootstrap_samples=99", "strangers=20", "source=elsewhere"):
+        train(ROWS, later, folder=tmp_path, dataset=dataset)
+    quick = replace(make_settings("smoke", ["image_size=16"]), profile="quick")
+    protocol.train(None, dataset, ROWS, np.array([0, 23]), quick, folder=tmp_path)
+    assert len(asked) == 6
+    assert all(options["identity"] == asked[0]["identity"] for options in asked)
 
 
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one core does one thing at a time")
