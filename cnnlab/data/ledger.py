@@ -84,7 +84,7 @@ def test_images(run_folder: Path) -> np.ndarray:
     except (KeyError, ValueError):
         raise InputError(
             f"{listed} has no SHA-256 for some of the test images: "
-            "run notebook 01_explore_data again."
+            "run the notebook that writes it, the first, again."
         ) from None
     return np.array(found, KEY)
 

@@ -13,10 +13,6 @@ from cnnlab.config import InputError, from_dict, may_change, to_dict, value_of
 from cnnlab.config.settings import FIELDS
 from cnnlab.runs import provenance, steps, storage
 
-# To train again for a few more resamples would be absurd: metrics/validation.json says how many
-# its intervals rest on.
-KEPT = ("03_training", "bootstrap_samples")
-
 
 @dataclass(frozen=True)
 class Outdated:
@@ -66,8 +62,10 @@ def record(folder: Path, wanted: dict[str, Any]) -> list[dict[str, Any]]:
 
 def concerns(setting: str, notebook: str) -> bool:
     """Whether a notebook is to be executed again once a setting has changed."""
-    affected = {step.name for step in steps.affected_by([setting])}
-    return notebook in affected and (notebook, setting) != KEPT
+    affected = steps.affected_by([setting])
+    if setting == "bootstrap_samples":  # nobody trains again for that: the file says how many
+        affected = [step for step in affected if "metrics/validation.json" not in step.writes]
+    return notebook in {step.name for step in affected}
 
 
 def outdated(state: dict[str, Any]) -> dict[str, Outdated]:

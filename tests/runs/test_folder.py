@@ -117,7 +117,7 @@ def test_record_keeps_everything_written_at_once(run):
 
 
 def test_the_settings_of_a_run_cannot_be_recorded_over(run):
-    with pytest.raises(InputError, match="fixed"):
+    with pytest.raises(InputError, match="not recorded like results"):
         run.record("settings", {})
 
 
