@@ -11,7 +11,7 @@ import (
 
 // checkGolden answers for one grey image: it warms the graph, and proves that it fits the contract.
 func (p *Predictor) checkGolden() error {
-	size := p.artifact.Contract.ImageSize
+	size := p.model.Contract.ImageSize
 	grey := image.NewNRGBA(image.Rect(0, 0, size, size))
 	for index := range grey.Pix {
 		grey.Pix[index] = 128
@@ -46,5 +46,5 @@ func (p *Predictor) checkGolden() error {
 
 func (p *Predictor) notGolden(err error) error {
 	return fmt.Errorf("the model in %s does not answer as its contract says, save it again: %w",
-		p.artifact.Folder, err)
+		p.model.Folder, err)
 }

@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"path/filepath"
 	"testing"
 
+	"cnnlab/backend/artifact"
 	"cnnlab/backend/gatekeeper"
 	"cnnlab/backend/internal/testmodels"
 )
@@ -35,7 +35,7 @@ func open(t *testing.T, model string) *Predictor {
 
 // Python's answers, made when the models were, are the oracle.
 func TestAnswersAsPythonDoes(t *testing.T) {
-	for _, model := range []string{"model", "other"} {
+	for _, model := range []string{"model", "other", "earlier"} {
 		p := open(t, model)
 		answers := models.Answers(t, model)
 		if len(answers) < 10 {
@@ -56,6 +56,13 @@ func TestAnswersAsPythonDoes(t *testing.T) {
 			}
 			sameAnswer(t, name, prediction, expected)
 		}
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -111,7 +118,7 @@ func TestAModelThatIsNoModel(t *testing.T) {
 	if _, err := openGraph(t.TempDir(), 16, 6, 0, 0); err == nil {
 		t.Error("an empty folder was loaded")
 	}
-	wrong, err := openGraph(models.Path("model", savedModelName), 16, 7, 1, 1)
+	wrong, err := openGraph(models.Path("model", "saved_model"), 16, 7, 1, 1)
 	must(t, err)
 	defer wrong.Close()
 	if rows, err := wrong.Predict([][]byte{make([]byte, 3*16*16)}); err == nil {
@@ -136,12 +143,12 @@ func BenchmarkNetwork(b *testing.B) {
 	if folder == "" {
 		folder = models.Path("model")
 	}
-	artifact, err := LoadArtifact(folder)
+	model, err := artifact.Load(folder)
 	if err != nil {
 		b.Fatal(err)
 	}
-	contract := artifact.Contract
-	opened, err := openGraph(filepath.Join(folder, savedModelName), contract.ImageSize,
+	contract := model.Contract
+	opened, err := openGraph(model.SavedModel(), contract.ImageSize,
 		len(contract.ClassNames), 0, 0)
 	if err != nil {
 		b.Fatal(err)

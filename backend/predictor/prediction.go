@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"slices"
 	"time"
+
+	"cnnlab/backend/artifact"
 )
 
 // Prediction is an answer about one image, with the fields that every other front end sends.
@@ -41,14 +43,14 @@ type Float float64
 
 // MarshalJSON writes 1.0 where encoding/json writes 1.
 func (f Float) MarshalJSON() ([]byte, error) {
-	return appendFloat(make([]byte, 0, 24), float64(f)), nil
+	return artifact.AppendFloat(make([]byte, 0, 24), float64(f)), nil
 }
 
 var _ json.Marshaler = Float(0)
 
 // answer returns what a row of probabilities means. All comparisons are made on the served
 // float32, widened to float64.
-func (c *Contract) answer(row []float32, top int) Prediction {
+func answer(contract *artifact.Contract, row []float32, top int) Prediction {
 	order := make([]int, len(row))
 	for index := range order {
 		order[index] = index
@@ -62,22 +64,22 @@ func (c *Contract) answer(row []float32, top int) Prediction {
 		}
 		return 0
 	})
-	prediction := Prediction{Plausible: []string{}, ModelID: c.ModelID}
+	prediction := Prediction{Plausible: []string{}, ModelID: contract.ModelID}
 	for _, index := range order[:min(top, len(order))] {
-		candidate := Candidate{c.ClassNames[index], Float(row[index])}
+		candidate := Candidate{contract.ClassNames[index], Float(row[index])}
 		prediction.Top = append(prediction.Top, candidate)
 	}
 	best := prediction.Top[0]
 	prediction.Label, prediction.Probability = best.Label, best.Probability
-	if c.Conformal != nil {
+	if rule := contract.Conformal; rule != nil {
 		for rank, index := range order { // the most probable class always is plausible
-			if rank == 0 || float64(row[index]) >= c.Conformal.Threshold {
-				prediction.Plausible = append(prediction.Plausible, c.ClassNames[index])
+			if rank == 0 || float64(row[index]) >= rule.Threshold {
+				prediction.Plausible = append(prediction.Plausible, contract.ClassNames[index])
 			}
 		}
 	}
-	if c.Novelty != nil {
-		unlike := float64(best.Probability) < c.Novelty.Threshold
+	if rule := contract.Novelty; rule != nil {
+		unlike := float64(best.Probability) < rule.Threshold
 		prediction.NoneOfThese = &unlike
 	}
 	return prediction

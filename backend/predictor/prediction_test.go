@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"slices"
 	"testing"
+
+	"cnnlab/backend/artifact"
 )
 
-var someContract = Contract{ClassNames: []string{"a", "b", "c", "d", "e", "f"}, ModelID: "m"}
+var someContract = artifact.Contract{ClassNames: []string{"a", "b", "c", "d", "e", "f"}, ModelID: "m"}
 
 func TestEqualProbabilitiesKeepTheOrderOfTheLabels(t *testing.T) {
-	prediction := someContract.answer([]float32{.1, .2, .1, .3, .2, .1}, 5)
+	prediction := answer(&someContract, []float32{.1, .2, .1, .3, .2, .1}, 5)
 	var order []string
 	for _, candidate := range prediction.Top {
 		order = append(order, candidate.Label)
@@ -20,7 +22,7 @@ func TestEqualProbabilitiesKeepTheOrderOfTheLabels(t *testing.T) {
 	if prediction.Label != "d" || prediction.Probability != Float(float32(.3)) {
 		t.Errorf("got %s, %v", prediction.Label, prediction.Probability)
 	}
-	if len(someContract.answer([]float32{.1, .2, .1, .3, .2, .1}, 9).Top) != 6 {
+	if len(answer(&someContract, []float32{.1, .2, .1, .3, .2, .1}, 9).Top) != 6 {
 		t.Error("more classes are listed than there are")
 	}
 }
@@ -41,9 +43,9 @@ func TestRules(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			contract := someContract
-			contract.Conformal = &SetRule{Threshold: test.threshold}
-			contract.Novelty = &NoveltyRule{Threshold: test.threshold}
-			prediction := contract.answer([]float32{.3, .35, .1, .2, .05, 0}, 5)
+			contract.Conformal = &artifact.Rule{Threshold: test.threshold}
+			contract.Novelty = &artifact.Rule{Threshold: test.threshold}
+			prediction := answer(&contract, []float32{.3, .35, .1, .2, .05, 0}, 5)
 			if !slices.Equal(prediction.Plausible, test.plausible) {
 				t.Errorf("plausible %v: expected %v", prediction.Plausible, test.plausible)
 			}
@@ -55,8 +57,8 @@ func TestRules(t *testing.T) {
 }
 
 func TestPredictionAsJSON(t *testing.T) {
-	contract := Contract{ClassNames: []string{"a", "b"}, ModelID: "m"}
-	prediction := contract.answer([]float32{0, 1}, 5)
+	contract := artifact.Contract{ClassNames: []string{"a", "b"}, ModelID: "m"}
+	prediction := answer(&contract, []float32{0, 1}, 5)
 	prediction.SHA256, prediction.ElapsedMS = "s", 2
 	text, err := json.Marshal(prediction)
 	const expected = `{"label":"b","probability":1.0,"top":[{"label":"b","probability":1.0},` +

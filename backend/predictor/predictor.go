@@ -15,13 +15,13 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"cnnlab/backend/artifact"
 	"cnnlab/backend/gatekeeper"
 )
 
@@ -61,35 +61,35 @@ type engine interface {
 
 // Predictor answers for images. Any number of goroutines may share one.
 type Predictor struct {
-	artifact *Artifact
-	engine   engine
-	options  Options
-	queue    *queue
-	batcher  *batcher
-	flights  *flights
+	model   *artifact.Artifact
+	engine  engine
+	options Options
+	queue   *queue
+	batcher *batcher
+	flights *flights
 }
 
 // Open checks the hashes of a model folder, loads its SavedModel and makes one prediction, so that
 // the first request is as fast as the next.
 func Open(folder string, options Options) (*Predictor, error) {
-	artifact, err := LoadArtifact(folder)
+	model, err := artifact.Load(folder)
 	if err != nil {
 		return nil, err
 	}
-	contract := &artifact.Contract
-	opened, err := openGraph(filepath.Join(artifact.Folder, savedModelName), contract.ImageSize,
+	contract := &model.Contract
+	opened, err := openGraph(model.SavedModel(), contract.ImageSize,
 		len(contract.ClassNames), options.IntraOpThreads, options.InterOpThreads)
 	if err != nil {
 		return nil, err
 	}
-	predictor := newPredictor(artifact, opened, options)
+	predictor := newPredictor(model, opened, options)
 	if err := predictor.checkGolden(); err != nil {
 		return nil, errors.Join(err, opened.Close())
 	}
 	return predictor, nil
 }
 
-func newPredictor(artifact *Artifact, engine engine, options Options) *Predictor {
+func newPredictor(model *artifact.Artifact, engine engine, options Options) *Predictor {
 	if options.Workers <= 0 {
 		options.Workers = runtime.GOMAXPROCS(0)
 	}
@@ -101,14 +101,14 @@ func newPredictor(artifact *Artifact, engine engine, options Options) *Predictor
 	}
 	queue := newQueue(options.Workers, options.Queue)
 	p := &Predictor{
-		artifact: artifact, engine: engine, options: options, queue: queue, flights: newFlights(),
+		model: model, engine: engine, options: options, queue: queue, flights: newFlights(),
 	}
 	p.batcher = &batcher{predict: p.classify, most: options.Batch, runs: (options.Workers + 1) / 2}
 	return p
 }
 
 // Artifact returns the model folder that was opened.
-func (p *Predictor) Artifact() *Artifact { return p.artifact }
+func (p *Predictor) Artifact() *artifact.Artifact { return p.model }
 
 // Waiting returns how many images wait for the model or are in it.
 func (p *Predictor) Waiting() int { return int(p.queue.inside.Load()) }
@@ -125,7 +125,7 @@ func (p *Predictor) Predict(ctx context.Context, image []byte) (Prediction, erro
 	if err != nil {
 		return Prediction{}, err
 	}
-	prediction := p.artifact.Contract.answer(row, defaultTop)
+	prediction := answer(&p.model.Contract, row, defaultTop)
 	prediction.SHA256, prediction.Cached = sum, cached
 	prediction.ElapsedMS = milliseconds(start)
 	return prediction, nil
@@ -162,8 +162,8 @@ func (p *Predictor) Close() error {
 // key names an answer: another image, another model or another decoder is another name, so an
 // answer cannot be stale.
 func (p *Predictor) key(sum string) string {
-	contract := &p.artifact.Contract
-	return fmt.Sprintf("%s-%s-%d", sum, contract.ModelID, contract.PreprocessingVersion)
+	contract := &p.model.Contract
+	return fmt.Sprintf("%s-%s-%d", sum, contract.ModelID, contract.Preprocessing.Version)
 }
 
 func (p *Predictor) probabilities(

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"cnnlab/backend/artifact"
 	"cnnlab/backend/gatekeeper"
 )
 
@@ -64,8 +65,8 @@ func picture(number uint32, class byte) []byte {
 
 func fakePredictor(engine engine, options Options) *Predictor {
 	contract := someContract
-	contract.PreprocessingVersion = 1
-	return newPredictor(&Artifact{Contract: contract}, engine, options)
+	contract.Preprocessing.Version = 1
+	return newPredictor(&artifact.Artifact{Contract: contract}, engine, options)
 }
 
 func TestPredictWithCache(t *testing.T) {
@@ -81,7 +82,7 @@ func TestPredictWithCache(t *testing.T) {
 		t.Errorf("the network ran %d times: expected once", len(engine.batches))
 	}
 	later := fakePredictor(engine, Options{Cache: cache})
-	later.artifact.Contract.ModelID = "another"
+	later.model.Contract.ModelID = "another"
 	if prediction, err := later.Predict(t.Context(), picture(0, 3)); err != nil || prediction.Cached {
 		t.Errorf("another model took the answer of the first: %+v, %v", prediction, err)
 	}
@@ -347,7 +348,7 @@ func TestGoldenCheck(t *testing.T) {
 		"no prediction": {&strange{fakeEngine: fakeEngine{predict: errors.New("no")}, pixels: grey}, false},
 	} {
 		p := fakePredictor(test.engine, Options{})
-		p.artifact.Contract.ImageSize = 4
+		p.model.Contract.ImageSize = 4
 		if err := p.checkGolden(); (err == nil) != test.golden {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"cnnlab/backend/artifact"
 	"cnnlab/backend/gatekeeper"
 	"cnnlab/backend/predictor"
 )
@@ -80,11 +81,13 @@ func (m *fakeModel) PredictMany(
 	return results, nil
 }
 
-func (m *fakeModel) Artifact() *predictor.Artifact {
-	return &predictor.Artifact{
-		Contract: predictor.Contract{ModelID: m.id},
-		Public: json.RawMessage(`{"class_names":["<b>"],"image_size":8,"preprocessing_version":1,` +
-			`"temperature":1.0,"conformal":null,"novelty":null,"run_id":"r","model_id":"` + m.id + `"}`),
+func (m *fakeModel) Artifact() *artifact.Artifact {
+	return &artifact.Artifact{
+		Contract: artifact.Contract{ModelID: m.id},
+		Public: json.RawMessage(`{"format":3,"class_names":["<b>","a"],"image_size":16,` +
+			`"preprocessing":{"version":1,"fit":"stretch","background":"white"},"temperature":1.0,` +
+			`"conformal":{"score":"lac","coverage":0.9,"threshold":0.25,"calibrated_on":9},` +
+			`"novelty":null,"run_id":"r","parameters":9,"bytes":99,"model_id":"` + m.id + `"}`),
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"cnnlab/backend/artifact"
 	"cnnlab/backend/predictor"
 )
 
@@ -11,7 +12,7 @@ import (
 type Model interface {
 	Predict(ctx context.Context, image []byte) (predictor.Prediction, error)
 	PredictMany(ctx context.Context, images [][]byte) ([]predictor.Result, error)
-	Artifact() *predictor.Artifact
+	Artifact() *artifact.Artifact
 	Waiting() int
 	Close() error
 }

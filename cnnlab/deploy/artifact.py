@@ -11,22 +11,37 @@ from typing import Any
 
 from cnnlab.config import InputError
 from cnnlab.deploy import h5, seal
-from cnnlab.deploy.contract import CONTRACT, FORMAT, Artifact, as_json, read_contract, seal_contract
+from cnnlab.deploy.contract import (
+    CONTRACT,
+    FORMAT,
+    OUTSIDE_H5,
+    as_json,
+    check_facts,
+    read_contract,
+    seal_contract,
+)
 from cnnlab.deploy.export import export
-from cnnlab.deploy.seal import ArtifactDamaged, damaged
+from cnnlab.deploy.records import Artifact, Preprocessing
+from cnnlab.deploy.seal import ArtifactDamaged, ModelRefused, damaged
 from cnnlab.engine import keras
 from cnnlab.evaluation.conformal import SetRule
 from cnnlab.evaluation.novelty import NoveltyRule
 from cnnlab.images import PREPROCESSING_VERSION
 from cnnlab.training.checkpoint import weights_digest
 
-__all__ = ["Artifact", "ArtifactDamaged", "load", "load_keras", "save", "write_card"]
+__all__ = [
+    "Artifact",
+    "ArtifactDamaged",
+    "ModelRefused",
+    "load",
+    "load_keras",
+    "save",
+    "write_card",
+]
 
 CARD = "card.md"
 H5 = "model.h5"
 SAVED_MODEL = "saved_model"
-# These change with the card, so the H5 file, which is sealed with the weights, leaves them out.
-OUTSIDE_H5 = ("files", "bytes")
 
 
 def save(
@@ -45,9 +60,9 @@ def save(
     The folder is written beside its place and then renamed, so a reader sees the old one or the
     new one, complete; between the two renames, for an instant, none. ``model_id`` is a SHA-256
     over all that an answer depends on: the architecture's configuration, the weights' bytes in
-    order, the class names, the image size, the preprocessing version, the temperature and both
-    rules; not over the files, since TensorFlow does not write the same graph byte for byte twice:
-    equal models have equal ids.
+    order, the class names, the image size, the preprocessing, the temperature and both rules with
+    their scores; not over the files, since TensorFlow does not write the same graph byte for byte
+    twice: equal models have equal ids.
 
     Args:
         model: A trained classifier, (B, S, S, 3) in 0…255 → softmax (B, C); mixed precision is
@@ -56,7 +71,7 @@ def save(
         class_names: C different labels, in the order of the model's outputs.
         run_id: The name of the run that trained it.
         card: The model card, Markdown.
-        temperature: T > 0 of softmax(log p / T), applied inside the SavedModel.
+        temperature: T of softmax(log p / T), 0.01…100, applied inside the SavedModel.
         conformal: Which classes are plausible, fitted on tempered probabilities.
         novelty: When an image shows none of the classes, likewise.
 
@@ -65,17 +80,17 @@ def save(
             rebuilt in float32, or the folder holds something else.
     """
     folder = Path(os.path.abspath(folder))
-    image_size = _checked_image_size(model, class_names, temperature)
+    facts = _answers(model, class_names, temperature, conformal, novelty)
+    check_facts({"run_id": run_id})
     _refuse_foreign(folder)
     copy = h5.float32_copy(model)
-    facts = _answers(image_size, class_names, temperature, conformal, novelty)
     contract = {"format": FORMAT, **facts, "run_id": run_id}
     contract |= {"parameters": int(copy.count_params()), "model_id": _model_id(copy, facts)}
     with seal.replacing(folder) as new:
         h5.write(copy, new / H5, as_json(contract))
-        export(copy, new / SAVED_MODEL, image_size, float(temperature))
+        export(copy, new / SAVED_MODEL, facts["image_size"], facts["temperature"])
         (new / CARD).write_text(card, "utf-8")
-        return seal_contract(new, contract)
+        return seal_contract(new, contract | {"formats": {}})
 
 
 def identity(
@@ -87,8 +102,7 @@ def identity(
     novelty: NoveltyRule | None = None,
 ) -> str:
     """Return the ``model_id`` that ``save`` would give; nothing is written."""
-    image_size = _checked_image_size(model, class_names, temperature)
-    facts = _answers(image_size, class_names, temperature, conformal, novelty)
+    facts = _answers(model, class_names, temperature, conformal, novelty)
     return _model_id(h5.float32_copy(model), facts)
 
 
@@ -99,8 +113,9 @@ def load(folder: Path | str) -> Artifact:
     before the check is done.
 
     Raises:
-        InputError: There is no such folder, or a later version of cnnlab wrote it.
+        InputError: There is no such folder.
         ArtifactDamaged: A file is missing, changed, extra or not a regular file.
+        ModelRefused: The contract is of a later version of cnnlab, or holds what none may.
     """
     folder = Path(folder).resolve()
     if not folder.is_dir():
@@ -146,16 +161,19 @@ def write_card(folder: Path | str, text: str) -> dict[str, Any]:
         return seal_contract(new, artifact.contract)
 
 
-def _checked_image_size(model: keras.Model, class_names: Sequence[str], temperature: float) -> int:
-    """Return S after checking that model, labels and temperature fit together."""
-    shapes = (getattr(model, "input_shape", None), getattr(model, "output_shape", None))
-    match shapes:
-        case ((_, int(height), int(width), 3), (_, int(num_classes))) if height == width:
-            pass
-        case _:
-            raise InputError(
-                f"The model maps {shapes[0]} to {shapes[1]}: expected (None, S, S, 3) to (None, C)."
-            )
+def _answers(
+    model: keras.Model,
+    class_names: Sequence[str],
+    temperature: float,
+    conformal: SetRule | None,
+    novelty: NoveltyRule | None,
+) -> dict[str, Any]:
+    """Return the part of the contract that an answer depends on, beside the network itself.
+
+    Raises:
+        InputError: An entry is out of range, or does not fit the model.
+    """
+    image_size, num_classes = _shapes(model)
     if isinstance(class_names, str) or len(set(class_names)) != len(class_names):
         raise InputError(f"The labels {class_names!r} are not all different.")
     if len(class_names) != num_classes:
@@ -163,27 +181,29 @@ def _checked_image_size(model: keras.Model, class_names: Sequence[str], temperat
             f"Got {len(class_names)} labels for a model with {num_classes} outputs: expected one "
             "label for each output, in their order."
         )
-    if not (math.isfinite(temperature) and temperature > 0):
-        raise InputError(f"temperature={temperature} is out of range: expected above 0.")
-    return height
-
-
-def _answers(
-    image_size: int,
-    class_names: Sequence[str],
-    temperature: float,
-    conformal: SetRule | None,
-    novelty: NoveltyRule | None,
-) -> dict[str, Any]:
-    """Return the part of the contract that an answer depends on, beside the network itself."""
-    return {
+    if not math.isfinite(temperature):
+        raise InputError(f"temperature={temperature} is out of range: expected a finite number.")
+    facts = {
         "class_names": list(class_names),
         "image_size": image_size,
-        "preprocessing_version": PREPROCESSING_VERSION,
+        "preprocessing": asdict(Preprocessing(PREPROCESSING_VERSION)),
         "temperature": float(temperature),
         "conformal": asdict(conformal) if conformal else None,
         "novelty": asdict(novelty) if novelty else None,
     }
+    check_facts(facts)
+    return facts
+
+
+def _shapes(model: keras.Model) -> tuple[int, int]:
+    """Return S and C of a model (None, S, S, 3) → (None, C)."""
+    shapes = (getattr(model, "input_shape", None), getattr(model, "output_shape", None))
+    match shapes:
+        case ((_, int(height), int(width), 3), (_, int(num_classes))) if height == width:
+            return height, num_classes
+    raise InputError(
+        f"The model maps {shapes[0]} to {shapes[1]}: expected (None, S, S, 3) to (None, C)."
+    )
 
 
 def _model_id(model: keras.Model, facts: dict[str, Any]) -> str:

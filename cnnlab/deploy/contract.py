@@ -1,100 +1,184 @@
-"""``contract.json``: what a model folder says about itself, over the hashes of all its files."""
+"""``contract.json``: what a model folder says about itself, over the hashes of all its files.
 
+``contract.schema.json`` describes formats 2 and 3. Python checks contracts by it; the Go server
+by code of its own, tested to give the same verdict with the same code.
+"""
+
+import functools
+import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from jsonschema import Draft202012Validator, ValidationError
+
 from cnnlab.config import InputError
 from cnnlab.deploy import seal
-from cnnlab.deploy.seal import damaged
-from cnnlab.evaluation.conformal import SetRule
-from cnnlab.evaluation.novelty import NoveltyRule
+from cnnlab.deploy.seal import ModelRefused, damaged
 
 CONTRACT = "contract.json"
-FORMAT = 2  # counts up with every change of the contract's entries; others are refused
+FORMAT = 3  # what is written
+READ = (2, 3)  # what is read
 MAX_BYTES = 16 * 2**20
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """A model folder whose every file was found to be what the contract says.
-
-    Attributes:
-        folder: Where it is, absolute.
-        contract: The content of ``contract.json``.
-    """
-
-    folder: Path
-    contract: dict[str, Any]
-
-    @property
-    def class_names(self) -> list[str]:
-        """The labels, in the order of the probabilities."""
-        return list(self.contract["class_names"])
-
-    @property
-    def image_size(self) -> int:
-        """S, pixels a side."""
-        return int(self.contract["image_size"])
-
-    @property
-    def temperature(self) -> float:
-        """T of softmax(log p / T), which the SavedModel applies and ``model.h5`` does not."""
-        return float(self.contract["temperature"])
-
-    @property
-    def conformal(self) -> SetRule | None:
-        """Which classes are plausible; None if that was not calibrated."""
-        rule = self.contract["conformal"]
-        return SetRule(**rule) if rule else None
-
-    @property
-    def novelty(self) -> NoveltyRule | None:
-        """When an image shows none of the classes; None if that was not calibrated."""
-        rule = self.contract["novelty"]
-        return NoveltyRule(**rule) if rule else None
-
-    @property
-    def model_id(self) -> str:
-        """The model's identity, hexadecimal; see ``artifact.save``."""
-        return str(self.contract["model_id"])
-
-    @property
-    def run_id(self) -> str:
-        """The run that trained it."""
-        return str(self.contract["run_id"])
+MAX_DEPTH = 16  # of objects and lists in one another
+# The contract lies inside the H5 file, too, whose hash is in ``files``. What may change without
+# the network is left out there.
+OUTSIDE_H5 = ("files", "bytes", "formats")
 
 
 def seal_contract(folder: Path, contract: dict[str, Any]) -> dict[str, Any]:
-    """Write the contract over all files of a new folder, and return it."""
+    """Write the contract over all files of a new folder, and return it.
+
+    Raises:
+        ModelRefused: It would be refused when it is read.
+    """
     files = seal.hashes(folder, CONTRACT)
     sealed = contract | {"files": files, "bytes": seal.total_bytes(folder, files)}
-    (folder / CONTRACT).write_text(as_json(sealed, indent=2) + "\n", "utf-8")
+    text = as_json(sealed, indent=2) + "\n"
+    parse(text.encode(), folder)
+    (folder / CONTRACT).write_text(text, "utf-8")
     return sealed
 
 
 def read_contract(folder: Path) -> dict[str, Any]:
-    """Return the contract, which must be written exactly as ``seal_contract`` writes it."""
+    """Return the contract of a model folder; see ``parse``."""
     with seal.open_regular(folder, CONTRACT) as file:
-        content = file.read(MAX_BYTES)
+        return parse(file.read(MAX_BYTES), folder)
+
+
+def parse(content: bytes, folder: Path) -> dict[str, Any]:
+    """Return the contract that a text holds, as it stands there.
+
+    Args:
+        content: The whole of ``contract.json``, exactly as ``seal_contract`` writes it.
+        folder: The model folder that the errors name.
+
+    Raises:
+        ModelRefused: ``.code`` is the verdict. A format of a later version is
+            ``unsupported_contract`` whatever else the object holds.
+    """
     try:
-        contract = json.loads(content)
-        number = contract["format"]
+        contract = json.loads(content.decode("utf-8"))
+        if not isinstance(contract, dict) or not _shallow(contract):
+            raise ValueError
         # Catches what JSON itself would let pass: another spacing, a key given twice.
-        same = (as_json(contract, indent=2) + "\n").encode() == content
-    except (KeyError, TypeError, ValueError, RecursionError):
+        canonical = (as_json(contract, indent=2) + "\n").encode()
+    except (ValueError, RecursionError):
         raise damaged(folder, CONTRACT, "was changed") from None
-    if number != FORMAT:
-        raise InputError(
-            f"The model in {folder} has format {number!r}: expected {FORMAT}. "
-            "Use the version of cnnlab that wrote it, or save the model again."
+    number = contract.get("format")
+    if _is_integer(number) and number not in READ:
+        raise ModelRefused(
+            "unsupported_contract",
+            f"The model in {folder} has format {_brief(str(number))}: expected 2 or 3. "
+            "Use the version of cnnlab that wrote it, or save the model again.",
         )
-    if not same or not isinstance(contract.get("files"), dict):
+    if canonical != content or not _is_text(contract):
         raise damaged(folder, CONTRACT, "was changed")
+    _check_entries(contract, folder)
+    _check_formats(contract, folder)
     return contract
+
+
+def format_id(model_id: str, name: str, entry: dict[str, Any]) -> str:
+    """Return the id of an exported format: a SHA-256 over all that its answers depend on.
+
+    Args:
+        model_id: The id of the model that it was made from.
+        name: Its name in ``formats``.
+        entry: What stands there; an ``id`` in it does not count.
+    """
+    content = {name: value for name, value in entry.items() if name != "id"}
+    whole = {"entry": content, "model_id": model_id, "name": name}
+    return hashlib.sha256(as_json(whole).encode()).hexdigest()
 
 
 def as_json(value: Any, indent: int | None = None) -> str:
     """Return JSON that is the same text for equal values."""
     return json.dumps(value, sort_keys=True, indent=indent, allow_nan=False)
+
+
+def check_facts(facts: dict[str, Any]) -> None:
+    """Raise InputError unless entries of a new contract, by name, have the values they may have."""
+    known = schema()["$defs"]["format3"]["properties"]
+    part = {"$defs": schema()["$defs"], "properties": {name: known[name] for name in facts}}
+    for error in Draft202012Validator(part).iter_errors(facts):
+        raise InputError(f"Nothing is saved, as no contract may say this: {_said(error)}.")
+
+
+@functools.cache
+def schema() -> dict[str, Any]:
+    """Return the JSON schema of contracts (draft 2020-12), formats 2 and 3."""
+    text = resources.files("cnnlab.deploy").joinpath("contract.schema.json").read_text("utf-8")
+    return json.loads(text)
+
+
+def _check_entries(contract: dict[str, Any], folder: Path) -> None:
+    """Raise unless the schema holds; what only ``enum`` refuses is unsupported, not invalid."""
+    unknown = None
+    for error in _errors(contract):
+        if error.validator != "enum":
+            raise _refused("invalid_contract", error, folder)
+        unknown = unknown or error
+    if unknown:
+        raise _refused("unsupported_contract", unknown, folder)
+
+
+def _errors(contract: dict[str, Any]) -> Iterator[ValidationError]:
+    """Yield what the schema does not allow, one by one: a long contract may break it often."""
+    return _validator().iter_errors(contract)
+
+
+@functools.cache
+def _validator() -> Draft202012Validator:
+    """Return the validator of whole contracts."""
+    return Draft202012Validator(schema())
+
+
+def _refused(code: str, error: ValidationError, folder: Path) -> ModelRefused:
+    """Return the refusal that names an entry, what came and what was expected."""
+    advice = "Use the version of cnnlab that wrote it, or save the model again."
+    return ModelRefused(code, f"{CONTRACT} in {folder}: {_said(error)}. {advice}")
+
+
+def _said(error: ValidationError) -> str:
+    """Return what a contract breaks, after the names that lead there."""
+    names = (ascii(part)[1:-1] for part in map(str, error.absolute_path))
+    return _brief("".join(f"{name}: " for name in names) + error.message)
+
+
+def _check_formats(contract: dict[str, Any], folder: Path) -> None:
+    """Compare ``formats`` with its ids and with ``files``: the H5 file does not seal it."""
+    for name, entry in contract.get("formats", {}).items():
+        if entry["id"] != format_id(contract["model_id"], name, entry):
+            raise damaged(folder, CONTRACT, f"has another id than its format {name!r}")
+        if not entry["files"].items() <= contract["files"].items():
+            raise damaged(folder, CONTRACT, f"lists other files than its format {name!r}")
+
+
+def _shallow(value: Any, levels: int = MAX_DEPTH) -> bool:
+    """Return whether JSON nests no deeper: written with indents, deep text grows as its square."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels >= 0 and all(_shallow(each, levels - 1) for each in inner)
+
+
+def _is_integer(value: Any) -> bool:
+    """Return whether JSON is an integer, as the schema sees it: 3.0 is one, true is not."""
+    return not isinstance(value, bool) and (
+        isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    )
+
+
+def _is_text(contract: dict[str, Any]) -> bool:
+    r"""Return whether every string can be written: half of a surrogate pair, ``\ud800``, cannot."""
+    try:
+        json.dumps(contract, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _brief(text: str) -> str:
+    """Return at most 200 characters of a text."""
+    return text if len(text) <= 200 else f"{text[:120]} … {text[-75:]}"

@@ -78,12 +78,13 @@ def read(path: Path) -> keras.Model:
 
 
 def read_contract(path: Path) -> str | None:
-    """Return the contract's JSON; None where the file has none, or is no HDF5 file."""
+    """Return the contract's JSON; None where the file has none as text, or is no HDF5 file."""
     try:
         with h5py.File(path, "r") as file:
-            return file.attrs.get(ATTRIBUTE)
-    except OSError:
+            found = file.attrs.get(ATTRIBUTE)
+    except (OSError, RuntimeError, TypeError, ValueError):  # h5py's, for types it does not know
         return None
+    return found if isinstance(found, str) else None
 
 
 @contextmanager

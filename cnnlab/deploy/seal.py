@@ -13,8 +13,25 @@ from pathlib import Path
 from cnnlab.config import InputError
 
 
-class ArtifactDamaged(InputError):  # noqa: N818
+class ModelRefused(InputError):  # noqa: N818
+    """A model folder from which nothing is loaded; the Go server refuses it with the same code.
+
+    Attributes:
+        code: ``damaged``: a file is not what the contract says, or the contract was edited;
+            ``unsupported_contract``: a later version of cnnlab wrote it;
+            ``invalid_contract``: an entry is missing, unknown, of a wrong type or out of range.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ArtifactDamaged(ModelRefused):
     """A model folder is not what its contract says; the message names the file."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("damaged", message)
 
 
 def damaged(folder: Path, name: str, what: str) -> ArtifactDamaged:

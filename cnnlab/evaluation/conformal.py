@@ -23,6 +23,8 @@ import numpy as np
 from cnnlab.config import InputError
 from cnnlab.evaluation import metrics
 
+SCORE = "lac"  # of least ambiguous classifiers: 1 - p of the true class
+
 
 @dataclass(frozen=True)
 class SetRule:
@@ -32,17 +34,21 @@ class SetRule:
         coverage: Share of the sets that shall hold the true class, in (0, 1).
         threshold: Probability from which on a class belongs to the set, 0…1.
         calibrated_on: Number of images the threshold comes from.
+        score: Always "lac".
 
     Raises:
-        InputError: One of them is out of range.
+        InputError: One of them is out of range, or the score is another.
     """
 
     coverage: float
     threshold: float
     calibrated_on: int
+    score: str = SCORE
 
     def __post_init__(self) -> None:
         check_rule(coverage=self.coverage, threshold=self.threshold, rows=self.calibrated_on)
+        if self.score != SCORE:
+            raise InputError(f"The conformal score is {self.score!r}: expected {SCORE!r}.")
 
 
 def fit(labels: np.ndarray, probabilities: np.ndarray, coverage: float = 0.9) -> SetRule:

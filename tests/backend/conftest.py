@@ -1,4 +1,4 @@
-"""The Go toolchain, and the crafted files of tests/images."""
+"""The Go toolchain, the crafted files of tests/images and the contracts of tests/deploy."""
 
 import os
 import shutil
@@ -10,7 +10,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BACKEND = ROOT / "backend"
-sys.path.append(str(ROOT / "tests" / "images"))  # pytest does so only if it collects tests there
+for folder in ("images", "deploy"):  # pytest does so only if it collects tests there
+    sys.path.append(str(ROOT / "tests" / folder))
 
 
 def _require(found: bool, missing: str) -> None:
@@ -41,6 +42,15 @@ def verdicts(go, tmp_path_factory) -> Path:
     """Return the program that prints the Go gatekeeper's verdicts on files."""
     program = tmp_path_factory.mktemp("go") / "verdicts"
     command = [go, "build", "-o", str(program), "./gatekeeper/verdicts"]
+    subprocess.run(command, cwd=BACKEND, check=True, timeout=300)
+    return program
+
+
+@pytest.fixture(scope="session")
+def contract_verdicts(go, tmp_path_factory) -> Path:
+    """Return the program that prints what Go says of contracts."""
+    program = tmp_path_factory.mktemp("go") / "contract-verdicts"
+    command = [go, "build", "-o", str(program), "./artifact/verdicts"]
     subprocess.run(command, cwd=BACKEND, check=True, timeout=300)
     return program
 

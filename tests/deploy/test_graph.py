@@ -31,13 +31,13 @@ def test_what_cannot_be_decoded_is_corrupt(graph, photos):
 
 def test_an_answer_of_no_numbers_is_none(tmp_path):
     layers = keras.layers
-    inputs = keras.Input((8, 8, 3))
+    inputs = keras.Input((16, 16, 3))
     centred = layers.Flatten()(layers.Rescaling(1.0, offset=-128.0)(inputs))  # grey is zero
     outputs = layers.Dense(2, "softmax", kernel_initializer=keras.initializers.Constant(1e38))
     model = keras.Model(inputs, outputs(centred))
     artifact.save(model, tmp_path / "model", class_names=["a", "b"], run_id="lab", card="# Card\n")
     graph = Graph(artifact.load(tmp_path / "model"))
-    white = np.full((8, 8, 3), 255, "uint8")
+    white = np.full((16, 16, 3), 255, "uint8")
     with pytest.raises(artifact.ArtifactDamaged, match="no numbers"):
         graph.probabilities(white[None])
     with pytest.raises(artifact.ArtifactDamaged, match="no numbers"):

@@ -222,16 +222,41 @@ func TestReload(t *testing.T) {
 	if status != 200 || second == first || label != expected.Label {
 		t.Errorf("after the reload: %d %s of %s: expected %s", status, label, second, expected.Label)
 	}
-	if err := os.Remove(filepath.Join(folder, "card.md")); err != nil {
+	for number, damage := range []struct {
+		named string
+		do    func()
+	}{
+		{"image_size is 1000000000", func() { enlarge(t, folder) }}, // an allocation size
+		{"card.md", func() {
+			replaceFolder(t, models.Path("other"), folder)
+			if err := os.Remove(filepath.Join(folder, "card.md")); err != nil {
+				t.Fatal(err)
+			}
+		}},
+	} {
+		damage.do()
+		p.reload <- syscall.SIGHUP
+		refused := p.log.wait(t, "reload refused, the old model goes on", number+1)
+		if text, _ := refused["error"].(string); !strings.Contains(text, damage.named) {
+			t.Errorf("the log does not say %s: %v", damage.named, refused)
+		}
+		if status, _, third := p.predict(t, image); status != 200 || third != second {
+			t.Errorf("after %s: %d from %s: expected %s", damage.named, status, third, second)
+		}
+	}
+}
+
+// enlarge makes the contract of a model folder promise images of a billion pixels a side.
+func enlarge(t *testing.T, folder string) {
+	t.Helper()
+	path := filepath.Join(folder, "contract.json")
+	content, err := os.ReadFile(path)
+	if err != nil {
 		t.Fatal(err)
 	}
-	p.reload <- syscall.SIGHUP
-	refused := p.log.wait(t, "reload refused, the old model goes on", 1)
-	if text, _ := refused["error"].(string); !strings.Contains(text, "card.md") {
-		t.Errorf("the log does not name the file: %v", refused)
-	}
-	if status, _, third := p.predict(t, image); status != 200 || third != second {
-		t.Errorf("after the damage: %d from %s: expected %s", status, third, second)
+	other := bytes.Replace(content, []byte(`"image_size": 16,`), []byte(`"image_size": 1000000000,`), 1)
+	if err := os.WriteFile(path, other, 0o600); err != nil || bytes.Equal(other, content) {
+		t.Fatalf("%v, or the contract has no image_size of 16", err)
 	}
 }
 

@@ -1,14 +1,16 @@
-"""Makes what the Go tests of the backend compare with: two model folders, images, answers."""
+"""Makes what the Go tests of the backend compare with: three model folders, images, answers."""
 
 import io
 import json
+import shutil
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 from PIL import Image
 
-from cnnlab.deploy import artifact
+from cnnlab.deploy import artifact, contract, h5
 from cnnlab.deploy.predict import Predictor
 from cnnlab.engine import keras
 from cnnlab.evaluation.conformal import SetRule
@@ -57,8 +59,22 @@ def pictures() -> dict[str, bytes]:
     return contents
 
 
+def as_format_2(folder: Path) -> None:
+    """Turn a model folder into what the versions before format 3 wrote of the same model."""
+    stated = contract.read_contract(folder)
+    stated["preprocessing_version"] = stated.pop("preprocessing")["version"]
+    if stated["conformal"]:
+        del stated["conformal"]["score"]
+    for name in ("files", "bytes", "formats"):
+        del stated[name]
+    stated["format"] = 2
+    with h5py.File(folder / artifact.H5, "r+") as file:
+        file.attrs[h5.ATTRIBUTE] = contract.as_json(stated)
+    contract.seal_contract(folder, stated)
+
+
 def main(folder: Path) -> None:
-    """Fill a folder: model/, other/, images/ and answers.json."""
+    """Fill a folder: model/, other/, earlier/ (the first in format 2), images/ and answers.json."""
     images = folder / "images"
     images.mkdir()
     rules = {
@@ -75,7 +91,8 @@ def main(folder: Path) -> None:
             temperature=1.5,
             **chosen,
         )
-    answers: dict[str, dict[str, object]] = {"model": {}, "other": {}}
+    as_format_2(Path(shutil.copytree(folder / "model", folder / "earlier")))
+    answers: dict[str, dict[str, object]] = {"model": {}, "other": {}, "earlier": {}}
     for model, found in answers.items():
         predictor = Predictor(folder / model)
         for name, content in pictures().items():

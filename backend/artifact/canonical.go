@@ -1,4 +1,4 @@
-package predictor
+package artifact
 
 import (
 	"bytes"
@@ -18,6 +18,11 @@ import (
 // the same bytes. This file writes JSON as the package that seals it does: keys in the order of
 // their code points, everything outside ASCII escaped, floats in the shortest form that reads back
 // as the same number.
+
+const (
+	maxDepth  = 16   // written with indents, deep text grows as the square of its depth
+	maxDigits = 4300 // of an integer: Python reads no more
+)
 
 // decodeJSON returns the tree of one JSON value; numbers keep their text, of equal keys the last
 // counts.
@@ -49,6 +54,9 @@ type canonicalWriter struct {
 }
 
 func (w *canonicalWriter) value(tree any, depth int) error {
+	if depth > maxDepth {
+		return fmt.Errorf("a value lies more than %d levels deep", maxDepth)
+	}
 	switch value := tree.(type) {
 	case nil:
 		w.WriteString("null")
@@ -135,6 +143,9 @@ func (w *canonicalWriter) number(text string) error {
 		if text == "-0" {
 			text = "0"
 		}
+		if len(strings.TrimPrefix(text, "-")) > maxDigits {
+			return fmt.Errorf("an integer of %d digits", len(text))
+		}
 		w.WriteString(text)
 		return nil
 	}
@@ -142,13 +153,13 @@ func (w *canonicalWriter) number(text string) error {
 	if err != nil {
 		return fmt.Errorf("the number %s is out of range: %w", text, err)
 	}
-	w.Write(appendFloat(w.AvailableBuffer(), value))
+	w.Write(AppendFloat(w.AvailableBuffer(), value))
 	return nil
 }
 
-// appendFloat appends a finite number in its shortest form that reads back as the same float64 and
+// AppendFloat appends a finite number as Python writes it, in its shortest form that reads back as the same float64 and
 // as a float: 1.0, 0.25, 1e-07.
-func appendFloat(text []byte, value float64) []byte {
+func AppendFloat(text []byte, value float64) []byte {
 	if size := math.Abs(value); size != 0 && (size < 1e-4 || size >= 1e16) {
 		return strconv.AppendFloat(text, value, 'e', -1, 64)
 	}

@@ -1,4 +1,4 @@
-package predictor
+package artifact
 
 import (
 	"bytes"
@@ -6,13 +6,21 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
+
+	"cnnlab/backend/internal/testmodels"
 )
 
-func TestLoadArtifact(t *testing.T) {
-	artifact, err := LoadArtifact(models.Path("model"))
+// models are made once for all tests of the package.
+var models testmodels.Models
+
+func TestMain(m *testing.M) { testmodels.Main(m, &models) }
+
+func TestLoad(t *testing.T) {
+	artifact, err := Load(models.Path("model"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +36,20 @@ func TestLoadArtifact(t *testing.T) {
 	if _, listed := public["files"]; listed || public["temperature"] != 1.5 || len(public) != 11 {
 		t.Errorf("the public contract is %s", artifact.Public)
 	}
-	other, err := LoadArtifact(models.Path("other"))
+	expected := Preprocessing{1, "stretch", "white"}
+	if contract.Preprocessing != expected || contract.Temperature != 1.5 || contract.Format != 3 {
+		t.Errorf("got %+v", contract)
+	}
+	earlier, err := Load(models.Path("earlier"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	as3 := bytes.Replace(earlier.Public, []byte(`"format": 2`), []byte(`"format": 3`), 1)
+	if earlier.Contract.Format != 2 || earlier.Contract.Preprocessing != expected ||
+		*earlier.Contract.Conformal != *contract.Conformal || !sameButBytes(t, as3, artifact.Public) {
+		t.Errorf("format 2 reads as %s: expected %s", earlier.Public, artifact.Public)
+	}
+	other, err := Load(models.Path("other"))
 	if err != nil || other.Contract.Conformal != nil || other.Contract.ModelID == contract.ModelID {
 		t.Errorf("the other model: %+v, %v", other, err)
 	}
@@ -39,7 +60,7 @@ func TestTheFolderItselfMayBeALink(t *testing.T) {
 	if err := os.Symlink(models.Path("model"), link); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := LoadArtifact(link); err != nil {
+	if _, err := Load(link); err != nil {
 		t.Error(err)
 	}
 }
@@ -50,7 +71,7 @@ func TestNoArtifact(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{file, file + "s", t.TempDir()} {
-		if artifact, err := LoadArtifact(path); err == nil {
+		if artifact, err := Load(path); err == nil {
 			t.Errorf("%s was loaded: %+v", path, artifact)
 		}
 	}
@@ -114,10 +135,10 @@ func TestDamagedArtifact(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			folder := models.Copy(t, "model")
 			test.damage(t, folder)
-			_, err := LoadArtifact(folder)
-			var damaged *DamagedError
-			if !errors.As(err, &damaged) || damaged.Name != test.file {
-				t.Fatalf("got %v: expected a *DamagedError about %s", err, test.file)
+			_, err := Load(folder)
+			var refused *Refused
+			if !errors.As(err, &refused) || refused.Code != CodeDamaged || refused.Name != test.file {
+				t.Fatalf("got %v: expected that %s is damaged", err, test.file)
 			}
 			if !strings.Contains(err.Error(), test.file) {
 				t.Errorf("%q does not name the file", err)
@@ -126,38 +147,37 @@ func TestDamagedArtifact(t *testing.T) {
 	}
 }
 
-func TestAnotherFormat(t *testing.T) {
-	folder := models.Copy(t, "model")
-	replace(t, filepath.Join(folder, contractName), `"format": 2`, `"format": 3`)
-	if _, err := LoadArtifact(folder); err == nil || !strings.Contains(err.Error(), "format 3") {
-		t.Errorf("got %v: expected that format 3 is refused", err)
+// Bad contracts are refused before any file is opened, with the code that Python gives.
+func TestRefusedContracts(t *testing.T) {
+	for name, test := range map[string]struct{ code, old, new, said string }{
+		"later":    {CodeUnsupported, `"format": 3`, `"format": 4`, "format is 4: expected 2 or 3"},
+		"another":  {CodeUnsupported, `"version": 1`, `"version": 2`, "preprocessing: version is \"2\""},
+		"huge":     {CodeInvalid, `"image_size": 16`, `"image_size": 1000000000`, "from 16 to 1024"},
+		"text":     {CodeInvalid, `"image_size": 16`, `"image_size": "16"`, `image_size is "16"`},
+		"negative": {CodeInvalid, `"threshold": 0.15`, `"threshold": -0.15`, "conformal: threshold"},
+		"twice":    {CodeInvalid, `"e",`, `"f",`, "every label once"},
+		"more":     {CodeInvalid, `"novelty"`, "\"more\": 1,\n  \"novelty\"", "no entry of that name"},
+	} {
+		folder := models.Copy(t, "model")
+		replace(t, filepath.Join(folder, contractName), test.old, test.new)
+		_, err := Load(folder)
+		var refused *Refused
+		if !errors.As(err, &refused) || refused.Code != test.code ||
+			!strings.Contains(err.Error(), test.said) {
+			t.Errorf("%s: got %v: expected %s that says %s", name, err, test.code, test.said)
+		}
 	}
 }
 
-func TestContractsThatMakeNoSense(t *testing.T) {
-	for name, change := range map[string]func(*Contract){
-		"one label":    func(c *Contract) { c.ClassNames = c.ClassNames[:1] },
-		"no size":      func(c *Contract) { c.ImageSize = 0 },
-		"no id":        func(c *Contract) { c.ModelID = "" },
-		"no version":   func(c *Contract) { c.PreprocessingVersion = 0 },
-		"coverage":     func(c *Contract) { c.Conformal = &SetRule{1, 0.5, 10} },
-		"threshold":    func(c *Contract) { c.Conformal = &SetRule{0.9, 1.5, 10} },
-		"no images":    func(c *Contract) { c.Novelty = &NoveltyRule{0.9, 0.5, 0, noveltyScore} },
-		"other score":  func(c *Contract) { c.Novelty = &NoveltyRule{0.9, 0.5, 10, "energy"} },
-		"not accepted": func(c *Contract) { c.Novelty = &NoveltyRule{0, 0.5, 10, noveltyScore} },
-	} {
-		contract := Contract{
-			ClassNames: []string{"a", "b"}, ImageSize: 16, ModelID: "m", PreprocessingVersion: 1,
-			Conformal: &SetRule{0.9, 0.5, 10}, Novelty: &NoveltyRule{0.9, 0.5, 10, noveltyScore},
-		}
-		if err := contract.check(); err != nil {
-			t.Fatalf("a sound contract is refused: %v", err)
-		}
-		change(&contract)
-		if contract.check() == nil {
-			t.Errorf("%s: the contract was taken", name)
-		}
-	}
+// sameButBytes compares public contracts without the size of the files, which the format is in.
+func sameButBytes(t *testing.T, texts ...[]byte) bool {
+	t.Helper()
+	var first, second map[string]any
+	must(t, json.Unmarshal(texts[0], &first))
+	must(t, json.Unmarshal(texts[1], &second))
+	delete(first, "bytes")
+	delete(second, "bytes")
+	return reflect.DeepEqual(first, second)
 }
 
 // What is looked for may begin in one piece of the file and end in the next.

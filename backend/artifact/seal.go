@@ -1,4 +1,4 @@
-package predictor
+package artifact
 
 import (
 	"bytes"
@@ -14,16 +14,30 @@ import (
 	"syscall"
 )
 
-// DamagedError says that a model folder is not what its contract says.
-type DamagedError struct {
+// Codes of a Refused, the same as in Python.
+const (
+	CodeDamaged     = "damaged"              // a file is not what the contract says, or that was edited
+	CodeUnsupported = "unsupported_contract" // a later version wrote it
+	CodeInvalid     = "invalid_contract"     // an entry is missing, unknown, mistyped or out of range
+)
+
+// Refused says why nothing is loaded from a model folder.
+type Refused struct {
+	Code   string
 	Folder string // the model folder
 	Name   string // the file, relative to it
 	What   string // what is wrong with it
 }
 
-// Error returns one sentence that names the file.
-func (e *DamagedError) Error() string {
-	return fmt.Sprintf("%s in %s %s: copy or save the model again.", e.Name, e.Folder, e.What)
+func damaged(folder, name, what string) *Refused { return &Refused{CodeDamaged, folder, name, what} }
+
+// Error returns one sentence that names the file, and what to do.
+func (r *Refused) Error() string {
+	if r.Code == CodeDamaged {
+		return fmt.Sprintf("%s in %s %s: copy or save the model again.", r.Name, r.Folder, r.What)
+	}
+	return fmt.Sprintf("%s in %s: %s. Use the version of cnnlab that wrote it, or save the model again.",
+		r.Name, r.Folder, r.What)
 }
 
 // checkSeal compares every file below a folder with the SHA-256 it should have. Nothing may be
@@ -46,16 +60,16 @@ func checkSeal(folder string, expected map[string]string, leaveOut string) (int6
 		digest, listed := expected[name]
 		switch {
 		case !slices.Contains(found, name):
-			return 0, &DamagedError{folder, name, "is missing"}
+			return 0, damaged(folder, name, "is missing")
 		case !listed:
-			return 0, &DamagedError{folder, name, "is not listed in the contract"}
+			return 0, damaged(folder, name, "is not listed in the contract")
 		}
 		actual, size, err := fileDigest(folder, name)
 		if err != nil {
 			return 0, err
 		}
 		if actual != digest {
-			return 0, &DamagedError{folder, name, "was changed"}
+			return 0, damaged(folder, name, "was changed")
 		}
 		total += size
 	}
@@ -78,7 +92,7 @@ func sealedNames(folder, leaveOut string) ([]string, error) {
 		}
 		name := filepath.ToSlash(relative)
 		if !entry.Type().IsRegular() {
-			return &DamagedError{folder, name, "is not a regular file"}
+			return damaged(folder, name, "is not a regular file")
 		}
 		if name != leaveOut {
 			names = append(names, name)
@@ -133,15 +147,15 @@ func openRegular(folder, name string) (*os.File, error) {
 	flags := os.O_RDONLY | syscall.O_NOFOLLOW | syscall.O_NONBLOCK
 	file, err := os.OpenFile(filepath.Join(folder, filepath.FromSlash(name)), flags, 0)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &DamagedError{folder, name, "is missing"}
+		return nil, damaged(folder, name, "is missing")
 	}
 	if err != nil {
-		return nil, &DamagedError{folder, name, fmt.Sprintf("cannot be read (%v)", errors.Unwrap(err))}
+		return nil, damaged(folder, name, fmt.Sprintf("cannot be read (%v)", errors.Unwrap(err)))
 	}
 	info, err := file.Stat()
 	if err != nil || !info.Mode().IsRegular() {
 		file.Close()
-		return nil, &DamagedError{folder, name, "is not a regular file"}
+		return nil, damaged(folder, name, "is not a regular file")
 	}
 	return file, nil
 }

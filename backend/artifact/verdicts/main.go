@@ -1,0 +1,55 @@
+// Command verdicts prints what this program says of contracts, so that tests can compare it with
+// other programs.
+//
+// It reads texts of contract.json from standard input, each one behind its length (4 bytes,
+// big-endian), and prints a line for each: ok, or the code of the refusal and what it says.
+package main
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"cnnlab/backend/artifact"
+)
+
+func main() {
+	if err := run(os.Stdin, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "verdicts:", err)
+		os.Exit(1)
+	}
+}
+
+func run(input io.Reader, output io.Writer) error {
+	in, out := bufio.NewReader(input), bufio.NewWriter(output)
+	for {
+		var length uint32
+		if err := binary.Read(in, binary.BigEndian, &length); errors.Is(err, io.EOF) {
+			return out.Flush()
+		} else if err != nil {
+			return fmt.Errorf("length of a text: %w", err)
+		}
+		text := make([]byte, length)
+		if _, err := io.ReadFull(in, text); err != nil {
+			return fmt.Errorf("text of %d bytes: %w", length, err)
+		}
+		if _, err := fmt.Fprintln(out, verdict(text)); err != nil {
+			return err
+		}
+	}
+}
+
+func verdict(text []byte) string {
+	_, err := artifact.Parse(text, "/models/lab")
+	var refused *artifact.Refused
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.As(err, &refused):
+		return fmt.Sprintf("%s %q", refused.Code, err)
+	}
+	return fmt.Sprintf("error %q", err)
+}
