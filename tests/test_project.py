@@ -155,7 +155,9 @@ def test_the_wheel_holds_every_module_and_template(tmp_path):
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     held = set(zipfile.ZipFile(wheel).namelist())
-    files = [path for path in (ROOT / "cnnlab").rglob("*") if path.suffix in (".py", ".jinja", ".json")]
+    files = [
+        path for path in (ROOT / "cnnlab").rglob("*") if path.suffix in (".py", ".jinja", ".json")
+    ]
     assert len(files) > 20
     assert {path.relative_to(ROOT).as_posix() for path in files} <= held
     assert {"cnnlab/runs/templates/index.html.jinja"} <= held

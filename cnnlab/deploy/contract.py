@@ -1,21 +1,16 @@
 """``contract.json``: what a model folder says about itself, over the hashes of all its files.
 
 ``contract.schema.json`` describes formats 2 and 3. Python checks contracts by it; the Go server
-by code of its own, tested to give the same verdict with the same code.
+does so by code of its own, tested to give the same verdict with the same code.
 """
 
-import functools
 import hashlib
 import json
-from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator, ValidationError
-
 from cnnlab.config import InputError
-from cnnlab.deploy import seal
+from cnnlab.deploy import schema, seal
 from cnnlab.deploy.seal import ModelRefused, damaged
 
 CONTRACT = "contract.json"
@@ -68,10 +63,10 @@ def parse(content: bytes, folder: Path) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise damaged(folder, CONTRACT, "was changed") from None
     number = contract.get("format")
-    if _is_integer(number) and number not in READ:
+    if schema.TYPES["integer"](number) and number not in READ:
         raise ModelRefused(
             "unsupported_contract",
-            f"The model in {folder} has format {_brief(str(number))}: expected 2 or 3. "
+            f"The model in {folder} has format {schema.brief(number)}: expected 2 or 3. "
             "Use the version of cnnlab that wrote it, or save the model again.",
         )
     if canonical != content or not _is_text(contract):
@@ -101,51 +96,26 @@ def as_json(value: Any, indent: int | None = None) -> str:
 
 def check_facts(facts: dict[str, Any]) -> None:
     """Raise InputError unless entries of a new contract, by name, have the values they may have."""
-    known = schema()["$defs"]["format3"]["properties"]
-    part = {"$defs": schema()["$defs"], "properties": {name: known[name] for name in facts}}
-    for error in Draft202012Validator(part).iter_errors(facts):
-        raise InputError(f"Nothing is saved, as no contract may say this: {_said(error)}.")
-
-
-@functools.cache
-def schema() -> dict[str, Any]:
-    """Return the JSON schema of contracts (draft 2020-12), formats 2 and 3."""
-    text = resources.files("cnnlab.deploy").joinpath("contract.schema.json").read_text("utf-8")
-    return json.loads(text)
+    stated = schema.contract_schema()["$defs"]["format3"]["properties"]
+    for fault in schema.faults(facts, {"properties": stated}):
+        raise InputError(f"No contract may hold this, so nothing is saved. {fault.said}.")
 
 
 def _check_entries(contract: dict[str, Any], folder: Path) -> None:
     """Raise unless the schema holds; what only ``enum`` refuses is unsupported, not invalid."""
     unknown = None
-    for error in _errors(contract):
-        if error.validator != "enum":
-            raise _refused("invalid_contract", error, folder)
-        unknown = unknown or error
+    for fault in schema.faults(contract, schema.contract_schema()):
+        if fault.keyword != "enum":
+            raise _refused("invalid_contract", fault, folder)
+        unknown = unknown or fault
     if unknown:
         raise _refused("unsupported_contract", unknown, folder)
 
 
-def _errors(contract: dict[str, Any]) -> Iterator[ValidationError]:
-    """Yield what the schema does not allow, one by one: a long contract may break it often."""
-    return _validator().iter_errors(contract)
-
-
-@functools.cache
-def _validator() -> Draft202012Validator:
-    """Return the validator of whole contracts."""
-    return Draft202012Validator(schema())
-
-
-def _refused(code: str, error: ValidationError, folder: Path) -> ModelRefused:
+def _refused(code: str, fault: schema.Fault, folder: Path) -> ModelRefused:
     """Return the refusal that names an entry, what came and what was expected."""
     advice = "Use the version of cnnlab that wrote it, or save the model again."
-    return ModelRefused(code, f"{CONTRACT} in {folder}: {_said(error)}. {advice}")
-
-
-def _said(error: ValidationError) -> str:
-    """Return what a contract breaks, after the names that lead there."""
-    names = (ascii(part)[1:-1] for part in map(str, error.absolute_path))
-    return _brief("".join(f"{name}: " for name in names) + error.message)
+    return ModelRefused(code, f"{CONTRACT} in {folder}: {fault.said}. {advice}")
 
 
 def _check_formats(contract: dict[str, Any], folder: Path) -> None:
@@ -163,13 +133,6 @@ def _shallow(value: Any, levels: int = MAX_DEPTH) -> bool:
     return levels >= 0 and all(_shallow(each, levels - 1) for each in inner)
 
 
-def _is_integer(value: Any) -> bool:
-    """Return whether JSON is an integer, as the schema sees it: 3.0 is one, true is not."""
-    return not isinstance(value, bool) and (
-        isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-    )
-
-
 def _is_text(contract: dict[str, Any]) -> bool:
     r"""Return whether every string can be written: half of a surrogate pair, ``\ud800``, cannot."""
     try:
@@ -177,8 +140,3 @@ def _is_text(contract: dict[str, Any]) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _brief(text: str) -> str:
-    """Return at most 200 characters of a text."""
-    return text if len(text) <= 200 else f"{text[:120]} … {text[-75:]}"

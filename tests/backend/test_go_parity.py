@@ -91,6 +91,13 @@ def predictor(folder) -> Predictor:
 
 
 @pytest.mark.slow
+def test_it_says_of_its_model_what_the_contract_says(server, predictor) -> None:
+    stated = predictor.artifact.contract
+    expected = {name: stated[name] for name in stated if name not in ("files", "formats")}
+    assert server.contract() == expected
+
+
+@pytest.mark.slow
 def test_one_grey_level_in_one_pixel_would_show(predictor) -> None:
     """Otherwise equal answers would say little about equal pixels."""
     rng = np.random.default_rng(3)

@@ -287,12 +287,12 @@ def test_a_link_in_the_place_of_the_folder_is_not_replaced(tmp_path, model, copi
         ({"class_names": ["a", "b"]}, "2 labels for a model with 3 outputs"),
         ({"class_names": ["a", "b", "a"]}, "not all different"),
         ({"class_names": "abc"}, "not all different"),
-        ({"temperature": 0.0}, "temperature: 0.0 is less than the minimum of 0.01"),
-        ({"temperature": 101}, "temperature: 101.0 is greater than the maximum of 100"),
+        ({"temperature": 0.0}, "temperature: got 0.0: expected at least 0.01"),
+        ({"temperature": 101}, "temperature: got 101.0: expected at most 100"),
         ({"temperature": float("nan")}, "temperature=nan"),
-        ({"class_names": ["a", "b", ""]}, "class_names: 2: '' should be non-empty"),
-        ({"class_names": ["a", "b", None]}, "class_names: 2: None is not of type 'string'"),
-        ({"run_id": ""}, "run_id: '' should be non-empty"),
+        ({"class_names": ["a", "b", ""]}, "class_names: 2: got '': expected 1 characters or more"),
+        ({"class_names": ["a", "b", None]}, "class_names: 2: got None: expected the type string"),
+        ({"run_id": ""}, "run_id: got '': expected 1 characters or more"),
     ],
 )
 def test_what_does_not_fit_is_refused(tmp_path, model, changed, message):
@@ -311,7 +311,7 @@ def test_an_image_size_that_no_reader_takes_is_refused(tmp_path):
     small = keras.Sequential(
         [keras.Input((15, 15, 3)), keras.layers.Flatten(), keras.layers.Dense(3, "softmax")]
     )
-    with pytest.raises(InputError, match="image_size: 15 is less than the minimum of 16"):
+    with pytest.raises(InputError, match="image_size: got 15: expected at least 16"):
         save(small, tmp_path / "model")
 
 
