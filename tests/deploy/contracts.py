@@ -341,6 +341,9 @@ def unknown() -> Iterator[Case]:
         yield f"{base['format']}: preprocessing 1.0", written(changed(base, version(base), 1.0)), OK
     yield "4: another text", b'{"format": 4}', UNSUPPORTED
     yield "4: half a pair", b'{"format":4,"x":"\\ud800"}', UNSUPPORTED
+    yield "4: no UTF-8", b'{"format":4,"x":"\xff"}', DAMAGED
+    yield "4: too many digits", b'{"format":' + b"4" * 5000 + b"}", DAMAGED
+    yield "4: too deep", b'{"format":4,"x":' + b"[" * 20 + b"]" * 20 + b"}", DAMAGED
     base = format_3()
     holds_more = changed(base, ("preprocessing",), {"version": 2, "share": 0.875})
     yield "3: preprocessing 2 of another shape", written(holds_more), UNSUPPORTED
