@@ -42,7 +42,7 @@ def run(
     click.echo(_headline(opened.name, opened.settings))
     if not only and (due := amendments.due(opened.state(), names)):
         names = due
-        click.echo(f"Executing what a changed setting concerns: {', '.join(names)}")
+        click.echo(f"Executing what the change concerns and what is not done: {', '.join(names)}")
     try:
         done = execute.execute(opened, names, jobs=jobs)
     except execute.NotebookFailed as failure:

@@ -1,7 +1,7 @@
 import pytest
 from PIL import Image
 
-from cnnlab.runs import open_run
+from cnnlab.runs import execute, open_run
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,30 @@ def test_run_tells_an_empty_folder_and_a_lone_class(refused, home, notebooks, tm
 def test_run_tells_a_run_with_other_settings(refused, notebooks):
     open_run("mine", profile="smoke")
     refused(["run", "--run", "mine", "--profile", "quick"], "'mine'", "profile is 'smoke' there")
+
+
+def test_a_changed_evaluation_executes_what_it_concerns(call, notebooks, monkeypatch):
+    names = ["01_first", "04_kfold_evaluation", "05_interpretability"]
+    for name in names[1:]:
+        notebooks(name, "1")
+    executed = []
+    monkeypatch.setattr(execute, "execute", lambda run, names, jobs: executed.append(names) or [])
+    run = open_run("mine", profile="smoke")
+    done = {"started": run.state()["created"], "finished": run.state()["created"]}
+    run.record("notebooks", {name: dict(done) for name in names})
+    result = call("run", "--run", "mine", "--set", "bootstrap_samples=99")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[:3] == [
+        "bootstrap_samples was 50 in this run and is 99 now.",
+        "Run mine: profile smoke, data shapes bootstrap_samples=99",
+        "Executing what the change concerns and what is not done: 04_kfold_evaluation",
+    ]
+    call("run", "--run", "mine")  # it was cut short, say, and is asked for again
+    call("run", "--run", "mine", "--only", "05")
+    later = {"started": "9999", "finished": "9999"}
+    run.update(lambda state: state["notebooks"].update({names[1]: later}))
+    call("run", "--run", "mine")  # nothing is out of date: all of it, as ever
+    assert executed == [[names[1]], [names[1]], [names[2]], names]
 
 
 @pytest.mark.slow

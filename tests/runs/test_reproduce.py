@@ -9,7 +9,7 @@ from cnnlab import runs
 from cnnlab.__main__ import main
 from cnnlab.config import InputError
 from cnnlab.data import manifest
-from cnnlab.runs import execute, opening, provenance, reproduce
+from cnnlab.runs import amendments, execute, opening, provenance, reproduce
 
 
 @pytest.fixture
@@ -158,6 +158,12 @@ def test_what_cannot_be_reproduced_is_refused_and_makes_no_run(home, photos, sto
     stored.record("notebooks", {"04_kfold_evaluation": {"failed": "cell 3: ValueError: x"}})
     with pytest.raises(InputError, match=r"incomplete: notebook 04_kfold_evaluation failed \(cell"):
         reproduce.reproduce(stored.folder)
+    done = {"started": "2026", "finished": "2026"}
+    stored.record("notebooks", {"04_kfold_evaluation": done})
+    amendments.record(stored.folder, {"folds": 3})
+    with pytest.raises(InputError, match=r"04_kfold_evaluation is older than folds=3 .*--only 04"):
+        reproduce.reproduce(stored.folder)
+    amendments.record(stored.folder, {"folds": 2})
     stored.record("notebooks", {})
     photos.rename(photos.with_name("moved"))
     with pytest.raises(InputError, match="no data folder"):
