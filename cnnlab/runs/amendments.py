@@ -63,8 +63,8 @@ def record(folder: Path, wanted: dict[str, Any]) -> list[dict[str, Any]]:
 def concerns(setting: str, notebook: str) -> bool:
     """Whether a notebook is to be executed again once a setting has changed."""
     affected = steps.affected_by([setting])
-    if setting == "bootstrap_samples":  # nobody trains again for that: the file says how many
-        affected = [step for step in affected if "metrics/validation.json" not in step.writes]
+    if setting == "bootstrap_samples":  # the evaluation resamples in place of the training
+        affected = [step for step in affected if step != steps.writer("metrics/validation.json")]
     return notebook in {step.name for step in affected}
 
 

@@ -1,14 +1,10 @@
 """Recorded changes of settings, and which notebooks they put out of date."""
 
-import re
-
-import nbformat
 import pytest
 
 from cnnlab import runs
-from cnnlab.config import InputError, may_change
-from cnnlab.config.settings import FIELDS
-from cnnlab.runs import amendments, execute, site
+from cnnlab.config import InputError
+from cnnlab.runs import amendments, site, steps
 
 FOURTH, FIFTH = "04_kfold_evaluation", "05_interpretability"
 
@@ -83,19 +79,12 @@ def test_a_setting_that_may_not_change_is_not_recorded():
     assert (run.folder / "run.json").read_bytes() == before
 
 
-@pytest.mark.parametrize("setting", [*filter(may_change, FIELDS)])
-def test_the_notebooks_that_read_a_setting_are_those_it_concerns(setting):
-    for name in execute.available():
-        cells = nbformat.read(execute.NOTEBOOKS / f"{name}.ipynb", as_version=4).cells
-        code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
-        reads = bool(re.search(rf"\.{setting}\b", code)) or (
-            setting == "figure_dpi" and "save_figure" in code
-        )
-        if (setting, name) == ("bootstrap_samples", "03_training"):
-            assert reads  # the one exception, see `concerns`
-        elif setting != "fold_epochs":  # fold_runner reads it
-            assert amendments.concerns(setting, name) == reads, name
-    assert amendments.concerns("fold_epochs", FOURTH)
+def test_more_resamples_never_train_again():
+    assert "bootstrap_samples" in steps.named("03_training").settings
+    assert not amendments.concerns("bootstrap_samples", "03_training")
+    assert amendments.concerns("bootstrap_samples", FOURTH)
+    # So 04 renews what 03 resampled.
+    assert "metrics/validation.json" in steps.named(FOURTH).writes
 
 
 def test_the_front_page_says_what_is_older_than_which_change():
