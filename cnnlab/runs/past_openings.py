@@ -43,7 +43,7 @@ def record(*folders: Path) -> tuple[list[ledger.Opening], list[str]]:
 def _lacking(
     folder: Path, known: set[tuple[str, str]]
 ) -> Iterator[tuple[ledger.Opening, np.ndarray]]:
-    """Yield what a run's ``run.json`` says beyond ``known``, and adds it there."""
+    """Yield what ``run.json`` says beyond ``known``: (run or images, model) pairs."""
     state = storage.read_state(folder)
     if not state["test_set_opened"]:
         return
@@ -55,4 +55,3 @@ def _lacking(
         if not known & pairs:
             images = ledger.test_images(folder)
             yield run.opening(entry, images), images
-            known |= pairs
