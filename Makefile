@@ -34,10 +34,11 @@ run: $(STAMP)  ## execute the notebooks: [DATA=folder] [PROFILE=full] [RUN=name]
 		$(if $(PROFILE),--profile '$(PROFILE)') $(if $(ONLY),--only '$(ONLY)') $(if $(JOBS),--jobs '$(JOBS)') \
 		$(foreach pair,$(SET),--set '$(pair)')
 
-test: $(STAMP)  ## run the tests; the server's need Go, the pages' Chromium
+test: $(STAMP)  ## run the tests side by side: [JOBS=2]; the server's need Go, the pages' Chromium
 	@command -v go >/dev/null || test -x $(BIN)/go || \
 		echo "make: no Go toolchain, so the backend is not tested; make backend installs one"
-	@$(BIN)/python -m pytest
+	@# A file's tests stay in one process, whose fixtures they share.
+	@$(BIN)/python -m pytest -n $(or $(JOBS),auto) --dist loadfile --no-loadscope-reorder --durations 10
 
 test-long: $(STAMP)  ## run the tests that take minutes
 	@$(BIN)/python -m pytest -m long

@@ -1,9 +1,41 @@
-"""No test reads or writes the checkout's own data/ and reports/."""
+"""No test reads or writes the checkout's own data/ and reports/; how tests run side by side."""
 
 import os
+from pathlib import Path
 
+import psutil
 import pytest
 from PIL import Image
+
+WORKER = 3 * 2**30  # bytes of a test process with TensorFlow and what it starts: kernels, a server
+# Files that one process works on for minutes are begun first, so that none waits for them at last.
+# The Go tests come before the others that build the server, which then find it in Go's cache.
+LONGEST = ("test_notebooks.py", "backend/test_go.py", "runs/test_reproduce.py", "backend/")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many processes ``-n auto`` means: one a core, as far as memory goes.
+
+    Where it is one, it is 0: the tests run in this process, without a second one that waits.
+    """
+    usable = getattr(os, "sched_getaffinity", None)
+    cores = len(usable(0)) if usable else os.cpu_count() or 1
+    memory = psutil.virtual_memory().available
+    limit = Path("/sys/fs/cgroup/memory.max")  # a container's
+    if limit.exists() and limit.read_text().strip() != "max":
+        memory = min(memory, int(limit.read_text()))
+    count = min(cores, memory // WORKER)
+    return count if count > 1 else 0
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where tests run side by side, put the longest files first; the others keep their order."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: _turn(item.path.relative_to(Path(__file__).parent).as_posix()))
+
+
+def _turn(path: str) -> int:
+    return next((n for n, start in enumerate(LONGEST) if path.startswith(start)), len(LONGEST))
 
 
 @pytest.fixture(scope="session", autouse=True)

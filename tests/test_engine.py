@@ -74,6 +74,6 @@ def test_deterministic_random_operations_need_a_seed() -> None:
 def test_a_fresh_import_writes_nothing() -> None:
     done = subprocess.run(
         [sys.executable, "-c", "from cnnlab.engine import tf; print(int(tf.constant(1) + 1))"],
-        capture_output=True, text=True, timeout=120, check=True,
+        capture_output=True, text=True, timeout=600, check=True,
     )  # fmt: skip
     assert (done.stdout, done.stderr) == ("2\n", "")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-DIRECT = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
+EXTRAS = PROJECT["optional-dependencies"]
+DIRECT = [*PROJECT["dependencies"], *(text for extra in EXTRAS.values() for text in extra)]
 PYTHONS = ("3.11", "3.12", "3.13")
 
 
@@ -63,6 +65,14 @@ def test_every_direct_dependency_is_locked_within_its_bounds(text, python):
     versions = _versions(wanted.name, python)
     assert len(versions) == 1
     assert versions[0] in wanted.specifier
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_every_extra_is_installed(extra):
+    """No test is skipped for the want of one: `make setup` installs what the lock has."""
+    for wanted in map(Requirement, EXTRAS[extra]):
+        if wanted.marker is None or wanted.marker.evaluate():
+            assert metadata.version(wanted.name) in wanted.specifier, wanted
 
 
 def test_every_direct_dependency_has_a_lower_bound():

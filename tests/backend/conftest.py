@@ -42,7 +42,7 @@ def verdicts(go, tmp_path_factory) -> Path:
     """Return the program that prints the Go gatekeeper's verdicts on files."""
     program = tmp_path_factory.mktemp("go") / "verdicts"
     command = [go, "build", "-o", str(program), "./gatekeeper/verdicts"]
-    subprocess.run(command, cwd=BACKEND, check=True, timeout=300)
+    subprocess.run(command, cwd=BACKEND, check=True, timeout=600)
     return program
 
 

@@ -53,7 +53,7 @@ def differences(program: Path, files: Iterable[tuple[object, bytes]]) -> tuple[l
     """Return which files Go and Python judge differently, and how many got which verdict."""
     named = list(files)
     sent = b"".join(struct.pack(">I", len(data)) + data for _, data in named)
-    output = subprocess.run([program], input=sent, capture_output=True, check=True, timeout=60)
+    output = subprocess.run([program], input=sent, capture_output=True, check=True, timeout=600)
     lines = output.stdout.decode().splitlines()
     wrong, verdicts = [], Counter()
     for (name, data), line in zip(named, lines, strict=True):

@@ -79,7 +79,7 @@ def run(command: list[str | Path], folder: Path, **environment: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -87,7 +87,7 @@ def run(command: list[str | Path], folder: Path, **environment: str) -> str:
 
 def flags(program: Path) -> dict[str, str]:
     """Name → default of every flag, as the program says."""
-    done = subprocess.run([program, "-h"], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([program, "-h"], capture_output=True, text=True, check=True, timeout=600)
     defaults = {
         name: re.search(r'\(default "?(.*?)"?\)$', words)
         for name, words in HELP.findall(done.stderr)

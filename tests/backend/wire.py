@@ -20,7 +20,9 @@ class Answer(NamedTuple):
 
 @asynccontextmanager
 async def connected(port: int) -> AsyncIterator[Connection]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    # From an address of their own, hundreds of clients take no port that a Jupyter kernel of
+    # another test has chosen at 127.0.0.1 and not opened yet.
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0))
     try:
         yield reader, writer
     finally:

@@ -20,7 +20,7 @@ from cnnlab.deploy.predict import Predictor
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS = 120_000  # milliseconds that a step may take at most
+SECONDS = 600_000  # milliseconds that a step may take at most
 DRAWN = "picture => picture.decode().then(() => picture.naturalWidth)"
 WIDE, NARROW = {"width": 1000, "height": 1200}, {"width": 360, "height": 800}
 

@@ -29,7 +29,7 @@ class Server(ThreadingHTTPServer):
         super().process_request(request, address)
 
     def connect(self):
-        return HTTPConnection("127.0.0.1", self.server_port, timeout=10)
+        return HTTPConnection("127.0.0.1", self.server_port, timeout=600)
 
 
 class Handler(BaseHTTPRequestHandler):
