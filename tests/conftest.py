@@ -10,7 +10,7 @@ from PIL import Image
 WORKER = 3 * 2**30  # bytes of a test process with TensorFlow and what it starts: kernels, a server
 # Files that one process works on for minutes are begun first, so that none waits for them at last.
 # The Go tests come before the others that build the server, which then find it in Go's cache.
-LONGEST = ("test_notebooks.py", "backend/test_go.py", "runs/test_reproduce.py", "backend/")
+LONGEST = ("test_notebooks.py", "backend/test_go.py", "backend/")
 
 
 def pytest_xdist_auto_num_workers() -> int:

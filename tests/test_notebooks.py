@@ -12,7 +12,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from click.testing import CliRunner
+from PIL import Image
 
+from cnnlab.__main__ import main
 from cnnlab.config import InputError
 from cnnlab.deploy import backend
 from cnnlab.runs import execute, open_run, site, steps
@@ -163,13 +166,45 @@ def test_the_server_is_asked_where_it_is_built(smoke):
         assert set(found["seconds"]) == {"cached", "fresh"}
 
 
-@pytest.mark.slow
-def test_without_the_server_the_rest_is_shown(smoke, home, monkeypatch):
-    """A machine without Go runs every notebook, and is told in one line what is left out."""
+@pytest.fixture
+def copied(smoke, home):
+    """The executed run, as this test's own."""
     original, _ = smoke
     shutil.copytree(original.folder.parents[1], home, dirs_exist_ok=True)
+    return open_run("smoke")
+
+
+@pytest.mark.slow
+def test_the_command_reproduces_and_names_a_changed_image_and_setting(copied, home):
+    """Notebooks 01 and 03 again: once as they are, once with a change."""
+    first, second, third = steps.reproducible()
+    (copied.folder / third.reproducible).unlink()  # the folds need not be trained again
+    same = CliRunner().invoke(main, ["reproduce", "smoke"])
+    assert same.exit_code == 0, same.output
+    for part in ("reproduced: ", first.reproducible, second.reproducible, "model/contract.json"):
+        assert part in same.stdout
+    assert [path.name for path in (home / "reports").iterdir()] == ["smoke"]
+
+    rows = copied.load_table("splits.csv")
+    changed = rows.loc[rows["split"] == "train", "path"].iloc[0]
+    Image.new("RGB", (40, 40), "red").save(copied.source().root / changed)
+    state = copied.state()
+    state["settings"]["training"]["learning_rate"] = 0.01
+    (copied.folder / "run.json").write_text(json.dumps(state))
+    other = CliRunner().invoke(main, ["reproduce", str(copied.folder)])
+    assert other.exit_code == 1, other.output
+    for part in (f"{changed} (changed)", "learning_rate (edited in run.json)", "epoch 1, loss"):
+        assert part in other.stdout
+    assert "model_id" in other.stdout
+    (kept,) = (path for path in (home / "reports").iterdir() if path.name != "smoke")
+    assert str(kept) in other.stdout
+
+
+@pytest.mark.slow
+def test_without_the_server_the_rest_is_shown(copied, home, monkeypatch):
+    """A machine without Go runs every notebook, and is told in one line what is left out."""
     monkeypatch.setenv("CNNLAB_SERVER", str(home / "none"))
-    run = open_run("smoke")
+    run = copied
     (done,) = execute.execute(run, ["07_deployment"])
     assert done.red_lines == ()
     assert run.load_json("metrics/serving.json") == {

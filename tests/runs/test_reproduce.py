@@ -2,11 +2,9 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
 from cnnlab import runs
-from cnnlab.__main__ import main
 from cnnlab.config import InputError
 from cnnlab.data import manifest
 from cnnlab.runs import amendments, execute, opening, provenance, reproduce
@@ -175,26 +173,3 @@ def test_a_long_name_leaves_room_for_the_second():
     name = reproduce._name(Path("a" * 80))
     assert len(name) <= 80
     assert name.startswith("a" * 50 + ".reproduced-")
-
-
-@pytest.mark.slow
-def test_the_command_reproduces_and_names_a_changed_image_and_seed(home, photos):
-    """The real notebooks 01 and 03, three times."""
-    arguments = ["--data", str(photos), "--only", "01,03"]
-    made = CliRunner().invoke(main, ["run", "--profile", "smoke", "--run", "mine", *arguments])
-    assert made.exit_code == 0, made.output
-    same = CliRunner().invoke(main, ["reproduce", "mine"])
-    assert same.exit_code == 0, same.output
-    for part in ("reproduced: ", "training/history.csv", "model/contract.json", "predictions/"):
-        assert part in same.stdout
-    assert [path.name for path in (home / "reports").iterdir()] == ["mine"]
-
-    Image.new("RGB", (40, 40), "red").save(photos / "dog" / "3.png")
-    _edit(runs.Run(home / "reports" / "mine", None), seed=5)
-    other = CliRunner().invoke(main, ["reproduce", str(home / "reports" / "mine")])
-    assert other.exit_code == 1, other.output
-    for part in ("dog/3.png (changed)", "seed (edited in run.json)", "first at epoch 1, loss"):
-        assert part in other.stdout
-    assert "model_id" in other.stdout
-    (kept,) = (path for path in (home / "reports").iterdir() if path.name != "mine")
-    assert str(kept) in other.stdout
