@@ -223,6 +223,13 @@ def average_precision(positive: np.ndarray, scores: np.ndarray) -> float:
     return float(weighted.average_precision(positive, scores, np.ones((1, len(scores))))[0])
 
 
+def macro_average_precision(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Return the mean average precision of the classes that have one."""
+    labels, probabilities = checked(labels, probabilities)
+    found = [average_precision(labels == c, scores) for c, scores in enumerate(probabilities.T)]
+    return float(weighted.defined_mean(np.array(found)))
+
+
 def _rate(cumulated: np.ndarray) -> np.ndarray:
     """Return counts divided by their last one; nan where that is 0."""
     return cumulated / cumulated[-1] if cumulated[-1] else np.full(len(cumulated), np.nan)

@@ -1,6 +1,6 @@
 """Runs: the folder that a run fills, the notebooks that fill it, the pages that show it."""
 
-from cnnlab.runs import exposure
+from cnnlab.runs import exposure, results
 from cnnlab.runs.card import model_card
 from cnnlab.runs.data_card import dataset_card
 from cnnlab.runs.folder import Run
@@ -15,6 +15,7 @@ __all__ = [
     "live_line",
     "model_card",
     "open_run",
+    "results",
     "seal_manifest",
     "seal_split",
 ]

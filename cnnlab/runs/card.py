@@ -1,7 +1,10 @@
 """The model card: what a model is, what it was measured to do, and what nobody has shown."""
 
-from typing import Any
+from collections.abc import Sequence
 
+from cnnlab.evaluation import registry
+from cnnlab.evaluation.intervals import Interval
+from cnnlab.evaluation.records import CrossValidation, TestResult, ValidationResult
 from cnnlab.runs import exposure, markdown
 from cnnlab.runs.folder import Run
 
@@ -14,34 +17,24 @@ LIMITS = """\
   another camera, place or time are another kind; measure again before relying on them.
 - Heatmaps show where the evidence lies, not why; they prove nothing about single answers."""
 
-FIGURES = {
-    "accuracy": "accuracy",
-    "macro_f1": "macro F1",
-    "weighted_f1": "weighted F1",
-    "macro_auc": "macro AUC",
-    "log_loss": "log loss",
-    "brier": "Brier score (0–2)",
-    "ece": "expected calibration error",
-}
-
 
 def model_card(
     run: Run,
     *,
-    validation: dict[str, Any],
-    kfold: dict[str, Any] | None = None,
-    test: dict[str, Any] | None = None,
+    validation: ValidationResult,
+    kfold: CrossValidation | None = None,
+    test: TestResult | None = None,
 ) -> str:
     """Return the card of a run's model as Markdown.
 
     Args:
         run: Gives the settings, the split, the training history and the provenance.
-        validation: ``evaluation.report.evaluate`` of the validation images.
-        kfold: The contents of ``metrics/kfold.json``, once it exists.
-        test: ``evaluate`` of the test images, once they were opened.
+        validation: What the validation images gave.
+        kfold: The cross-validation, once it was done.
+        test: What the test images gave, once they were opened.
     """
     sections = {
-        f"Model card: {run.name}": _purpose(validation["class_names"]),
+        f"Model card: {run.name}": _purpose(validation.scores.class_names),
         "Data": _data(run),
         "Protocol": _protocol(run),
         "Results": _results(validation, kfold, test, exposure.of(run)),
@@ -53,7 +46,7 @@ def model_card(
     return titled.removeprefix("#") + "\n"  # the first is the page's own title
 
 
-def _purpose(class_names: list[str]) -> str:
+def _purpose(class_names: Sequence[str]) -> str:
     return (
         f"An image classifier for {len(class_names)} classes: {', '.join(class_names)}.\n\n"
         "Intended for pictures like those it was trained on, as an aid to a person who can check "
@@ -89,52 +82,56 @@ def _protocol(run: Run) -> str:
 
 
 def _results(
-    validation: dict[str, Any],
-    kfold: dict[str, Any] | None,
-    test: dict[str, Any] | None,
+    validation: ValidationResult,
+    kfold: CrossValidation | None,
+    test: TestResult | None,
     seen: exposure.Exposure,
 ) -> str:
     splits = {seen.heading: test, "validation (chose the epoch)": validation}
-    known = {name: scores for name, scores in splits.items() if scores}
-    rows = [[FIGURES[key], *(_figure(scores[key]) for scores in known.values())] for key in FIGURES]
-    heads = [f"{name}, n = {scores['n']}" for name, scores in known.items()]
+    known = {name: found.scores for name, found in splits.items() if found}
+    rows = [
+        [metric.label, *(_figure(metric, scores.score(name)) for scores in known.values())]
+        for name, metric in registry.shown(registry.CARD).items()
+    ]
+    heads = [f"{name}, n = {scores.n}" for name, scores in known.items()]
     text = markdown.table(["figure", *heads], rows)
-    text += f"\n\nBrackets: {validation['interval']['level']:.0%} intervals."
+    text += f"\n\nBrackets: {validation.scores.interval.level:.0%} intervals."
     if test and seen.text:
         text += f"\n\n{seen.dated}"
     if kfold:
-        accuracy = kfold["accuracy"]
+        spread = kfold.over_folds["accuracy"]
         text += (
-            f"\n\n{kfold['k']}-fold cross-validation of the protocol: accuracy "
-            f"{accuracy['mean']:.3f} ± {accuracy['deviation']:.3f} (deviation over folds). "
-            f"{kfold['comparison']['verdict']}"
+            f"\n\n{kfold.k}-fold cross-validation of the protocol: accuracy "
+            f"{spread.mean:.3f} ± {spread.deviation:.3f} (deviation over folds)."
         )
+    if kfold and kfold.comparison:
+        text += f" {kfold.comparison.verdict}"
     return text
 
 
-def _figure(scored: dict[str, float | None]) -> str:
+def _figure(metric: registry.Metric, scored: Interval) -> str:
     """Return "estimate [low, high]", or a dash where the figure is not defined."""
-    values = [scored[part] for part in ("estimate", "low", "high")]
-    estimate, low, high = ("–" if value is None else f"{value:.3f}" for value in values)
+    estimate, low, high = map(metric.text, (scored.estimate, scored.low, scored.high))
     return f"{estimate} [{low}, {high}]" if estimate != "–" else "–"
 
 
-def _calibration(validation: dict[str, Any], test: dict[str, Any] | None) -> str:
-    rules = validation["calibration"]
-    sets, strange = rules["sets"], rules["none_of_these"]
+def _calibration(validation: ValidationResult, test: TestResult | None) -> str:
+    rules = validation.calibration
+    sets, strange = rules.sets, rules.none_of_these
     lines = [
-        f"- Served is softmax(log p / T) with T = {rules['temperature']:.3f}.",
-        f"- A prediction set holds every class of at least {sets['threshold']:.3f}, to contain the "
-        f"true one in about {sets['coverage']:.0%} of all cases or more.",
-        f"- *None of these* is said where no class reaches {strange['threshold']:.3f}: of known "
-        f"classes, {1 - strange['accepted']:.0%}.",
+        f"- Served is softmax(log p / T) with T = {rules.temperature:.3f}.",
+        f"- A prediction set holds every class of at least {sets.threshold:.3f}, to contain the "
+        f"true one in about {sets.coverage:.0%} of all cases or more.",
+        f"- *None of these* is said where no class reaches {strange.threshold:.3f}: of known "
+        f"classes, {1 - strange.accepted:.0%}.",
     ]
-    if test:
-        seen, told = test["sets"], test["none_of_these"]
-        lines[1] += f" Test: {seen['coverage']:.1%}, {seen['size']:.2f} classes a set."
+    if test and test.sets:
+        lines[1] += f" Test: {test.sets.coverage:.1%}, {test.sets.size:.2f} classes a set."
+    if test and test.none_of_these:
+        told = test.none_of_these
         lines[2] += (
-            f" Test: {told['known']:.1%}; of generated shapes that no class has, "
-            f"{told['strangers']:.1%} (AUROC {told['auroc']:.2f})."
+            f" Test: {told.known:.1%}; of generated shapes that no class has, "
+            f"{told.strangers:.1%} (AUROC {told.auroc:.2f})."
         )
     return "\n".join(lines)
 

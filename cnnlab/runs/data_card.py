@@ -1,9 +1,12 @@
 """The dataset card: what a run's data is, what was found in it, what was decided and why."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from cnnlab.runs import markdown
 from cnnlab.runs.folder import Run
+from cnnlab.runs.results import Audit
 
 SPLITS = ("train", "validation", "test", "excluded")
 
@@ -43,26 +46,26 @@ def dataset_card(run: Run, files: pd.DataFrame, findings: pd.DataFrame, table: p
     """
     from cnnlab.data import audit, manifest  # they import TensorFlow
 
-    summary = audit.summary(files, findings)
+    summary = Audit.from_json(audit.summary(files, findings))
     name = (run.state()["dataset"] or {}).get("name", run.settings.data.source)
-    counts = summary["files"]
+    counts = summary.files
     origin = (
-        f"{counts['found']} files found = {counts['accepted']} accepted + "
-        f"{counts['quarantined']} quarantined + {counts['skipped']} skipped.\n\n"
+        f"{counts.found} files found = {counts.accepted} accepted + "
+        f"{counts.quarantined} quarantined + {counts.skipped} skipped.\n\n"
         f"Manifest SHA-256 `{manifest.digest(files)}`: the same hash is the same data."
     )
     sections = {
         f"# Dataset card: {markdown.cell(name)}": origin,
-        "## Balance": _balance(table, summary["warnings"]),
+        "## Balance": _balance(table, summary.warnings),
         "## Images": _images(files[files["status"] == "accepted"], run.settings.data.image_size),
-        "## Found, and what was decided": _found(findings, summary["reasons"]),
+        "## Found, and what was decided": _found(findings, summary.reasons),
         "## The split": _split(run, files, table),
         "## Not shown": LIMITS,
     }
     return "\n\n".join(f"{title}\n\n{text}" for title, text in sections.items()) + "\n"
 
 
-def _balance(table: pd.DataFrame, warnings: list[str]) -> str:
+def _balance(table: pd.DataFrame, warnings: Sequence[str]) -> str:
     counts = pd.crosstab(table["label"], table["split"]).reindex(columns=SPLITS, fill_value=0)
     rows = [[label, *row] for label, row in zip(counts.index, counts.to_numpy(), strict=True)]
     rows.append(["**all**", *counts.sum()])

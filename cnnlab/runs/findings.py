@@ -1,12 +1,13 @@
 """What a run found, in sentences, and which of its heatmaps can be trusted."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from math import isnan
 
-from cnnlab.runs import exposure
+from cnnlab.evaluation.records import Evaluation, NoveltyResult, SetsResult
+from cnnlab.runs import exposure, results
 from cnnlab.runs.folder import Run
+from cnnlab.runs.results import MethodResult
 
 
 @dataclass(frozen=True)
@@ -18,115 +19,85 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Gap:
-    """How far a method is ahead of the closer baseline by one measure; positive is better.
-
-    ``beats`` is None where there were too few maps to judge.
-    """
-
-    mean: float | None
-    low: float | None
-    high: float | None
-    beats: bool | None
-
-
-@dataclass(frozen=True)
 class Heatmaps:
     """Every heatmap method beside the baselines, a random map and a blob in the middle."""
 
     images: int
     measures: list[str]
-    methods: dict[str, list[Gap | None]]  # a gap a measure, None where it was not measured
+    methods: dict[str, list[MethodResult | None]]  # one a measure, None where it was not measured
     sentence: str
 
 
 def findings(run: Run) -> list[Finding]:
     """Return what the notebooks left, in words; what was not measured is left out."""
-    audit, test, kfold = (
-        optional(run, f"metrics/{name}.json") for name in ("audit", "test", "kfold")
-    )
+    audit, test, kfold = results.audit(run), results.test(run), results.kfold(run)
     found = [Finding("Data", _data(audit))] if audit else []
     if test:
-        found.append(Finding("Test images", _test(test)))
+        found.append(Finding("Test images", _test(test.scores)))
     if seen := exposure.of(run).text:
         found.append(Finding("Models tested on these images", seen))
-    if kfold and "comparison" in kfold:
-        found.append(Finding("Against a cheap rival", kfold["comparison"]["verdict"]))
-    if test and "sets" in test:
-        found.append(Finding("When it is unsure", _unsure(test)))
+    if kfold and kfold.comparison:
+        found.append(Finding("Against a cheap rival", kfold.comparison.verdict))
+    if test and test.sets:
+        found.append(Finding("When it is unsure", _unsure(test.sets, test.none_of_these)))
     return found
 
 
 def heatmaps(run: Run) -> Heatmaps | None:
     """Return how every method did beside both baselines; None before notebook 05 has run."""
-    tables = (optional(run, "metrics/explanations.json") or {}).get("faithfulness")
-    if not tables:
+    explained = results.explanations(run)
+    if not explained or not explained.faithfulness:
         return None
-    by_measure = {
-        measure: {
-            row["method"]: Gap(row["gap"], row["gap_low"], row["gap_high"], row["beats_both"])
-            for row in rows
-        }
-        for measure, rows in tables.items()
-    }
+    tables = explained.faithfulness
+    by_measure = {measure: {row.method: row for row in rows} for measure, rows in tables.items()}
     # A baseline is not compared with itself: it has no gap by any measure.
     names = dict.fromkeys(
-        row["method"] for rows in tables.values() for row in rows if row["gap"] is not None
+        row.method for rows in tables.values() for row in rows if not isnan(row.gap)
     )
-    methods = {name: [gaps.get(name) for gaps in by_measure.values()] for name in names}
-    images = max(row["images"] for rows in tables.values() for row in rows)
+    methods = {name: [found.get(name) for found in by_measure.values()] for name in names}
+    images = max(row.images for rows in tables.values() for row in rows)
     return Heatmaps(images, list(tables), methods, _judged(methods, list(tables), images))
 
 
-def optional(run: Run, relative: str) -> Any:
-    """Return a JSON file of a run, None where it is not there yet."""
-    path = run.folder / relative
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-
-
-def _data(audit: dict[str, Any]) -> str:
-    files, leaks = audit["files"], audit.get("findings", {})
-    reasons = audit["reasons"]["quarantined"]
+def _data(audit: results.Audit) -> str:
+    files, reasons = audit.files, audit.reasons.get("quarantined", {})
     why = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in reasons.items())
-    text = f"{files['found']:,} files were found and {files['accepted']:,} accepted; "
-    text += f"{files['quarantined']:,} are in quarantine{f' ({why})' if why else ''}."
-    copies = sum(leaks.get(kind, 0) for kind in ("exact_leak", "near_leak"))
+    text = f"{files.found:,} files were found and {files.accepted:,} accepted; "
+    text += f"{files.quarantined:,} are in quarantine{f' ({why})' if why else ''}."
+    copies = sum(audit.findings.get(kind, 0) for kind in ("exact_leak", "near_leak"))
     if copies:
         text += f" {copies:,} others were copies of test images and are left out."
     return text
 
 
-def _test(test: dict[str, Any]) -> str:
-    right = sum(row[at] for at, row in enumerate(test["confusion"]))
-    text = f"{right:,} of {test['n']:,} are classified right."
-    scored = sorted(
-        (row for row in test["per_class"] if row["f1"] is not None), key=lambda row: row["f1"]
-    )
-    if scored and scored[0]["f1"] < scored[-1]["f1"]:
+def _test(scores: Evaluation) -> str:
+    text = f"{scores.correct:,} of {scores.n:,} are classified right."
+    known = (found for found in scores.per_class if not isnan(found.f1))
+    scored = sorted(known, key=lambda found: found.f1)
+    if scored and scored[0].f1 < scored[-1].f1:
         worst = scored[0]
-        text += f" The class with the lowest F1 is {worst['class']} ({worst['f1']:.3f})."
+        text += f" The class with the lowest F1 is {worst.name} ({worst.f1:.3f})."
     return text
 
 
-def _unsure(test: dict[str, Any]) -> str:
-    sets, none = test["sets"], test.get("none_of_these")
+def _unsure(sets: SetsResult, none: NoveltyResult | None) -> str:
     text = (
-        f"Prediction sets that promise the true class in {sets['promised']:.0%} of cases hold it "
-        f"for {sets['coverage']:.1%} of the test images, with {sets['size']:.2f} classes in the "
+        f"Prediction sets that promise the true class in {sets.promised:.0%} of cases hold it "
+        f"for {sets.coverage:.1%} of the test images, with {sets.size:.2f} classes in the "
         "mean."
     )
     if none:
         text += (
-            f" “None of these” is said of {none['known']:.1%} of the test images, wrongly, and of "
-            f"{none['strangers']:.1%} of pictures that show no known class, rightly."
+            f" “None of these” is said of {none.known:.1%} of the test images, wrongly, and of "
+            f"{none.strangers:.1%} of pictures that show no known class, rightly."
         )
     return text.replace("%", " %")
 
 
-def _judged(methods: dict[str, list[Gap | None]], measures: list[str], images: int) -> str:
+def _judged(methods: dict[str, list[MethodResult | None]], measures: list[str], images: int) -> str:
     """Say which methods beat both baselines, and what it means that others do not."""
     judged = {
-        name: {m: gap.beats for m, gap in zip(measures, gaps, strict=True) if gap}
+        name: {m: gap.beats_both for m, gap in zip(measures, gaps, strict=True) if gap}
         for name, gaps in methods.items()
     }
     won = {name: [m for m, beats in by.items() if beats] for name, by in judged.items()}

@@ -1,18 +1,29 @@
 """The figures that stand at the head of every page of a run."""
 
 from dataclasses import dataclass
-from typing import Any
+from math import isnan
 
-from cnnlab.runs import steps
-from cnnlab.runs.findings import optional
+from cnnlab.evaluation import registry
+from cnnlab.evaluation.records import CrossValidation, TestResult
+from cnnlab.evaluation.registry import METRICS, Metric
+from cnnlab.runs import results, steps
 from cnnlab.runs.folder import Run
-
-SCORES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "macro_auc": "macro-AUC"}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the summary; ``low`` and ``high`` are set where the value is a fraction."""
+    """One line of the summary.
+
+    Attributes:
+        label: What it is about.
+        value: What was found, as it is shown.
+        note: What else there is to say.
+        estimate: The value, None where there is none.
+        low: The lower limit of its interval, None where there is none.
+        high: The upper one.
+        missing: Whether it was not measured; the note then says how to.
+        metric: What was measured, if it is an entry of ``registry.METRICS``.
+    """
 
     label: str
     value: str
@@ -21,56 +32,66 @@ class Row:
     low: float | None = None
     high: float | None = None
     missing: bool = False
+    metric: Metric | None = None
 
 
 def headlines(run: Run) -> dict[str, Row]:
     """Return the headline figures of a run; what was not measured says how to measure it.
 
     Returns:
-        Rows by name: test_accuracy, test_macro_f1, test_macro_auc, kfold_accuracy,
-        kfold_macro_f1, model.
+        Rows by name: test_accuracy, …, kfold_accuracy, …, model.
     """
-    test = optional(run, "metrics/test.json")
-    kfold = optional(run, "metrics/kfold.json")
-    model = optional(run, "model/contract.json")
-    rows = {
-        f"test_{key}": interval_row(f"Test {label}", test, key) for key, label in SCORES.items()
-    }
-    for key in ("accuracy", "macro_f1"):
-        rows[f"kfold_{key}"] = _fold_row(f"k-fold {SCORES[key]}", kfold, key)
-    return rows | {"model": _model_row(model)}
+    found = test_rows(results.test(run), registry.HEADLINE) | fold_rows(results.kfold(run))
+    return found | {"model": model_row(results.model(run))}
 
 
-def interval_row(label: str, report: dict[str, Any] | None, key: str) -> Row:
-    """Return one figure of ``metrics/test.json`` with its interval."""
-    if report is None:
+def test_rows(test: TestResult | None, place: str) -> dict[str, Row]:
+    """Return what the test images gave by the metrics of a place, test_accuracy and so on."""
+    return {f"test_{name}": _test_row(name, test) for name in registry.shown(place)}
+
+
+def fold_rows(kfold: CrossValidation | None) -> dict[str, Row]:
+    """Return mean and deviation over the folds, kfold_accuracy and so on."""
+    return {f"kfold_{name}": _fold_row(name, kfold) for name in registry.shown(registry.FOLDS)}
+
+
+def _test_row(name: str, test: TestResult | None) -> Row:
+    metric = METRICS[name]
+    label = f"Test {metric.label}{' (lower is better)' if metric.lower_is_better else ''}"
+    if test is None:
         return Row(label, "not measured", steps.hint("metrics/test.json"), missing=True)
-    found = report[key]
-    if found["estimate"] is None:
-        return Row(label, "undefined", f"{report['n']} images")
-    percent = round(report["interval"]["level"] * 100)
-    note = f"n\u00a0=\u00a0{report['n']}"
-    if found["low"] is not None and found["high"] is not None:
-        note = f"{percent} % interval {found['low']:.3f} – {found['high']:.3f}, {note}"
-    return Row(label, f"{found['estimate']:.3f}", note, **found)
+    scores = test.scores
+    found = scores.score(name)
+    if isnan(found.estimate):
+        return Row(label, "undefined", f"{scores.n} images")
+    note = f"n\u00a0=\u00a0{scores.n}"
+    low, high = (None if isnan(limit) else limit for limit in (found.low, found.high))
+    if low is not None and high is not None:
+        percent = round(scores.interval.level * 100)
+        note = f"{percent} % interval {metric.text(low)} – {metric.text(high)}, {note}"
+    return Row(label, metric.text(found.estimate), note, found.estimate, low, high, metric=metric)
 
 
-def _fold_row(label: str, report: dict[str, Any] | None, key: str) -> Row:
-    if report is None:
+def _fold_row(name: str, kfold: CrossValidation | None) -> Row:
+    metric = METRICS[name]
+    label = f"k-fold {metric.label}"
+    if kfold is None or name not in kfold.over_folds:
         return Row(label, "not measured", steps.hint("metrics/kfold.json"), missing=True)
-    mean, deviation = report[key]["mean"], report[key]["deviation"]
+    spread = kfold.over_folds[name]
     return Row(
         label,
-        f"{mean:.3f} ± {deviation:.3f}",
-        f"mean ± deviation of {report['k']} folds",
-        estimate=mean,
-        low=mean - deviation,
-        high=mean + deviation,
+        f"{metric.text(spread.mean)} ± {metric.text(spread.deviation)}",
+        f"mean ± deviation of {kfold.k} folds",
+        estimate=spread.mean,
+        low=spread.mean - spread.deviation,
+        high=spread.mean + spread.deviation,
+        metric=metric,
     )
 
 
-def _model_row(contract: dict[str, Any] | None) -> Row:
-    if contract is None:
+def model_row(model: results.ModelFacts | None) -> Row:
+    """Return how large the model is."""
+    if model is None:
         return Row("Model size", "no model", steps.hint("model/contract.json"), missing=True)
-    note = f"{contract['parameters']:,} parameters, {contract['image_size']} pixels a side"
-    return Row("Model size", f"{contract['bytes'] / 1e6:.1f} MB", note)
+    note = f"{model.parameters:,} parameters, {model.image_size} pixels a side"
+    return Row("Model size", f"{model.bytes / 1e6:.1f} MB", note)

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import math
 from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ def write(template: str, target: Path, **facts: Any) -> None:
         lstrip_blocks=True,
     )
     environment.filters |= {"clock": clock, "figure": figure, "signed": signed}
+    environment.tests["known"] = known
     script, rules = read(SCRIPT), policy()
     page = environment.get_template(template).render(script=script, policy=rules, **facts)
     with files.replacing(target) as temporary:
@@ -60,11 +62,16 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def figure(value: float | None) -> str:
-    """Return a number with three decimals; a dash where there is none."""
-    return "–" if value is None else f"{value:.3f}"
+def known(value: float) -> bool:
+    """Tell whether a figure is defined: not nan."""
+    return not math.isnan(value)
 
 
-def signed(value: float | None) -> str:
-    """Return a difference with its sign, so that columns of them can be read."""
-    return "–" if value is None else f"{value:+.3f}".replace("-", "−")
+def figure(value: float) -> str:
+    """Return a number with three decimals; a dash for nan."""
+    return f"{value:.3f}" if known(value) else "–"
+
+
+def signed(value: float) -> str:
+    """Return a difference with its sign, so that columns of them can be read; a dash for nan."""
+    return f"{value:+.3f}".replace("-", "−") if known(value) else "–"

@@ -12,18 +12,14 @@ import numpy as np
 import pandas as pd
 
 from cnnlab.config import InputError, value_of
-from cnnlab.evaluation import compare, metrics, probabilistic, resampling
+from cnnlab.evaluation import compare, registry, resampling
 from cnnlab.evaluation.intervals import Interval
+from cnnlab.runs import results
 from cnnlab.runs.folder import Run
 
 MANIFEST = "manifest.csv"
 TEST, FOLDS, SPLITS = "predictions/test.csv", "predictions/kfold.csv", "splits.csv"
-SCORES: dict[str, resampling.Statistic] = {
-    "accuracy": metrics.accuracy,
-    "macro_f1": metrics.macro_f1,
-    "macro_auc": metrics.macro_auc,
-    "log_loss": probabilistic.log_loss,
-}
+FOLD_SCORES = "metrics/kfold.json"
 
 
 @dataclass(frozen=True)
@@ -69,7 +65,7 @@ def by_folds(first: Run, second: Run, names: tuple[str, str]) -> Paired:
         second: Another.
         names: What they are called in a sentence.
     """
-    missing = _missing((first, second), FOLDS)
+    missing = _missing((first, second), FOLDS, FOLD_SCORES)
     if missing:
         return Paired(missing, {})
     answers = [_answers(run, FOLDS) for run in (first, second)]
@@ -81,11 +77,12 @@ def by_folds(first: Run, second: Run, names: tuple[str, str]) -> Paired:
             "error, because folds share training images.",
             {},
         )
-    scores = [pd.DataFrame(run.load_json("metrics/kfold.json")["folds"]) for run in (first, second)]
+    scores = [found.table() for found in map(results.kfold, (first, second)) if found]
     sizes = {name: float(scores[0][name].mean()) for name in ("n_train", "n_test")}
     tests = {
         score: compare.corrected_t_test(scores[0][score], scores[1][score], **sizes)
-        for score in ("accuracy", "macro_f1")
+        for score in registry.shown(registry.FOLDS)
+        if all(score in table for table in scores)  # an older run lacks a newer metric
     }
     right = [table["correct"].to_numpy(bool) for table in answers]
     by_image = compare.mcnemar(*right)
@@ -94,12 +91,12 @@ def by_folds(first: Run, second: Run, names: tuple[str, str]) -> Paired:
     return Paired(verdict, limits)
 
 
-def _missing(runs: tuple[Run, Run], relative: str) -> str:
+def _missing(runs: tuple[Run, Run], *relative: str) -> str:
     """Return which notebook has to run first, "" if none."""
     said = []
     for run in runs:
         try:
-            for needed in (MANIFEST, SPLITS, relative):
+            for needed in (MANIFEST, SPLITS, *relative):
                 run.require(needed)
         except InputError as error:
             said.append(str(error))
@@ -158,9 +155,9 @@ def _differences(answers: list[pd.DataFrame], samples: int) -> dict[str, Interva
     both = np.hstack([_probabilities(table).to_numpy(float) for table in answers])  # (N, 2C)
     return {
         key: resampling.bootstrap(
-            partial(_difference, score), labels, both, samples=samples, seed=0
+            partial(_difference, metric.compute), labels, both, samples=samples, seed=0
         )
-        for key, score in SCORES.items()
+        for key, metric in registry.shown(registry.COMPARISON).items()
     }
 
 

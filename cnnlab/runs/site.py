@@ -7,8 +7,17 @@ from typing import Any
 import nbformat
 
 from cnnlab.config import changes, to_dict
-from cnnlab.runs import amendments, execute, findings, gallery, layout, pages, steps, storage
-from cnnlab.runs.findings import optional
+from cnnlab.runs import (
+    amendments,
+    execute,
+    findings,
+    gallery,
+    layout,
+    pages,
+    results,
+    steps,
+    storage,
+)
 from cnnlab.runs.folder import Run
 from cnnlab.runs.headlines import Row, headlines
 from cnnlab.runs.layout import clock
@@ -74,7 +83,7 @@ def _facts(run: Run) -> dict[str, Any]:
     shown, others = gallery.figures(run)
     listed = notebooks(run)
     written = [path for step in steps.STEPS for path in step.writes]
-    test = optional(run, "metrics/test.json") or {}
+    test = results.test(run)
     return {
         "run": run.name,
         "settings": {
@@ -92,8 +101,7 @@ def _facts(run: Run) -> dict[str, Any]:
         "stale": [page for page in listed if page.status == "out of date"],
         "redraw": [page for page in listed if page.status == "older figures"],
         "failed": [page for page in listed if page.status == "failed"],
-        "classes": test.get("per_class", []),
-        "level": test.get("interval", {}).get("level", 0.95),
+        "scores": test.scores if test else None,
         "figures": shown,
         "more_figures": others,
         "dataset": state["dataset"] or {},

@@ -6,11 +6,22 @@ from pathlib import Path
 from urllib.parse import quote
 
 from cnnlab.config import InputError, home
+from cnnlab.evaluation import registry
 from cnnlab.evaluation.intervals import Interval
-from cnnlab.runs import drift, exposure, gallery, layout, pairing, site, steps, storage
-from cnnlab.runs.findings import optional
+from cnnlab.runs import (
+    drift,
+    exposure,
+    gallery,
+    headlines,
+    layout,
+    pairing,
+    results,
+    site,
+    steps,
+    storage,
+)
 from cnnlab.runs.folder import Run
-from cnnlab.runs.headlines import Row, headlines, interval_row
+from cnnlab.runs.headlines import Row
 
 
 @dataclass(frozen=True)
@@ -105,25 +116,24 @@ def _open(folder: Path) -> Run:
 
 
 def _figures(run: Run) -> dict[str, Row]:
-    rows = headlines(run)
-    model = rows.pop("model")
-    folds = {key: rows.pop(key) for key in list(rows) if key.startswith("kfold")}
-    losses = interval_row(
-        "Test log loss (lower is better)", optional(run, "metrics/test.json"), "log_loss"
-    )
+    rows = headlines.test_rows(results.test(run), registry.COMPARISON)
+    rows |= headlines.fold_rows(results.kfold(run))
     times = [page.seconds for page in site.notebooks(run) if page.seconds is not None]
     total = Row("Notebooks took", layout.clock(sum(times)) if times else "–")
-    return rows | {"test_log_loss": losses} | folds | {"model": model, "time": total}
+    return rows | {"model": headlines.model_row(results.model(run)), "time": total}
 
 
 def _line(first: Row, second: Row, difference: Interval | None) -> Line:
+    metric = first.metric or second.metric
+    if metric is None:
+        return Line(first.label, first, second, "", "")
     if difference is not None:
         values = (difference.estimate, difference.low, difference.high)
-        estimate, low, high = map(layout.signed, values)
+        estimate, low, high = map(metric.difference, values)
         return Line(first.label, first, second, estimate, f"{low} to {high}")
     if first.estimate is None or second.estimate is None:
         return Line(first.label, first, second, "", "")
-    estimate = layout.signed(first.estimate - second.estimate)
+    estimate = metric.difference(first.estimate - second.estimate)
     return Line(first.label, first, second, estimate, "cannot be paired")
 
 

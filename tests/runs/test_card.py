@@ -2,31 +2,37 @@ import pandas as pd
 import pytest
 
 from cnnlab import runs
+from cnnlab.evaluation import records
+from cnnlab.evaluation.compare import FoldTest, ImageTest
+from cnnlab.evaluation.conformal import SetRule
+from cnnlab.evaluation.intervals import Interval
+from cnnlab.evaluation.novelty import NoveltyRule
 
-INTERVAL = {"estimate": 0.91234, "low": 0.85, "high": 0.95}
-UNKNOWN = {"estimate": None, "low": None, "high": None}
-SCORES = {
-    "n": 40,
-    "class_names": ["cup", "hat"],
-    "interval": {"level": 0.95, "samples": 50, "seed": 0},
-    **dict.fromkeys(("accuracy", "macro_f1", "weighted_f1", "log_loss", "brier", "ece"), INTERVAL),
-    "macro_auc": UNKNOWN,
-}
-RULES = {
-    "temperature": 1.25,
-    "sets": {"coverage": 0.9, "threshold": 0.125, "calibrated_on": 40},
-    "none_of_these": {"accepted": 0.95, "threshold": 0.375, "calibrated_on": 40},
-}
-VALIDATION = SCORES | {"calibration": RULES}
-KFOLD = {
-    "k": 5,
-    "accuracy": {"mean": 0.88, "deviation": 0.02},
-    "comparison": {"verdict": "The network is better."},
-}
-TEST = SCORES | {
-    "sets": {"promised": 0.9, "coverage": 0.925, "size": 1.5},
-    "none_of_these": {"known": 0.0625, "strangers": 0.5, "auroc": 0.875, "fpr95": 0.4},
-}
+KNOWN = ("accuracy", "macro_f1", "weighted_f1", "log_loss", "brier")  # the others are undefined
+SCORES = records.Evaluation(
+    n=40,
+    class_names=("cup", "hat"),
+    interval=records.IntervalBasis(0.95, 50),
+    scores=dict.fromkeys(KNOWN, Interval(0.91234, 0.85, 0.95)),
+)
+VALIDATION = records.ValidationResult(
+    SCORES,
+    calibration=records.Calibration(1.25, SetRule(0.9, 0.125, 40), NoveltyRule(0.95, 0.375, 40)),
+)
+KFOLD = records.CrossValidation(
+    k=5,
+    folds=(),
+    over_folds={"accuracy": records.Spread(0.88, 0.02)},
+    comparison=records.Comparison(
+        "a rival",
+        FoldTest(5, 0.88, 0.5, 0.38, 0.3, 0.4, 9.0, 0.01),
+        ImageTest(40, 9, 1, 0.02),
+        "The network is better.",
+    ),
+)
+TEST = records.TestResult(
+    SCORES, records.SetsResult(0.9, 0.925, 1.5), records.NoveltyResult(0.0625, 0.5, 0.875, 0.4)
+)
 
 
 @pytest.fixture

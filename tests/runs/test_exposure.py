@@ -11,6 +11,10 @@ import pytest
 from cnnlab import runs
 from cnnlab.config import InputError
 from cnnlab.data import ledger
+from cnnlab.evaluation import records
+from cnnlab.evaluation.conformal import SetRule
+from cnnlab.evaluation.intervals import Interval
+from cnnlab.evaluation.novelty import NoveltyRule
 from cnnlab.runs import Run, execute, exposure, findings, past_openings, reproduce, versus
 
 
@@ -142,17 +146,11 @@ def test_card_and_front_page_say_it(clock):
     run = opened("b", range(20))
     history = pd.DataFrame({"epoch": [1], "validation_loss": [0.5]})
     run.save_table("training/history.csv", history)
-    interval = {"estimate": 0.9, "low": 0.8, "high": 0.95}
-    names = ("accuracy", "macro_f1", "weighted_f1", "macro_auc", "log_loss", "brier", "ece")
-    scores = {"n": 20, "class_names": ["cup"], "interval": {"level": 0.95}}
-    scores |= dict.fromkeys(names, interval)
-    rules = {"temperature": 1.0, "sets": {"coverage": 0.9, "threshold": 0.1}}
-    rules["none_of_these"] = {"accepted": 0.95, "threshold": 0.4}
-    rates = {
-        "sets": {"coverage": 0.9, "size": 1},
-        "none_of_these": {"known": 0.1, "strangers": 0.5, "auroc": 0.8},
-    }
-    card = runs.model_card(run, validation=scores | {"calibration": rules}, test=scores | rates)
+    basis = records.IntervalBasis(0.95)
+    scores = records.Evaluation(20, ("cup",), basis, {"accuracy": Interval(0.9, 0.8, 0.95)})
+    rules = records.Calibration(1.0, SetRule(0.9, 0.1, 9), NoveltyRule(0.95, 0.4, 19))
+    validation = records.ValidationResult(scores, calibration=rules)
+    card = runs.model_card(run, validation=validation, test=records.TestResult(scores))
     assert "| figure | test, after 1 model, n = 20 |" in card
     assert f"{said(run)} (By the ledger of test openings, 2026-01-02.)" in card
     assert "once" not in card

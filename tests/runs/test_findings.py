@@ -20,6 +20,16 @@ def _judge(run, **tables):
     return findings.heatmaps(run)
 
 
+def _tested(confusion, f1):
+    return {
+        "n": sum(map(sum, confusion)),
+        "class_names": [name for name, _ in f1],
+        "interval": {"level": 0.95},
+        "per_class": [{"class": name, "f1": value} for name, value in f1],
+        "confusion": confusion,
+    }
+
+
 def test_before_anything_was_measured_nothing_is_said(run):
     assert findings.findings(run) == []
     assert findings.heatmaps(run) is None
@@ -31,7 +41,7 @@ def test_the_baselines_are_no_methods_and_a_measure_may_lack_a_method(run):
     assert judged.measures == ["deletion", "pointing"]
     assert list(judged.methods) == ["A"]
     first, second = judged.methods["A"]
-    assert (first.mean, first.beats) == (0.2, True)
+    assert (first.gap, first.beats_both) == (0.2, True)
     assert second is None
 
 
@@ -52,7 +62,7 @@ def test_if_all_are_good_nothing_is_held_against_them(run):
 
 def test_too_few_maps_to_judge_are_no_defeat(run):
     judged = _judge(run, deletion=[_row("A", 0.2, None)])
-    assert judged.methods["A"][0].beats is None
+    assert judged.methods["A"][0].beats_both is None
     assert "By none" not in judged.sentence
     assert "too few maps to judge: A" in judged.sentence
 
@@ -64,10 +74,10 @@ def test_data_and_test_images_in_words(run):
         "findings": {"exact_leak": 2, "near_leak": 1, "outlier": 9},
     }
     run.save_json("metrics/audit.json", audit)
-    scores = [{"class": "a", "f1": 0.8}, {"class": "<b>", "f1": 0.5}, {"class": "c", "f1": None}]
+    scores = (("a", 0.8), ("<b>", 0.5), ("c", None))
     sets = {"promised": 0.9, "coverage": 0.95, "size": 1.25}
     flags = {"known": 0.05, "strangers": 0.4}
-    test = {"n": 10, "confusion": [[4, 1], [2, 3]], "per_class": scores}
+    test = _tested([[4, 1], [2, 3]], scores)
     run.save_json("metrics/test.json", test | {"sets": sets, "none_of_these": flags})
     said = {finding.about: finding.text for finding in findings.findings(run)}
     assert said["Data"] == (
@@ -83,6 +93,5 @@ def test_data_and_test_images_in_words(run):
 
 
 def test_of_equally_good_classes_none_is_the_worst(run):
-    scores = [{"class": name, "f1": 1.0} for name in "ab"]
-    run.save_json("metrics/test.json", {"n": 2, "confusion": [[1, 0], [0, 1]], "per_class": scores})
+    run.save_json("metrics/test.json", _tested([[1, 0], [0, 1]], (("a", 1.0), ("b", 1.0))))
     assert [found.text for found in findings.findings(run)] == ["2 of 2 are classified right."]

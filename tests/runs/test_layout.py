@@ -13,8 +13,8 @@ def test_clock(seconds, text):
 
 
 def test_numbers_have_three_decimals_differences_a_sign_and_nothing_is_a_dash():
-    assert (layout.figure(0.12345), layout.figure(None)) == ("0.123", "–")
-    assert [layout.signed(value) for value in (0.5, -0.5, 0, None)] == [
+    assert (layout.figure(0.12345), layout.figure(float("nan"))) == ("0.123", "–")
+    assert [layout.signed(value) for value in (0.5, -0.5, 0, float("nan"))] == [
         "+0.500",
         "−0.500",
         "+0.000",

@@ -40,7 +40,8 @@ def full(run, notebook_folder):
     scores = report.evaluate(labels, probabilities, CLASSES, samples=50, seed=0)
     run.save_json("metrics/test.json", scores)
     folds = {"mean": 0.9, "deviation": 0.05}
-    run.save_json("metrics/kfold.json", {"k": 5, "accuracy": folds, "macro_f1": folds})
+    kfold = {"k": 5, "folds": [], "accuracy": folds, "macro_f1": folds}
+    run.save_json("metrics/kfold.json", kfold)
     contract = {"bytes": 7_812_345, "parameters": 1_234_567, "image_size": 32, "model_id": "f" * 64}
     run.save_json("model/contract.json", contract)
     run.record("dataset", {"name": "shapes", "sha256": "d" * 64})
@@ -101,7 +102,7 @@ def test_the_summary_of_a_full_run(full):
 
 def test_what_was_not_measured_says_which_notebook_measures_it(run):
     rows = {row.label: row for row in site.summary(run)}
-    for label in ("Test accuracy", "Test macro-F1", "Test macro-AUC", "k-fold accuracy"):
+    for label in ("Test accuracy", "Test macro F1", "Test macro AUC", "k-fold accuracy"):
         assert rows[label].value == "not measured"
         assert rows[label].note == "run notebook 04_kfold_evaluation"
     assert rows["Model size"].note == "run notebook 03_training"
@@ -113,7 +114,7 @@ def test_a_figure_without_a_value_is_undefined(full):
     scores["macro_auc"] = {"estimate": None, "low": None, "high": None}
     full.save_json("metrics/test.json", scores)
     rows = {row.label: row for row in site.summary(full)}
-    assert rows["Test macro-AUC"].value == "undefined"
+    assert rows["Test macro AUC"].value == "undefined"
     assert "undefined" in _page(full).text
 
 

@@ -1,0 +1,164 @@
+"""What a run's notebooks left in ``metrics/``, typed; None for what was not measured yet."""
+
+from dataclasses import dataclass, field
+from math import nan
+from typing import Any, TypeVar
+
+from cnnlab.config import InputError
+from cnnlab.evaluation.records import CrossValidation, TestResult, ValidationResult
+from cnnlab.records import Record
+from cnnlab.runs import steps
+from cnnlab.runs.folder import Run
+
+Kind = TypeVar("Kind", bound=Record)
+
+
+@dataclass(frozen=True)
+class FileCounts(Record):
+    """How many files were found, and what became of them."""
+
+    accepted: int
+    quarantined: int
+    skipped: int
+    found: int
+
+
+@dataclass(frozen=True)
+class Audit(Record):
+    """``metrics/audit.json``, see ``data.audit.summary``.
+
+    Attributes:
+        files: Found = accepted + quarantined + skipped.
+        reasons: quarantined or skipped → reason → number of files.
+        findings: Kind → number of findings.
+        balance: Rows of label, split and count.
+        imbalance: Images of the largest class over those of the smallest; nan if that is empty.
+        warnings: What is worth a look before anything is trained.
+        score: Rows of ``data.audit.score``: what was planted and found, of generated data.
+    """
+
+    files: FileCounts
+    reasons: dict[str, dict[str, int]]
+    findings: dict[str, int] = field(default_factory=dict)
+    balance: tuple[dict[str, Any], ...] = ()
+    imbalance: float = nan
+    warnings: tuple[str, ...] = ()
+    score: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class MethodResult(Record):
+    """A heatmap method by one measure, see ``explain.faithfulness.compare``.
+
+    Attributes:
+        method: Its name, or that of a baseline.
+        images: How many it says something about.
+        mean: Its score, with the limits ``low`` and ``high``.
+        gap: How far it is ahead of the closer baseline, with limits; nan for a baseline.
+        beats_both: Whether it is ahead of both; None for a baseline and for too few images.
+    """
+
+    method: str
+    images: int
+    mean: float = nan
+    low: float = nan
+    high: float = nan
+    gap: float = nan
+    gap_low: float = nan
+    gap_high: float = nan
+    beats_both: bool | None = None
+
+
+@dataclass(frozen=True)
+class Explanations(Record):
+    """``metrics/explanations.json``.
+
+    Attributes:
+        images: How many the methods were tested on.
+        verdicts: A sentence a method.
+        faithfulness: Measure → the methods and baselines by it.
+        scrambled: Rows of ``explain.sanity.summary``.
+        blocks: Rows, what each block has learnt.
+        claims: Rows of ``explain.depth.claims``.
+    """
+
+    images: int = 0
+    verdicts: tuple[str, ...] = ()
+    faithfulness: dict[str, tuple[MethodResult, ...]] = field(default_factory=dict)
+    scrambled: tuple[dict[str, Any], ...] = ()
+    blocks: tuple[dict[str, Any], ...] = ()
+    claims: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Serving(Record):
+    """``metrics/serving.json``: the server beside the notebook.
+
+    Attributes:
+        model_id: The model that both served.
+        served: Whether there was a server; without one, nothing below was measured.
+        files: How many both were asked about.
+        same: How many they answered alike.
+        largest_difference: Of any probability.
+        hit_ratio: Share of the requests that the server's cache answered.
+        hit_ratio_foretold: The same, as ``deploy.traffic`` predicts it.
+        seconds: cached or fresh → rows of ``deploy.load.curve``.
+    """
+
+    model_id: str
+    served: bool
+    files: int = 0
+    same: int = 0
+    largest_difference: float = nan
+    hit_ratio: float = nan
+    hit_ratio_foretold: float = nan
+    seconds: dict[str, tuple[dict[str, Any], ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelFacts(Record):
+    """What the front page says of ``model/contract.json``."""
+
+    bytes: int
+    parameters: int
+    image_size: int
+
+
+def audit(run: Run) -> Audit | None:
+    """Return what notebook 01 found in the data."""
+    return _optional(run, "metrics/audit.json", Audit)
+
+
+def validation(run: Run) -> ValidationResult | None:
+    """Return the scores on the validation images."""
+    return _optional(run, "metrics/validation.json", ValidationResult)
+
+
+def kfold(run: Run) -> CrossValidation | None:
+    """Return the cross-validation."""
+    return _optional(run, "metrics/kfold.json", CrossValidation)
+
+
+def test(run: Run) -> TestResult | None:
+    """Return the scores on the test images."""
+    return _optional(run, "metrics/test.json", TestResult)
+
+
+def explanations(run: Run) -> Explanations | None:
+    """Return how the heatmap methods did."""
+    return _optional(run, "metrics/explanations.json", Explanations)
+
+
+def model(run: Run) -> ModelFacts | None:
+    """Return the size of the model."""
+    return _optional(run, "model/contract.json", ModelFacts)
+
+
+def _optional(run: Run, relative: str, kind: type[Kind]) -> Kind | None:
+    path = run.folder / relative
+    if not path.exists():
+        return None
+    try:
+        return kind.read(path)
+    except InputError as error:
+        raise InputError(f"{error} To write it again, {steps.hint(relative)}.") from None

@@ -1,0 +1,75 @@
+import pytest
+
+from cnnlab import runs
+from cnnlab.config import InputError
+from cnnlab.runs import results
+
+AUDIT = {
+    "files": {"accepted": 3, "quarantined": 1, "skipped": 0, "found": 4},
+    "reasons": {"quarantined": {"empty": 1}, "skipped": {}},
+    "findings": {"quarantined": 1},
+    "balance": [{"label": "a", "split": "", "count": 3}],
+    "imbalance": 1.5,
+    "warnings": [],
+    "score": [{"fault": "empty", "planted": 1, "found": 1, "recall": 1.0, "extra": 0}],
+}
+ROW = {
+    **{"method": "Grad-CAM", "images": 12, "mean": 0.25, "low": 0.125, "high": 0.5},
+    **{"gap": 0.25, "gap_low": -0.5, "gap_high": 0.5, "beats_both": False},
+}
+EXPLANATIONS = {
+    "images": 12,
+    "verdicts": ["It does not."],
+    "faithfulness": {
+        "deletion": [ROW, ROW | {"method": "random", "gap": None, "beats_both": None}]
+    },
+    "scrambled": [{"method": "Grad-CAM", "mean": 0.5}],
+    "blocks": [{"layer": "relu", "probe": 0.5}],
+    "claims": [{"claim": "parts above", "holds": None}],
+}
+SERVING = {
+    **{"model_id": "m", "served": True, "files": 2, "same": 2, "largest_difference": 0.0},
+    **{"hit_ratio": 0.5, "hit_ratio_foretold": 0.25, "seconds": {"cached": [{"clients": 1}]}},
+}
+
+
+@pytest.fixture
+def run():
+    return runs.open_run("demo", profile="smoke")
+
+
+@pytest.mark.parametrize(
+    ("kind", "stored"),
+    [
+        (results.Audit, AUDIT),
+        (results.Explanations, EXPLANATIONS),
+        (results.Serving, SERVING),
+    ],
+)
+def test_files_of_version_0_1_0_are_read_and_lose_nothing(kind, stored):
+    assert kind.from_json(stored).to_json() == stored
+
+
+def test_a_server_that_was_not_there_measured_nothing():
+    """As version 0.1.0 wrote it."""
+    found = results.Serving.from_json({"model_id": "m", "served": False})
+    assert (found.files, found.seconds) == (0, {})
+
+
+@pytest.mark.parametrize("read", ["audit", "validation", "kfold", "test", "explanations", "model"])
+def test_what_was_not_measured_is_none(run, read):
+    assert getattr(results, read)(run) is None
+
+
+def test_a_damaged_file_is_named_with_the_notebook_that_writes_it(run):
+    run.save_json("metrics/audit.json", AUDIT | {"files": 3})
+    with pytest.raises(InputError) as caught:
+        results.audit(run)
+    path = run.folder / "metrics" / "audit.json"
+    assert str(caught.value) == (
+        f"{path} is damaged: files is 3, expected an object. "
+        "To write it again, run notebook 01_explore_data."
+    )
+    run.save_text("metrics/kfold.json", "{")
+    with pytest.raises(InputError, match=r"kfold\.json is damaged, it is no JSON .*04_kfold"):
+        results.kfold(run)
