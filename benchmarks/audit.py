@@ -7,7 +7,7 @@ hardly the CPU seconds: compare those. A stage that keeps both of two cores busy
 CPU seconds a second.
 
 - *manifest*: every file read, checked, decoded once, hashed and measured (``manifest.build``).
-- *groups*: copies proposed among all pairs and compared on their pixels (``audit.groups``).
+- *pictures*: copies proposed among all pairs and compared on their pixels (``audit.pictures``).
 - *findings*: the table of what was found (``audit.findings``).
 - *all pairs*: those of ``--hashes`` random hashes that are near each other.
 """
@@ -75,8 +75,8 @@ def audit_images(root: Path) -> list[dict[str, Any]]:
     """Return the rows of the three stages; the last one knows how many copies were found."""
     source = Source("photographs", root, ("",), None)
     files, first = measured("manifest", lambda: manifest.build(source))
-    groups, second = measured("groups", lambda: audit.groups(files, source))
-    found, third = measured("findings", lambda: audit.findings(files, groups))
+    pictures, second = measured("pictures", lambda: audit.pictures(files, source))
+    found, third = measured("findings", lambda: audit.findings(files, pictures))
     third["copies"] = int(found["kind"].isin(audit.COPIES).sum())
     return [row | {"count": len(files)} for row in (first, second, third)]
 

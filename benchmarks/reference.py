@@ -47,7 +47,7 @@ def prepared(run: Run) -> batches.Dataset:
         source = run.source()
         files = manifest.build(source, progress=True)
         runs.seal_manifest(run, files, source.name)
-        table = splits.assign(files, audit.groups(files, source), run.settings)
+        table = splits.assign(files, audit.pictures(files, source), run.settings)
         splits.write(table, run.path("splits.csv"))
     return run.dataset()
 

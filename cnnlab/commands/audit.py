@@ -24,8 +24,8 @@ def audit(source: str, as_json: bool) -> None:
         watched = _watched()
         found = sources.resolve(make_settings("quick", source=source), progress=watched)
         files = manifest.build(found, progress=watched)
-        groups = auditing.groups(files, found, progress=watched)
-    findings = auditing.findings(files, groups)
+        pictures = auditing.pictures(files, found, progress=watched)
+    findings = auditing.findings(files, pictures)
     summary = auditing.summary(files, findings)
     if as_json:
         named = {"source": found.name, "sha256": manifest.digest(files), **summary}

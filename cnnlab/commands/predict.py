@@ -77,7 +77,7 @@ def _answers(
 
 def _answer(predictor: "Predictor", found: paths.Found) -> dict[str, Any]:
     """Return what is printed of one file: an answer, an error or why it was skipped."""
-    from cnnlab.data.manifest import EXTENSIONS
+    from cnnlab.data.listing import promises_image
     from cnnlab.images import ImageRejected, read_file
 
     if found.unreadable:
@@ -85,7 +85,7 @@ def _answer(predictor: "Predictor", found: paths.Found) -> dict[str, Any]:
     try:
         return predictor.predict(read_file(found.path)).to_json()
     except ImageRejected as error:
-        promised = found.named or Path(found.path).suffix.lower() in EXTENSIONS
+        promised = found.named or promises_image(str(found.path))
         if promised or error.code not in ("unknown_format", "empty", "not_a_regular_file"):
             return _refusal("error", error.code, error.message)
         code = error.code if error.code == "not_a_regular_file" else "not_an_image"

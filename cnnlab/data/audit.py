@@ -30,7 +30,7 @@ _REFUSALS = {"empty": "empty", "unknown_format": "not_an_image", "side_too_small
 _SIDES = {"test": 0, "validation": 1}  # of a leaking pair, the image on the held-out side is kept
 
 
-def groups(manifest: pd.DataFrame, source: Source, *, progress: bool = False) -> pd.Series:
+def pictures(manifest: pd.DataFrame, source: Source, *, progress: bool = False) -> pd.Series:
     """Return which accepted images show the same picture.
 
     Equal bytes are one picture, and so are near copies: perceptual hashes propose them, their
@@ -42,8 +42,8 @@ def groups(manifest: pd.DataFrame, source: Source, *, progress: bool = False) ->
         progress: Show a bar on standard output.
 
     Returns:
-        str Series "group", index = path of the accepted rows. A group is named by the SHA-256 of
-        its largest member (pixels, then bytes, then the smallest hash). Other images and exact
+        str Series "picture", index = path of the accepted rows. A picture is named by the SHA-256
+        of its largest copy (pixels, then bytes, then the smallest hash). Other images and exact
         copies never change that, and nor do near copies that are smaller, as most are.
 
     Raises:
@@ -63,11 +63,11 @@ def groups(manifest: pd.DataFrame, source: Source, *, progress: bool = False) ->
     )
     names = largest.groupby("cluster")["sha256"].transform("first").str[:16]
     by_content = dict(zip(largest["sha256"], names, strict=True))
-    group = accepted["sha256"].map(by_content).astype("str")
-    return pd.Series(group.to_numpy(), index=accepted["path"].to_numpy(), name="group", dtype="str")
+    named = accepted["sha256"].map(by_content).to_numpy()
+    return pd.Series(named, index=accepted["path"].to_numpy(), name="picture", dtype="str")
 
 
-def findings(manifest: pd.DataFrame, groups: pd.Series) -> pd.DataFrame:
+def findings(manifest: pd.DataFrame, pictures: pd.Series) -> pd.DataFrame:
     """Return everything worth knowing before training, one row per finding.
 
     Kinds: ``quarantined`` and ``skipped`` (detail: the reason); ``exact_duplicate`` and
@@ -79,7 +79,7 @@ def findings(manifest: pd.DataFrame, groups: pd.Series) -> pd.DataFrame:
 
     Args:
         manifest: From ``manifest.build``.
-        groups: From ``groups``.
+        pictures: From ``pictures``.
 
     Returns:
         A table with kind, path, other, detail; ordered by kind as in ``KINDS``, then by path.
@@ -88,8 +88,8 @@ def findings(manifest: pd.DataFrame, groups: pd.Series) -> pd.DataFrame:
     rows = list(zip(refused["status"], refused["path"], [""] * len(refused), refused["reason"],
                     strict=True))  # fmt: skip
     accepted = manifest[manifest["status"] == "accepted"]
-    accepted = accepted.assign(group=groups.reindex(accepted["path"]).to_numpy())
-    for _, members in accepted[accepted.duplicated("group", keep=False)].groupby("group"):
+    accepted = accepted.assign(picture=pictures.reindex(accepted["path"]).to_numpy())
+    for _, members in accepted[accepted.duplicated("picture", keep=False)].groupby("picture"):
         rows += _copies(members)
     rows += _unusual(accepted)
     rows += [("outlier", path, "", detail) for path, detail in appearance.outliers(accepted)]
@@ -185,7 +185,7 @@ def score(findings: pd.DataFrame, faults: pd.DataFrame) -> pd.DataFrame:
 
 
 def _copies(members: pd.DataFrame) -> list[tuple[str, str, str, str]]:
-    """Return the findings inside one group of copies.
+    """Return the findings among the copies of one picture.
 
     Each copy is reported once per kind, with the first of the images that it repeats.
     """

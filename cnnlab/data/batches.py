@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from cnnlab.config import InputError, Settings, child_seed
-from cnnlab.data import prepared
+from cnnlab.data import prepared, splits
 from cnnlab.data.sources import Source, class_names
 from cnnlab.engine import tf
 
@@ -29,7 +29,8 @@ class Dataset:
 
     Attributes:
         pixels: uint8 (N, S, S, 3), RGB, 0–255, read-only, mapped from disk.
-        table: N rows of the split (path, label, split, group, reason), none excluded.
+        table: N rows of the split (path, label, split, picture, group, reason), none excluded.
+            ``open_dataset`` adds ``unit``, because an excluded row may tie two groups.
         class_names: The labels in the order of the model's outputs.
         test_open: Whether the test images may be used.
     """
@@ -43,6 +44,23 @@ class Dataset:
     def labels(self) -> np.ndarray:
         """Positions in ``class_names``, int64 (N,)."""
         return self.table["label"].map(self.class_names.index).to_numpy(np.int64)
+
+    @property
+    def units(self) -> np.ndarray:
+        """The name of each image's unit, str (N,): folds and subsets never divide one."""
+        found = self.table["unit"] if "unit" in self.table else splits.units(self.table)
+        return found.to_numpy()
+
+    def groups(self, rows: np.ndarray) -> np.ndarray | None:
+        """Return what images depend on each other, for statistics; None if no group was declared.
+
+        Args:
+            rows: int (n,).
+
+        Returns:
+            str (n,), the unit of each; equal ones are resampled together.
+        """
+        return self.units[rows] if (self.table["group"] != "").any() else None
 
     def indices(self, split: str) -> np.ndarray:
         """Return the rows of one split, ascending, int64 (n,).
@@ -92,6 +110,7 @@ def open_dataset(
     Raises:
         InputError: An image is not what the manifest lists, or no image is left.
     """
+    table = table.assign(unit=splits.units(table))
     kept = table[table["split"] != "excluded"].reset_index(drop=True)
     if kept.empty:
         raise InputError("The split holds no image: expected at least one that is not excluded.")

@@ -18,8 +18,8 @@ def difference(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     """Return which files were added, removed, changed or moved; no rows where nothing was.
 
     As in ``manifest.digest``, files that were skipped do not count. A file is *changed* if its
-    content or its verdict differs under the same path. It is *moved* if its content went from a
-    path that is gone to one that is new; each pair counts once.
+    content, its verdict or its group differs under the same path. It is *moved* if its content went
+    from a path that is gone to one that is new; each pair counts once.
 
     Args:
         old: From ``manifest.build`` or ``manifest.read``.
@@ -119,6 +119,7 @@ def described(changes: pd.DataFrame, first: int = 3) -> str:
 
 def _by_path(files: pd.DataFrame) -> dict[str, tuple[str, ...]]:
     """Return path → what names it, by path; of accepted and quarantined files."""
-    named = files.loc[files["status"] != "skipped", manifest.NAMED].sort_values("path")
+    columns = [*manifest.NAMED, "group"]
+    named = files.loc[files["status"] != "skipped", columns].sort_values("path")
     rows = named.itertuples(index=False, name=None)
     return {str(row[0]): tuple(map(str, row)) for row in rows}

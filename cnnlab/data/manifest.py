@@ -10,30 +10,20 @@ import hashlib
 import os
 import stat
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import astuple, dataclass, fields, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pandas as pd
 from tqdm.auto import tqdm
 
 from cnnlab import images
-from cnnlab.config import InputError
-from cnnlab.data import appearance, duplicates, tables
+from cnnlab.data import appearance, duplicates, listing, tables
 from cnnlab.data.sources import Source, class_names
 from cnnlab.engine import tf
 
 _JPEG_MODES = {1: "grey", 3: "rgb", 4: "cmyk"}  # by number of components
 _PNG_MODES = {0: "grey", 2: "rgb", 3: "palette", 4: "grey_alpha", 6: "rgba"}  # by colour type
-
-# Names that promise an image, decodable here or not: a refusal of one is worth reporting.
-EXTENSIONS = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff"),
-    *(".avif", ".heic", ".heif", ".jp2", ".j2k", ".jxl", ".ico", ".ppm", ".pgm", ".pbm", ".pnm"),
-    *(".tga", ".psd", ".svg", ".eps", ".raw", ".dng", ".cr2", ".nef", ".arw"),
-)
 
 
 @dataclass(frozen=True)
@@ -43,6 +33,7 @@ class _Row:
     path: str
     split: str = ""
     label: str = ""
+    group: str = ""  # declared by the user; empty where none is
     sha256: str = ""
     bytes: int = 0
     format: str = ""
@@ -60,6 +51,8 @@ class _Row:
 
 COLUMNS = [field.name for field in fields(_Row)]
 NAMED = ["path", "split", "label", "sha256", "bytes", "status", "reason"]  # part of the digest
+_UNGROUPED = [name for name in COLUMNS if name != "group"]  # of a version without groups
+_EARLIER = (_UNGROUPED, _UNGROUPED[: -len(appearance.MEASURES)])  # and one that measured nothing
 _KINDS = {int: "int64", float: "float64", str: "str"}
 _TYPES = {name: _KINDS[kind] for name, kind in _Row.__annotations__.items()}
 
@@ -86,7 +79,7 @@ def build(source: Source, *, progress: bool = False) -> pd.DataFrame:
         >>> build(Source("photos", Path("photos"), ("",), None)).status.value_counts()
     """
     names = frozenset(class_names(source))
-    found = list(_walk(source.root))
+    found = list(listing.walk(source.root))
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding runs outside Python's lock
         examined = pool.map(lambda entry: _examine(source, names, *entry), found)
         bar = tqdm(examined, "manifest", len(found), unit="file", file=sys.stdout,
@@ -101,58 +94,32 @@ def write(manifest: pd.DataFrame, path: Path) -> None:
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Return the manifest written by ``write``; text stays text, a class called "NA" included.
+    """Return the manifest written by ``write``, by this version or an earlier one.
+
+    Text stays text, a class called "NA" included.
 
     Raises:
         InputError: The file is missing or has other columns.
     """
-    with suppress(InputError):  # of a version that did not measure the pictures
-        return _typed(tables.read(path, "manifest", COLUMNS[: -len(appearance.MEASURES)]))
-    return _typed(tables.read(path, "manifest", COLUMNS))
+    return _typed(tables.read(path, "manifest", COLUMNS, *_EARLIER))
 
 
 def digest(manifest: pd.DataFrame) -> str:
     """Return the SHA-256 (hex) that names the dataset: path, split, label, content and verdict.
 
-    Only of accepted and quarantined files: a stray ``.DS_Store`` or other skipped file decides
-    nothing. Raw sizes and hashes are in it, versions of libraries are not.
+    Also the group, where any was declared. Only of accepted and quarantined files: a stray
+    ``.DS_Store`` or other skipped file decides nothing. Raw sizes and hashes are in it, versions of
+    libraries are not.
     """
-    named = manifest.loc[manifest["status"] != "skipped", NAMED]
+    files = manifest[manifest["status"] != "skipped"]
+    named = files[NAMED + ["group"] * bool((files["group"] != "").any())]
     lines = (repr(row) for row in named.itertuples(index=False, name=None))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:
-    return table.reindex(columns=COLUMNS, fill_value=0).astype(_TYPES)
-
-
-def _walk(root: Path) -> Iterator[tuple[str, str]]:
-    """Yield (path relative to root, trouble) of everything that is not an ordinary folder.
-
-    ``trouble`` is a reason code, or empty for a regular file. Links are never followed, so a
-    loop cannot trap the walk.
-    """
-    folders = [""]
-    while folders:
-        folder = folders.pop()
-        try:
-            entries = list(os.scandir(root / folder))
-        except OSError as error:
-            if not folder:
-                raise InputError(f"Cannot list {root}: {error.strerror}.") from None
-            yield folder, "unreadable_folder"
-            continue
-        for entry in entries:
-            path = f"{folder}/{entry.name}" if folder else entry.name
-            if entry.is_symlink():
-                yield path, "link"
-            elif entry.is_dir(follow_symlinks=False):
-                folders.append(path)
-                if _promises_image(path):
-                    yield path, "directory"
-            else:
-                regular = entry.is_file(follow_symlinks=False)
-                yield path, "" if regular else "not_a_regular_file"
+    missing = {name: "" if _TYPES[name] == "str" else 0 for name in set(COLUMNS) - set(table)}
+    return table.assign(**missing)[COLUMNS].astype(_TYPES)
 
 
 def _examine(source: Source, names: frozenset[str], path: str, trouble: str) -> _Row:
@@ -163,7 +130,7 @@ def _examine(source: Source, names: frozenset[str], path: str, trouble: str) -> 
         return replace(row, status="skipped", reason="hidden")
     if not label:
         return replace(row, status="skipped", reason="outside_class_folder")
-    promised = _promises_image(path)
+    promised = listing.promises_image(path)
     refused = "quarantined" if promised else "skipped"
     if trouble:
         return replace(row, status=refused, reason=trouble)
@@ -223,10 +190,6 @@ def _place(source: Source, names: frozenset[str], path: str) -> tuple[str, str]:
         split = parts.pop(0)
     inside = len(parts) > 1 and parts[0] in names
     return split, _text(parts[0]) if inside else ""
-
-
-def _promises_image(path: str) -> bool:
-    return PurePosixPath(path).suffix.lower() in EXTENSIONS
 
 
 def _size(path: Path) -> int:

@@ -17,13 +17,13 @@ def write(table: pd.DataFrame, path: Path) -> None:
             table.to_csv(temporary, index=False, lineterminator="\n", quoting=csv.QUOTE_ALL)
 
 
-def read(path: Path, name: str, columns: list[str]) -> pd.DataFrame:
+def read(path: Path, name: str, *columns: list[str]) -> pd.DataFrame:
     """Return a table in which every value is text, a class called "NA" included.
 
     Args:
         path: A CSV file.
         name: What it is, for the message: "manifest".
-        columns: The columns that it must have, in this order.
+        *columns: The columns that it must have, in this order; then those of earlier versions.
 
     Raises:
         InputError: The file cannot be read or has other columns.
@@ -32,6 +32,6 @@ def read(path: Path, name: str, columns: list[str]) -> pd.DataFrame:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise InputError(f"Cannot read the {name} {path}: {error}.") from None
-    if list(table.columns) != columns:
-        raise InputError(f"{path} is not a {name}: expected the columns {', '.join(columns)}.")
+    if list(table.columns) not in columns:
+        raise InputError(f"{path} is not a {name}: expected the columns {', '.join(columns[0])}.")
     return table

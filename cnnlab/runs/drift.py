@@ -18,7 +18,8 @@ COLUMNS = ["part", "what", "stored", "now"]
 EXPLAINS = ("versions", "machine", "commit")  # no drift by themselves, where all results are equal
 CAUSES = ("data", "settings", *EXPLAINS)  # they stand in the table before what they explain
 NOT_COMPARED = ("seconds", "at", "run", "run_id", "created")  # keys and columns
-RESULTS = ("splits.csv", "training/*.csv", "metrics/*.*", "predictions/*.csv")
+SPLIT = "splits.csv"
+RESULTS = (SPLIT, "training/*.csv", "metrics/*.*", "predictions/*.csv")
 WEIGHTS = "model/contract.json"  # its model_id is a SHA-256 over the weights
 LISTED = 10  # changed files that are named
 ABSENT = "–"
@@ -79,7 +80,7 @@ def compared(stored: Path, now: Path) -> list[str]:
 
 
 def _part(relative: str) -> str:
-    return {"splits.csv": "data", WEIGHTS: "weights"}.get(relative, relative.partition("/")[0])
+    return {SPLIT: "data", WEIGHTS: "weights"}.get(relative, relative.partition("/")[0])
 
 
 def data(stored: Path, now: Path) -> list[tuple[str, str, str]]:
@@ -192,5 +193,11 @@ def _rows(path: Path) -> list[dict[str, str]]:
     with open(path, encoding="utf-8", newline="") as file:
         return [
             {key: value for key, value in row.items() if key not in NOT_COMPARED}
-            for row in csv.DictReader(file)
+            for row in (_as_now(row) if path.name == SPLIT else row for row in csv.DictReader(file))
         ]
+
+
+def _as_now(row: dict[str, str]) -> dict[str, str]:
+    """Return the row of a split as it is written today: earlier versions called pictures groups."""
+    earlier = "group" in row and "picture" not in row
+    return row | {"picture": row["group"], "group": ""} if earlier else row

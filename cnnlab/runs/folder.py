@@ -27,7 +27,18 @@ if TYPE_CHECKING:  # these import TensorFlow, which the runner and `cnnlab --hel
 
 # Columns that stay text, whatever they look like: a class may be called "001" or "None".
 TEXT_COLUMNS = (
-    *("path", "label", "predicted", "split", "group", "reason", "class", "other", "kind"),
+    *(
+        "path",
+        "label",
+        "predicted",
+        "split",
+        "picture",
+        "group",
+        "reason",
+        "class",
+        "other",
+        "kind",
+    ),
     *("suggested", "first", "second", "slice"),
 )
 

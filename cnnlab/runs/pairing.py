@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from cnnlab.config import InputError, value_of
+from cnnlab.data import splits
 from cnnlab.evaluation import compare, registry, resampling
 from cnnlab.evaluation.intervals import Interval
 from cnnlab.runs import results
@@ -104,12 +105,13 @@ def _missing(runs: tuple[Run, Run], *relative: str) -> str:
 
 
 def _answers(run: Run, relative: str) -> pd.DataFrame:
-    """Return a run's predictions with the group and the SHA-256 of every image."""
+    """Return a run's predictions with the unit and the SHA-256 of every image."""
     found = run.load_table(relative)
     listed = pd.read_csv(run.require(MANIFEST), dtype=str, keep_default_na=False)
-    groups = run.load_table(SPLITS).set_index("path")["group"]
+    table = splits.read(run.require(SPLITS))
+    units = dict(zip(table["path"], splits.units(table), strict=True))
     hashes = listed.set_index("path")["sha256"]
-    return found.assign(sha256=found["path"].map(hashes), group=found["path"].map(groups))
+    return found.assign(sha256=found["path"].map(hashes), unit=found["path"].map(units))
 
 
 def _other_images(answers: list[pd.DataFrame], names: tuple[str, str]) -> str:
@@ -131,17 +133,17 @@ def _other_images(answers: list[pd.DataFrame], names: tuple[str, str]) -> str:
 def _other_folds(first: Run, second: Run, answers: list[pd.DataFrame]) -> str:
     """Return why two runs have different folds, "" if they are the same.
 
-    Folds follow from the images in their order, their labels and groups, the number of folds, the
+    Folds follow from the images in their order, their labels and units, the number of folds, the
     seed and scikit-learn.
     """
     for name, what in (("folds", "their number"), ("seed", "the seed that draws them")):
         values = [value_of(run.settings, name) for run in (first, second)]
         if values[0] != values[1]:
             return f"{what} is {values[0]} in one run and {values[1]} in the other"
-    columns = ["sha256", "label", "group"]
+    columns = ["sha256", "label", "unit"]
     rows = [table[columns].to_numpy().tolist() for table in answers]
     if rows[0] != rows[1]:
-        return "they are made of other images, labels or groups of copies"
+        return "they are made of other images, labels, copies or groups"
     versions = [run.state()["versions"].get("scikit-learn") for run in (first, second)]
     if versions[0] != versions[1]:
         return f"scikit-learn drew them in versions {versions[0]} and {versions[1]}"

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold
 
 from cnnlab.config import InputError, Settings, child_seed
 from cnnlab.data.batches import Dataset, evaluation_batches
 from cnnlab.training import kept
 from cnnlab.training.fit import predict
+from cnnlab.training.held_out import hold_out
 from cnnlab.training.processes import affordable, side_by_side, tell
 from cnnlab.training.protocol import content_digest, new_model, train
 
@@ -75,9 +75,8 @@ class _Work:
         return kept.load(self.folder / f"fold-{fold}.npz", self._fingerprint(training, held_out))
 
     def _fingerprint(self, training: np.ndarray, held_out: np.ndarray) -> str:
-        # Groups decide, beside the seed, which images judge the epochs.
-        groups = self.dataset.table["group"].to_numpy()[self.pool]
-        numbered = np.unique(groups, return_inverse=True)[1]
+        # Units decide, beside the seed, which images judge the epochs.
+        numbered = np.unique(self.dataset.units[self.pool], return_inverse=True)[1]
         return kept.fingerprint(self.settings, self.content, numbered, training, held_out)
 
 
@@ -119,7 +118,7 @@ def fold_runner(
 
     Example:
         >>> run_folds = fold_runner(dataset, pool, settings, folder=Path("folds"), jobs=2)
-        >>> table, pooled = cross_validate(labels, groups, 5, seed, run_folds, num_classes=3)
+        >>> table, pooled = cross_validate(labels, units, 5, seed, run_folds, num_classes=3)
     """
     if jobs < 0:
         raise InputError(
@@ -215,35 +214,3 @@ def _mapped_file(dataset: Dataset) -> Path:
         "Folds side by side need pixels that are mapped from a file: use those of open_dataset, "
         "or jobs=1."
     )
-
-
-def hold_out(
-    dataset: Dataset, indices: np.ndarray, fraction: float, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Cut a slice off some images: stratified by class, copies on one side.
-
-    Args:
-        dataset: Gives labels and groups.
-        indices: int64 (N,), the images to divide.
-        fraction: Share of the slice; it is rounded to 1/n, and is larger where the smallest
-            class has fewer than n independent images, so that each class is on both sides.
-        seed: Decides which images.
-
-    Returns:
-        (the rest, the slice): int64 arrays that divide ``indices``.
-
-    Raises:
-        InputError: A class has fewer than two independent images.
-    """
-    labels = dataset.labels[indices]
-    groups = dataset.table["group"].to_numpy()[indices]
-    fewest = min(len(np.unique(groups[labels == label])) for label in np.unique(labels))
-    if fewest < 2:
-        raise InputError(
-            f"The smallest class has {fewest} independent image left in a fold: training and early "
-            "stopping need one each. Add images of it."
-        )
-    parts = max(2, min(round(1 / fraction), fewest))
-    splitter = StratifiedGroupKFold(n_splits=parts, shuffle=True, random_state=seed)
-    rest, cut = next(iter(splitter.split(indices, labels, groups)))
-    return indices[rest], indices[cut]

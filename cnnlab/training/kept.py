@@ -49,7 +49,7 @@ def fingerprint(settings: Settings, content: str, *indices: np.ndarray) -> str:
         settings: The protocol, the root seed, ``fold_epochs`` and ``validation_fraction``, by which
             a fold's slice for early stopping is cut. The number of folds is in ``indices``.
         content: Names the images, see ``protocol.content_digest``.
-        indices: int64 (n,) each: groups, and the fold's training and held-out positions.
+        indices: int64 (n,) each: units, and the fold's training and held-out positions.
     """
     facts = {
         "settings": deciding(settings),

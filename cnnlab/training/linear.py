@@ -18,7 +18,8 @@ from threadpoolctl import threadpool_limits
 from cnnlab.config import Settings, child_seed
 from cnnlab.data import smaller
 from cnnlab.data.batches import Dataset
-from cnnlab.training.folds import Pair, hold_out
+from cnnlab.training.folds import Pair
+from cnnlab.training.held_out import hold_out
 
 SIDE = 16  # pixels of a thumbnail
 STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)  # scikit-learn's C: a larger one is a weaker penalty
@@ -47,7 +48,7 @@ def linear_runner(
 
     Example:
         >>> run_folds = linear_runner(dataset, pool, settings)
-        >>> table, pooled = cross_validate(labels, groups, 5, seed, run_folds, num_classes=3)
+        >>> table, pooled = cross_validate(labels, units, 5, seed, run_folds, num_classes=3)
     """
     dataset.check(pool)
     features = smaller.shrink(dataset.pixels, pool, SIDE).reshape(len(pool), -1)

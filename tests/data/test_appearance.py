@@ -128,7 +128,7 @@ def test_a_folder_with_one_dark_photograph(tmp_path):
             picture.save(tmp_path / label / f"{i:02}.png")
     source = Source("pictures", tmp_path, ("",), None)
     files = manifest.build(source)
-    found = audit.findings(files, audit.groups(files, source))
+    found = audit.findings(files, audit.pictures(files, source))
     assert set(found["kind"]) == {"outlier"}
     assert set(found["path"]) == {"dog/07.png"}
     assert {"dark", "low contrast"} <= set(found["detail"].str.split(":").str[0])

@@ -41,8 +41,8 @@ def brighten(source, path, other):
 
 def audited(source):
     table = manifest.build(source)
-    groups = audit.groups(table, source)
-    return table, groups, audit.findings(table, groups)
+    pictures = audit.pictures(table, source)
+    return table, pictures, audit.findings(table, pictures)
 
 
 def rows(findings, *kinds):
@@ -50,31 +50,31 @@ def rows(findings, *kinds):
     return [tuple(row) for row in chosen.itertuples(index=False)]
 
 
-def test_clean_images_give_no_finding_and_each_its_own_group(source):
-    table, groups, findings = audited(source)
-    assert list(groups.index) == list(table["path"])
-    assert groups.is_unique
+def test_clean_images_give_no_finding_and_each_its_own_picture(source):
+    table, pictures, findings = audited(source)
+    assert list(pictures.index) == list(table["path"])
+    assert pictures.is_unique
     assert list(findings.columns) == ["kind", "path", "other", "detail"]
     assert findings.empty
 
 
-def test_copies_share_a_group_named_by_the_largest_of_them(source):
+def test_copies_share_a_picture_named_by_the_largest_of_them(source):
     alone = audited(source)[1]
     copy(source, "train/cat/exact.jpg", "train/cat/a.jpg")
     brighten(source, "train/cat/near.jpg", "train/cat/exact.jpg")
-    table, groups, _ = audited(source)
+    table, pictures, _ = audited(source)
     family = ["train/cat/a.jpg", "train/cat/exact.jpg", "train/cat/near.jpg"]
     hashes = table.set_index("path").loc[family, "sha256"]
-    assert set(groups[family]) == {hashes["train/cat/a.jpg"][:16]}
-    assert groups[alone.index].equals(alone)  # neither an exact nor a smaller copy renames one
-    assert groups.drop(family).is_unique
-    assert not set(groups.drop(family)) & set(groups[family])
+    assert set(pictures[family]) == {hashes["train/cat/a.jpg"][:16]}
+    assert pictures[alone.index].equals(alone)  # neither an exact nor a smaller copy renames one
+    assert pictures.drop(family).is_unique
+    assert not set(pictures.drop(family)) & set(pictures[family])
 
 
-def test_refused_files_have_no_group(source):
+def test_refused_files_have_no_picture(source):
     (source.root / "train" / "cat" / "bad.jpg").write_bytes(b"")
-    _, groups, _ = audited(source)
-    assert "train/cat/bad.jpg" not in groups.index
+    _, pictures, _ = audited(source)
+    assert "train/cat/bad.jpg" not in pictures.index
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_an_image_changed_since_the_manifest_is_an_error(source):
     table = manifest.build(source)
     (source.root / "train/cat/z.jpg").unlink()
     with pytest.raises(InputError, match="train/cat/z"):
-        audit.groups(table, source)
+        audit.pictures(table, source)
 
 
 def test_balance_counts_accepted_images_and_shows_what_is_missing(source):

@@ -124,7 +124,7 @@ def test_planted_faults_are_found_and_little_else(tmp_path):
     truth = plant(tmp_path)
     source = Source("planted", tmp_path, ("train", "test"), None)
     files = manifest.build(source)
-    findings = audit.findings(files, audit.groups(files, source))
+    findings = audit.findings(files, audit.pictures(files, source))
     reported = told(findings, truth)
     print(f"\n{len(files)} files\n{'kind':16} planted  recall  precision")
     for kind in (*KINDS, "outlier", "quarantined"):

@@ -1,6 +1,7 @@
 """Every index once per epoch, in an order that the seed and the epoch decide; a sealed test set."""
 
 import dataclasses
+import hashlib
 
 import numpy as np
 import pandas as pd
@@ -28,7 +29,8 @@ def dataset():
             "path": [f"{i:02}.jpg" for i in range(COUNT)],
             "label": [CLASSES[i % 3] for i in range(COUNT)],
             "split": ["train"] * 30 + ["validation"] * 10 + ["test"] * 10,
-            "group": [str(i) for i in range(COUNT)],
+            "picture": [str(i) for i in range(COUNT)],
+            "group": "",
             "reason": "",
         }
     )
@@ -54,6 +56,15 @@ def test_labels_and_indices_follow_the_table(dataset):
     assert dataset.indices("train").dtype == np.int64
     with pytest.raises(InputError, match="'training'"):
         dataset.indices("training")
+
+
+def test_units_are_the_pictures_until_groups_are_declared(dataset):
+    assert dataset.units.tolist() == [str(i) for i in range(COUNT)]
+    assert dataset.groups(np.arange(5)) is None
+    table = dataset.table.copy()
+    table.loc[[3, 4], "group"] = "patient"
+    grouped = dataclasses.replace(dataset, table=table)
+    assert grouped.groups(np.array([4, 5, 3])).tolist() == ["group/patient", "5", "group/patient"]
 
 
 def test_the_test_set_is_sealed_until_opened(dataset):
@@ -170,7 +181,7 @@ def test_a_folder_becomes_a_dataset(tmp_path):
     source = Source("pictures", tmp_path / "pictures", ("",), None)
     settings = make_settings("quick", image_size=24)
     files = manifest.build(source)
-    table = splits.assign(files, audit.groups(files, source), settings)
+    table = splits.assign(files, audit.pictures(files, source), settings)
     data = batches.open_dataset(
         table,
         source,
@@ -190,15 +201,39 @@ def test_a_folder_becomes_a_dataset(tmp_path):
     assert sorted(np.concatenate(sides).tolist()) == list(range(12))
 
 
+def test_an_excluded_copy_still_ties_two_groups(tmp_path):
+    """The copy in group b is left out, and what is left of b stays with a."""
+    rows = [("x", "a", ""), ("x", "b", "duplicate"), ("y", "b", ""), ("z", "", "")]
+    table = pd.DataFrame(
+        [
+            (f"{i}.png", "cat", "excluded" if reason else "train", picture, group, reason)
+            for i, (picture, group, reason) in enumerate(rows)
+        ],
+        columns=splits.COLUMNS,
+    )
+    contents = {}
+    for i, path in enumerate(table["path"]):
+        Image.new("RGB", (20, 20), (9 * i, 0, 0)).save(tmp_path / path)
+        contents[path] = hashlib.sha256((tmp_path / path).read_bytes()).hexdigest()
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "dog").mkdir()
+    for label in ("cat", "dog"):
+        (tmp_path / label / "any.png").touch()
+    source, settings = Source("pictures", tmp_path, ("",), None), make_settings("quick")
+    cache = tmp_path / "cache"
+    data = batches.open_dataset(table, source, settings, contents=contents, cache=cache)
+    assert data.units.tolist() == ["group/a", "group/a", "z"]
+
+
 def test_a_split_without_images_is_refused(tmp_path):
-    table = pd.DataFrame([("a", "cat", "excluded", "g", "duplicate")], columns=splits.COLUMNS)
+    table = pd.DataFrame([("a", "cat", "excluded", "g", "", "duplicate")], columns=splits.COLUMNS)
     source = Source("pictures", tmp_path, ("",), None)
     with pytest.raises(InputError, match="no image"):
         batches.open_dataset(table, source, make_settings("quick"), contents={}, cache=tmp_path)
 
 
 def test_a_split_of_images_that_the_manifest_does_not_list_is_refused(tmp_path):
-    table = pd.DataFrame([("a", "cat", "train", "g", "")], columns=splits.COLUMNS)
+    table = pd.DataFrame([("a", "cat", "train", "g", "", "")], columns=splits.COLUMNS)
     source = Source("pictures", tmp_path, ("",), None)
     with pytest.raises(InputError, match="names a and the manifest does not"):
         batches.open_dataset(table, source, make_settings("quick"), contents={}, cache=tmp_path)

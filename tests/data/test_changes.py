@@ -17,6 +17,7 @@ def files(**contents):
             "path": f"cat/{name}.jpg",
             "split": "",
             "label": "cat",
+            "group": "",
             "sha256": content,
             "bytes": 10 * bool(content),
             "status": "accepted" if content else "quarantined",
@@ -74,9 +75,19 @@ def test_of_several_copies_each_moves_once():
     ]
 
 
-def test_a_new_label_is_a_change():
+@pytest.mark.parametrize("column", ["label", "group"])
+def test_a_new_label_or_group_is_a_change(column):
     old = files(a="1")
-    assert rows(old, old.assign(label="dog")) == [("changed", "cat/a.jpg", "")]
+    new = old.assign(**{column: "dog"})
+    assert rows(old, new) == rows(new, old) == [("changed", "cat/a.jpg", "")]
+    assert manifest.digest(old) != manifest.digest(new)
+
+
+def test_a_group_of_a_skipped_file_is_no_change():
+    old = files(a="1", b="").assign(status=["accepted", "skipped"])
+    new = old.assign(group=["", "patient"])
+    assert rows(old, new) == []
+    assert manifest.digest(old) == manifest.digest(new)
 
 
 def test_one_line_counts_all_and_names_the_first():

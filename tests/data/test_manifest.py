@@ -338,12 +338,23 @@ def test_the_measures_are_no_part_of_the_name(root):
 
 def test_a_manifest_of_pictures_not_yet_measured_is_read(root, tmp_path):
     table = manifest.build(source(root))
-    older = table.drop(columns=["brightness", "contrast", "sharpness"])
+    older = table.drop(columns=["group", "brightness", "contrast", "sharpness"])
     older.to_csv(tmp_path / "manifest.csv", index=False)
     read = manifest.read(tmp_path / "manifest.csv")
     pd.testing.assert_frame_equal(read[older.columns], older)
     assert (read[["brightness", "contrast", "sharpness"]] == 0).all(axis=None)
     assert manifest.digest(read) == manifest.digest(table)
+
+
+def test_a_manifest_of_a_version_without_groups_is_read_and_names_the_same_data(root, tmp_path):
+    """The digest is that of version 0.1: a SHA-256 over the lines of its seven columns."""
+    table = manifest.build(source(root))
+    table.drop(columns="group").to_csv(tmp_path / "manifest.csv", index=False)
+    read = manifest.read(tmp_path / "manifest.csv")
+    pd.testing.assert_frame_equal(read, table)
+    columns = ["path", "split", "label", "sha256", "bytes", "status", "reason"]
+    lines = "\n".join(repr(tuple(row)) for row in read[columns].itertuples(index=False, name=None))
+    assert manifest.digest(read) == hashlib.sha256(lines.encode()).hexdigest()
 
 
 def test_progress_goes_to_standard_output(root, capfd):

@@ -11,7 +11,10 @@ SETTINGS = make_settings("quick", seed=0)
 
 
 def table_of(rows):
-    """A manifest of accepted images and their groups, from (split, label, name, group)."""
+    """A manifest of accepted images and their pictures.
+
+    From (split, label, name, picture) or (split, label, name, picture, group).
+    """
     files = pd.DataFrame(
         [
             {
@@ -19,14 +22,14 @@ def table_of(rows):
                 "split": split,
                 "label": label,
                 "status": "accepted",
-                "group": group,
+                "picture": picture,
+                "group": "".join(group),
             }
-            for split, label, name, group in rows
+            for split, label, name, picture, *group in rows
         ]
     ).sort_values("path", ignore_index=True)
-    groups = files.set_index("path")["group"]
-    files = files.drop(columns="group").reindex(columns=manifest.COLUMNS, fill_value="")
-    return files, groups
+    pictures = files.set_index("path")["picture"]
+    return files.reindex(columns=manifest.COLUMNS, fill_value=""), pictures
 
 
 def distinct(counts, split=""):
@@ -51,14 +54,14 @@ def counts(table, split):
 
 
 def test_the_table_has_one_row_per_accepted_image_in_order():
-    files, groups = table_of(distinct({"cat": 10, "dog": 10}))
+    files, pictures = table_of(distinct({"cat": 10, "dog": 10}))
     refused = files.iloc[[0, 5]].assign(path=["cat/bad.jpg", "notes.txt"], status="quarantined")
     both = pd.concat([files, refused], ignore_index=True)
-    table = splits.assign(both, groups, SETTINGS)
+    table = splits.assign(both, pictures, SETTINGS)
     assert list(table.columns) == splits.COLUMNS
     assert list(table["path"]) == list(files["path"])
-    assert list(table["group"]) == list(groups)
-    pd.testing.assert_frame_equal(table, splits.assign(files, groups, SETTINGS))
+    assert list(table["picture"]) == list(pictures)
+    pd.testing.assert_frame_equal(table, splits.assign(files, pictures, SETTINGS))
 
 
 @pytest.mark.parametrize("fraction", [0.05, 0.2, 0.5])
@@ -157,13 +160,13 @@ def test_no_picture_is_ever_on_two_sides(layout, seed):
              for split in layout]  # fmt: skip
     table = assign(rows, make_settings("quick", seed=seed))
     used = table[table["split"] != "excluded"]
-    assert (used.groupby("group")["split"].nunique() == 1).all()
+    assert (used.groupby("picture")["split"].nunique() == 1).all()
     drawn = used if layout == ("",) else used[used["split"] != "test"]
-    assert drawn["group"].is_unique
+    assert drawn["picture"].is_unique
     assert ((table["split"] == "excluded") == (table["reason"] != "")).all()
     # Nothing is lost without need: a picture that was excluded everywhere had a conflict.
-    lost = set(table["group"]) - set(used["group"])
-    assert lost == set(table.loc[table["reason"] == "label_conflict", "group"])
+    lost = set(table["picture"]) - set(used["picture"])
+    assert lost == set(table.loc[table["reason"] == "label_conflict", "picture"])
 
 
 def test_the_same_seed_gives_the_same_split_and_another_one_does_not():
@@ -176,11 +179,11 @@ def test_the_same_seed_gives_the_same_split_and_another_one_does_not():
 def test_names_and_order_of_files_do_not_matter():
     rows = distinct({"cat": 50, "dog": 50})
     renamed = [(s, label, f"{99 - int(n[:4]):04}.jpg", g) for s, label, n, g in rows]
-    assert by_group(assign(rows)) == by_group(assign(renamed))
+    assert by_picture(assign(rows)) == by_picture(assign(renamed))
 
 
-def by_group(table):
-    return dict(zip(table["group"], table["split"], strict=True))
+def by_picture(table):
+    return dict(zip(table["picture"], table["split"], strict=True))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -191,12 +194,12 @@ def test_no_image_changes_sides_when_others_are_added(seed):
     rng.shuffle(rows)
     rows = sorted(rows, key=lambda row: int(row[2][:4]) >= 60)  # sixty of each come first
     settings = make_settings("quick", seed=seed)
-    before = by_group(assign(rows[:180], settings))
+    before = by_picture(assign(rows[:180], settings))
     for end in sorted(rng.choice(np.arange(181, len(rows)), 8, replace=False)):
         copies = [(split, label, f"{rng.integers(10**9)}.jpg", group)
                   for split, label, _, group in rows[: rng.integers(1, 50)]]  # fmt: skip
         table = assign([*rows[:end], *copies], settings)
-        after = by_group(table[table["split"] != "excluded"])
+        after = by_picture(table[table["split"] != "excluded"])
         assert before.items() <= after.items()
         before = after
 
@@ -206,9 +209,9 @@ def test_a_small_class_only_fills_what_would_be_empty(seed):
     """Among five hundred an image stands where its own number puts it; so it soon does alone."""
     settings = make_settings("quick", seed=seed)
     rows = distinct({"cat": 500, "dog": 3})
-    own = by_group(assign(rows, settings))
+    own = by_picture(assign(rows, settings))
     for size in (*range(3, 12), 16, 22, 30, 42, 60):
-        found = by_group(assign([*rows[:size], *rows[-3:]], settings))
+        found = by_picture(assign([*rows[:size], *rows[-3:]], settings))
         filled = {side for side in splits.SPLITS[:3]
                   if not any(own[group] == side for *_, group in rows[:size])}  # fmt: skip
         moved = [group for *_, group in rows[:size] if found[group] != own[group]]
@@ -239,22 +242,32 @@ def test_a_class_that_is_too_small_is_named(rows):
 
 
 def test_a_class_whose_images_were_all_refused_is_named():
-    files, groups = table_of(distinct({"cat": 10, "dog": 10}))
+    files, pictures = table_of(distinct({"cat": 10, "dog": 10}))
     refused = files.iloc[[0]].assign(path="owl/a.jpg", label="owl", status="quarantined")
     with pytest.raises(InputError, match="'owl'"):
-        splits.assign(pd.concat([files, refused], ignore_index=True), groups, SETTINGS)
+        splits.assign(pd.concat([files, refused], ignore_index=True), pictures, SETTINGS)
 
 
-def test_groups_of_another_manifest_are_refused():
-    files, groups = table_of(distinct({"cat": 10, "dog": 10}))
-    with pytest.raises(InputError, match="groups"):
-        splits.assign(files, groups.iloc[1:], SETTINGS)
+def test_pictures_of_another_manifest_are_refused():
+    files, pictures = table_of(distinct({"cat": 10, "dog": 10}))
+    with pytest.raises(InputError, match="pictures"):
+        splits.assign(files, pictures.iloc[1:], SETTINGS)
 
 
 def test_written_and_read_back_it_is_the_same(tmp_path):
     table = assign(distinct({"NA": 10, 'quo"ted, name': 10}))
     splits.write(table, tmp_path / "splits.csv")
     pd.testing.assert_frame_equal(splits.read(tmp_path / "splits.csv"), table)
+
+
+def test_a_split_of_an_earlier_version_is_read(tmp_path):
+    (tmp_path / "splits.csv").write_text(
+        "path,label,split,group,reason\na,cat,train,00f1,\nb,cat,excluded,00f1,duplicate\n"
+    )
+    table = splits.read(tmp_path / "splits.csv")
+    assert list(table.columns) == splits.COLUMNS
+    assert list(table["picture"]) == list(splits.units(table)) == ["00f1", "00f1"]
+    assert list(table["group"]) == ["", ""]
 
 
 @pytest.mark.parametrize(

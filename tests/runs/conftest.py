@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from cnnlab import runs
+from cnnlab.data import splits
 from cnnlab.evaluation import report
 
 CLASSES = ["<b>", "two"]
@@ -34,7 +35,7 @@ def measured():
                     "sha256": [hashlib.sha256(text.encode()).hexdigest() for text in shown],
                 }
             )
-            rows["group"] = rows["sha256"].str[:16]
+            rows["picture"] = rows["sha256"].str[:16]
             listed.append(rows)
             answers = report.predictions(rows, labels, probabilities, CLASSES)
             run.save_table(f"predictions/{kind}.csv", answers)
@@ -43,7 +44,9 @@ def measured():
                 run.save_json("metrics/test.json", scores)
         rows = pd.concat(listed)
         run.save_table("manifest.csv", rows[["path", "sha256"]])
-        run.save_table("splits.csv", rows[["path", "label", "group"]])
+        splits.write(
+            rows.assign(split="train", group="", reason="")[splits.COLUMNS], run.path("splits.csv")
+        )
         folds = [
             {"fold": n + 1, "n_train": 16, "n_test": 4, "accuracy": float(part.mean())}
             for n, part in enumerate(np.split(tables["kfold"], 5))

@@ -14,6 +14,7 @@ def row(path, **values):
         "path": path,
         "split": split,
         "label": label,
+        "group": "",
         "sha256": path,
         "bytes": 10,
         "format": "jpeg",
@@ -38,8 +39,8 @@ def dataset(*more):
     rows += [row("test/cat/0.jpg"), row("test/cat/1.jpg"), row("test/dog/0.jpg"), *more]
     files = pd.DataFrame(rows, columns=manifest.COLUMNS)
     accepted = files[files["status"] == "accepted"]
-    groups = pd.Series(accepted["sha256"].to_numpy(), index=accepted["path"].to_numpy())
-    return files, groups
+    pictures = pd.Series(accepted["sha256"].to_numpy(), index=accepted["path"].to_numpy())
+    return files, pictures
 
 
 @pytest.fixture
@@ -50,9 +51,9 @@ def run():
 
 
 def card(run, *more):
-    files, groups = dataset(*more)
-    findings = audit.findings(files, groups)
-    table = splits.assign(files, groups, run.settings)
+    files, pictures = dataset(*more)
+    findings = audit.findings(files, pictures)
+    table = splits.assign(files, pictures, run.settings)
     return runs.dataset_card(run, files, findings, table), files
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from cnnlab.data import splits
 from cnnlab.evaluation import metrics
 from cnnlab.runs import pairing
 
@@ -108,15 +109,32 @@ def test_other_folds_cannot_be_paired(measured, options, reason):
     assert found.differences == {}
 
 
-def test_other_groups_of_copies_or_another_splitter_make_other_folds(measured):
+def test_other_copies_or_another_splitter_make_other_folds(measured):
     first, second = measured("a", ALL, ALL), measured("b", ALL, ALL)
     state = second.state()["versions"] | {"scikit-learn": "0.1"}
     second.record("versions", state)
     assert "scikit-learn drew them in versions" in pairing.by_folds(first, second, NAMES).words
-    groups = second.load_table("splits.csv")
-    groups.loc[groups.index[-1], "group"] = groups["group"].iloc[-2]
-    second.save_table("splits.csv", groups)
-    assert "groups of copies" in pairing.by_folds(first, second, NAMES).words
+    table = splits.read(second.require("splits.csv"))
+    table.loc[table.index[-1], "picture"] = table["picture"].iloc[-2]
+    splits.write(table, second.path("splits.csv"))
+    assert "copies or groups" in pairing.by_folds(first, second, NAMES).words
+
+
+def test_a_run_of_a_version_without_groups_has_the_same_folds(measured):
+    first, second = measured("a", ALL, ALL), measured("b", ALL, ALL)
+    table = splits.read(second.require("splits.csv"))
+    earlier = table.drop(columns="group").rename(columns={"picture": "group"})
+    earlier[["path", "label", "split", "group", "reason"]].to_csv(
+        second.folder / "splits.csv", index=False
+    )
+    assert "cannot be paired" not in pairing.by_folds(first, second, NAMES).words
+
+
+def test_declared_groups_make_other_folds(measured):
+    first, second = measured("a", ALL, ALL), measured("b", ALL, ALL)
+    table = splits.read(second.require("splits.csv"))
+    splits.write(table.assign(group="patient"), second.path("splits.csv"))
+    assert "copies or groups" in pairing.by_folds(first, second, NAMES).words
 
 
 @pytest.mark.parametrize("relative", ["predictions/test.csv", "manifest.csv"])

@@ -79,7 +79,7 @@ def split_run(tmp_path):
     run = runs.open_run("demo", profile="smoke", data=str(tmp_path / "photos"))
     source = run.source()
     files = seal(run, source)
-    table = splits.assign(files, audit.groups(files, source), run.settings)
+    table = splits.assign(files, audit.pictures(files, source), run.settings)
     splits.write(table, run.path("splits.csv"))
     assert len(run.dataset().pixels) == 12
     return run
@@ -129,7 +129,8 @@ def test_a_run_is_split_once(run):
             "path": ["cat/a.png", "dog/a.png"],
             "label": ["cat", "dog"],
             "split": ["train", "validation"],
-            "group": ["1", "2"],
+            "picture": ["1", "2"],
+            "group": "",
             "reason": ["", ""],
         },
         dtype="str",

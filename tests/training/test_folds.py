@@ -7,6 +7,7 @@ import pytest
 from cnnlab.config import InputError, make_settings
 from cnnlab.data.batches import Dataset
 from cnnlab.training import Fit, folds
+from cnnlab.training.held_out import hold_out
 
 SETTINGS = make_settings("smoke", ["image_size=16", "fold_epochs=1", "epochs=1", "batch_size=8"])
 
@@ -17,34 +18,34 @@ def hand_made(per_class: int = 12, copies: int = 1) -> Dataset:
     labels = np.repeat(["bright", "dark"], per_class * copies)
     level = np.where(labels == "bright", 200, 40).astype(np.uint8)
     pixels = np.broadcast_to(level[:, None, None, None], (count, 16, 16, 3)).copy()
-    groups = [f"g{i // copies}" for i in range(count)]
+    pictures = [f"g{i // copies}" for i in range(count)]
     table = pd.DataFrame({"path": [f"{i}.png" for i in range(count)], "label": labels})
-    table = table.assign(split="train", group=groups, reason="")
+    table = table.assign(split="train", picture=pictures, group="", reason="")
     return Dataset(pixels, table, ["bright", "dark"])
 
 
-def test_hold_out_divides_by_class_and_group():
+def test_hold_out_divides_by_class_and_unit():
     dataset = hand_made(per_class=10, copies=3)
     indices = np.arange(len(dataset.table))
-    rest, cut = folds.hold_out(dataset, indices, fraction=0.2, seed=0)
+    rest, cut = hold_out(dataset, indices, fraction=0.2, seed=0)
     assert sorted([*rest, *cut]) == list(indices)
-    groups = dataset.table["group"].to_numpy()
-    assert not set(groups[rest]) & set(groups[cut])
-    assert np.bincount(dataset.labels[cut]).tolist() == [6, 6]  # 2 of 10 groups of 3, per class
+    units = dataset.units
+    assert not set(units[rest]) & set(units[cut])
+    assert np.bincount(dataset.labels[cut]).tolist() == [6, 6]  # 2 of 10 pictures of 3, per class
 
 
 @pytest.mark.parametrize("per_class", [2, 3, 4])
 def test_hold_out_has_every_class_on_both_sides_however_small(per_class):
     dataset = hand_made(per_class)
-    rest, cut = folds.hold_out(dataset, np.arange(2 * per_class), fraction=0.2, seed=0)
+    rest, cut = hold_out(dataset, np.arange(2 * per_class), fraction=0.2, seed=0)
     assert np.bincount(dataset.labels[cut], minlength=2).min() >= 1
     assert np.bincount(dataset.labels[rest], minlength=2).min() >= 1
 
 
 def test_hold_out_refuses_a_class_of_one_picture():
     dataset = hand_made(per_class=1, copies=3)
-    with pytest.raises(InputError, match="1 independent image left"):
-        folds.hold_out(dataset, np.arange(6), fraction=0.2, seed=0)
+    with pytest.raises(InputError, match=r"1 independent image \(or group\) left"):
+        hold_out(dataset, np.arange(6), fraction=0.2, seed=0)
 
 
 @pytest.fixture
@@ -167,7 +168,7 @@ def test_another_number_of_folds_leaves_only_its_own(mapped, tmp_path, monkeypat
     assert sorted(path.name for path in (tmp_path / "f").iterdir()) == ["fold-1.npz", "fold-2.npz"]
 
 
-@pytest.mark.parametrize("change", ["pixel", "label", "group", "setting"])
+@pytest.mark.parametrize("change", ["pixel", "label", "picture", "group", "setting"])
 def test_what_decides_a_fold_makes_what_is_kept_of_no_use(mapped, tmp_path, monkeypatch, change):
     trained, settings = Trained(monkeypatch), SETTINGS
     pool, pairs = np.arange(24), pairs_of(24, 2)
@@ -177,8 +178,10 @@ def test_what_decides_a_fold_makes_what_is_kept_of_no_use(mapped, tmp_path, monk
         pixels[23, 15, 15, 2] ^= 1
     elif change == "label":
         table.loc[23, "label"] = "bright"
+    elif change == "picture":
+        table.loc[23, "picture"] = "g22"
     elif change == "group":
-        table.loc[23, "group"] = "g22"
+        table.loc[22:, "group"] = "patient"
     else:
         settings = settings.replace(dropout=0.25)
     other = replace(mapped, pixels=pixels, table=table)

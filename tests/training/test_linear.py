@@ -25,20 +25,20 @@ def coloured(per_class: int = 30, split: str = "train") -> Dataset:
         pixels[row, ..., label] += 40
     table = pd.DataFrame({"path": [f"{i}.png" for i in range(len(labels))]})
     table["label"] = np.array(["red", "green", "blue"])[labels]
-    table = table.assign(split=split, group=[f"g{i}" for i in range(len(labels))], reason="")
+    table = table.assign(split=split, picture=[f"g{i}" for i in range(len(labels))], group="")
     return Dataset(pixels, table, ["red", "green", "blue"])
 
 
 def test_it_learns_colours_on_the_folds_of_a_cross_validation(tiny):
     dataset = coloured()
     pool = np.random.default_rng(1).permutation(90)[:84]  # positions are not row numbers
-    labels, groups = dataset.labels[pool], dataset.table["group"].to_numpy()[pool]
+    labels, units = dataset.labels[pool], dataset.units[pool]
     run_folds = linear.linear_runner(dataset, pool, SETTINGS)
-    table, pooled = cross_validate(labels, groups, 2, 0, run_folds, 3)
+    table, pooled = cross_validate(labels, units, 2, 0, run_folds, 3)
     assert (pooled.shape, pooled.dtype) == ((84, 3), np.float32)
     np.testing.assert_allclose(pooled.sum(axis=1), 1, atol=1e-5)
     assert table["accuracy"].min() > 0.8  # guessing gives a third
-    _, again = cross_validate(labels, groups, 2, 0, run_folds, 3)
+    _, again = cross_validate(labels, units, 2, 0, run_folds, 3)
     np.testing.assert_array_equal(again, pooled)
 
 

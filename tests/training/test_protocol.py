@@ -21,7 +21,7 @@ def hand_made() -> Dataset:
     level = np.where(labels == "bright", 200, 40).astype(np.uint8)
     pixels = np.broadcast_to(level[:, None, None, None], (24, 16, 16, 3)).copy()
     table = pd.DataFrame({"path": [f"{i}.png" for i in range(24)], "label": labels})
-    table = table.assign(split="train", group=[f"g{i}" for i in range(24)], reason="")
+    table = table.assign(split="train", picture=[f"g{i}" for i in range(24)], group="")
     return Dataset(pixels, table, ["bright", "dark"])
 
 

@@ -29,7 +29,7 @@ labels = np.arange(36) % 3
 pixels = rng.integers(0, 120, (36, 16, 16, 3)) + 60 * labels[:, None, None, None]
 names = np.array(list("abc"))
 table = pd.DataFrame({"path": [f"{i}.png" for i in range(36)], "label": names[labels]})
-table = table.assign(split="train", group=table["path"], reason="")
+table = table.assign(split="train", picture=table["path"], group="", reason="")
 dataset = Dataset(pixels.astype(np.uint8), table, list(names))
 settings = make_settings("smoke", [
     "image_size=16", "batch_size=8", f"epochs={epochs}", "patience=1000", "seed=3",

@@ -1,0 +1,48 @@
+"""Everything that lies below a folder, whatever it is; nothing is opened or followed."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from cnnlab.config import InputError
+
+# Names that promise an image, decodable here or not: a refusal of one is worth reporting.
+EXTENSIONS = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff"),
+    *(".avif", ".heic", ".heif", ".jp2", ".j2k", ".jxl", ".ico", ".ppm", ".pgm", ".pbm", ".pnm"),
+    *(".tga", ".psd", ".svg", ".eps", ".raw", ".dng", ".cr2", ".nef", ".arw"),
+)
+
+
+def walk(root: Path) -> Iterator[tuple[str, str]]:
+    """Yield (path relative to root, trouble) of everything that is not an ordinary folder.
+
+    ``trouble`` is a reason code, or empty for a regular file. Links are never followed, so a
+    loop cannot trap the walk.
+    """
+    folders = [""]
+    while folders:
+        folder = folders.pop()
+        try:
+            entries = list(os.scandir(root / folder))
+        except OSError as error:
+            if not folder:
+                raise InputError(f"Cannot list {root}: {error.strerror}.") from None
+            yield folder, "unreadable_folder"
+            continue
+        for entry in entries:
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            if entry.is_symlink():
+                yield path, "link"
+            elif entry.is_dir(follow_symlinks=False):
+                folders.append(path)
+                if promises_image(path):
+                    yield path, "directory"
+            else:
+                regular = entry.is_file(follow_symlinks=False)
+                yield path, "" if regular else "not_a_regular_file"
+
+
+def promises_image(path: str) -> bool:
+    """Tell whether a file's name ends as that of an image does."""
+    return PurePosixPath(path).suffix.lower() in EXTENSIONS
