@@ -33,7 +33,7 @@ def run(
     wanted = (name or profile or "quick", profile, data, " ".join(overrides))
     opening.refuse(*wanted)
     from cnnlab.data import sources
-    from cnnlab.runs import amendments, execute, site
+    from cnnlab.runs import amendments, caveats, execute, site
 
     names = execute.selected(execute.available(), only)
     if asked.data.source != sources.SHAPES:  # a folder that cannot be used makes no run
@@ -54,7 +54,10 @@ def run(
     for executed in done:
         if executed.red_lines:
             click.echo(f"note: {executed.notebook} wrote to stderr: {executed.red_lines[0]}")
-    click.echo(f"\n{site.as_text(site.summary(opened))}\n\n{page}")
+    click.echo(f"\n{site.as_text(site.summary(opened))}\n")
+    if said := caveats.beside_test(opened):
+        click.echo(f"{said}\n")
+    click.echo(page)
 
 
 def _headline(name: str, settings: Settings) -> str:

@@ -1,6 +1,6 @@
 """Runs: the folder that a run fills, the notebooks that fill it, the pages that show it."""
 
-from cnnlab.runs import exposure, results
+from cnnlab.runs import caveats, exposure, results
 from cnnlab.runs.card import model_card
 from cnnlab.runs.data_card import dataset_card
 from cnnlab.runs.folder import Run
@@ -10,6 +10,7 @@ from cnnlab.runs.sealing import seal_manifest, seal_split
 
 __all__ = [
     "Run",
+    "caveats",
     "dataset_card",
     "exposure",
     "live_line",

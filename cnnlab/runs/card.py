@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from cnnlab.evaluation import registry
 from cnnlab.evaluation.intervals import Interval
 from cnnlab.evaluation.records import CrossValidation, TestResult, ValidationResult
-from cnnlab.runs import exposure, markdown
+from cnnlab.runs import caveats, exposure, markdown
 from cnnlab.runs.folder import Run
 
 LIMITS = """\
@@ -58,11 +58,13 @@ def _data(run: Run) -> str:
     table = run.load_table("splits.csv")
     counts = table.groupby(["label", "split"]).size().unstack(fill_value=0).reset_index()
     dataset = run.state()["dataset"] or {}
-    return (
+    text = (
         f"Dataset `{dataset.get('name', '?')}`, manifest SHA-256 `{dataset.get('sha256', '?')}`. "
         "Images per class and split; *excluded* are copies and conflicts:\n\n"
         f"{markdown.table(list(counts), counts.to_numpy().tolist())}"
     )
+    wrong = caveats.wrong_labels(run)
+    return f"{text}\n\n{wrong}" if wrong else text
 
 
 def _protocol(run: Run) -> str:
@@ -96,6 +98,7 @@ def _results(
     heads = [f"{name}, n = {scores.n}" for name, scores in known.items()]
     text = markdown.table(["figure", *heads], rows)
     text += f"\n\nBrackets: {validation.scores.interval.level:.0%} intervals."
+    text += f" {caveats.one_training(kfold is not None)}"
     if test and seen.text:
         text += f"\n\n{seen.dated}"
     if kfold:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import isnan
 
 from cnnlab.evaluation.records import Evaluation, NoveltyResult, SetsResult
-from cnnlab.runs import exposure, results
+from cnnlab.runs import caveats, exposure, results
 from cnnlab.runs.folder import Run
 from cnnlab.runs.results import MethodResult
 
@@ -36,6 +36,8 @@ def findings(run: Run) -> list[Finding]:
         found.append(Finding("Test images", _test(test.scores)))
     if seen := exposure.of(run).text:
         found.append(Finding("Models tested on these images", seen))
+    if wrong := caveats.wrong_labels(run):
+        found.append(Finding("Wrong labels", wrong))
     if kfold and kfold.comparison:
         found.append(Finding("Against a cheap rival", kfold.comparison.verdict))
     if test and test.sets:

@@ -47,6 +47,32 @@ class Audit(Record):
 
 
 @dataclass(frozen=True)
+class SuspectedLabels(Record):
+    """``metrics/suspected_labels.json``; nothing is known, and all is 0 or nan, of a plain folder.
+
+    Attributes:
+        images: Labels that were looked at; of ``planted`` it is known that they are wrong.
+        suspected: How many are on the list; ``found`` of them are wrong.
+        recall: See ``evaluation.label_errors.score``, as for precision, first_precision, chance
+            and named.
+        accuracy: Of the held-out answers, against the labels.
+        true_accuracy: The same against the true classes.
+    """
+
+    images: int = 0
+    planted: int = 0
+    suspected: int = 0
+    found: int = 0
+    recall: float = nan
+    precision: float = nan
+    first_precision: float = nan
+    chance: float = nan
+    named: float = nan
+    accuracy: float = nan
+    true_accuracy: float = nan
+
+
+@dataclass(frozen=True)
 class MethodResult(Record):
     """A heatmap method by one measure, see ``explain.faithfulness.compare``.
 
@@ -137,6 +163,11 @@ def validation(run: Run) -> ValidationResult | None:
 def kfold(run: Run) -> CrossValidation | None:
     """Return the cross-validation."""
     return _optional(run, "metrics/kfold.json", CrossValidation)
+
+
+def suspected_labels(run: Run) -> SuspectedLabels | None:
+    """Return how good the list of suspected labels is."""
+    return _optional(run, "metrics/suspected_labels.json", SuspectedLabels)
 
 
 def test(run: Run) -> TestResult | None:

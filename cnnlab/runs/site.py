@@ -9,6 +9,7 @@ import nbformat
 from cnnlab.config import changes, to_dict
 from cnnlab.runs import (
     amendments,
+    caveats,
     execute,
     findings,
     gallery,
@@ -93,6 +94,7 @@ def _facts(run: Run) -> dict[str, Any]:
         "changed": list(changes(run.settings)),
         "state": state,
         "headlines": list(headlines(run).values()),
+        "one_training": caveats.beside_test(run),
         "findings": findings.findings(run),
         "heatmaps": findings.heatmaps(run),
         "pages": listed,

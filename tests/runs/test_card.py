@@ -7,6 +7,7 @@ from cnnlab.evaluation.compare import FoldTest, ImageTest
 from cnnlab.evaluation.conformal import SetRule
 from cnnlab.evaluation.intervals import Interval
 from cnnlab.evaluation.novelty import NoveltyRule
+from cnnlab.runs import caveats
 
 KNOWN = ("accuracy", "macro_f1", "weighted_f1", "log_loss", "brier")  # the others are undefined
 SCORES = records.Evaluation(
@@ -68,6 +69,7 @@ def test_a_card_with_every_result(run):
     assert "| figure | test, n = 40 | validation (chose the epoch), n = 40 |" in card
     assert "| accuracy | 0.912 [0.850, 0.950] | 0.912 [0.850, 0.950] |" in card
     assert "5-fold cross-validation of the protocol: accuracy 0.880 ± 0.020" in card
+    assert caveats.one_training(folds=True) in card
     assert "The network is better." in card
     assert "Test: 92.5%, 1.50 classes a set." in card
     assert "Test: 6.2%; of generated shapes that no class has, 50.0% (AUROC 0.88)." in card
