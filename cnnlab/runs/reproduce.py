@@ -16,10 +16,10 @@ from cnnlab.runs import (
     opening,
     past_openings,
     provenance,
+    results,
     steps,
     storage,
 )
-from cnnlab.runs.findings import optional
 from cnnlab.runs.folder import Run
 
 
@@ -111,8 +111,8 @@ def _refuse_incomplete(run: Run) -> None:
     for step in compared.values():
         if any(step.name in other.needs for other in compared.values()):
             run.require(step.reproducible)
-    scores, own = optional(run, "metrics/validation.json"), storage.read_settings(run.folder)
-    if scores and scores["interval"]["samples"] != own.evaluation.bootstrap_samples:
+    judged, own = results.validation(run), storage.read_settings(run.folder)
+    if judged and judged.scores.interval.samples != own.evaluation.bootstrap_samples:
         raise InputError(
             f"Run {run.name!r} is incomplete: bootstrap_samples changed since its validation "
             f"images were scored. Execute it again first: cnnlab run --run {run.name} --only 04"
