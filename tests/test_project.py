@@ -8,7 +8,9 @@ import tomllib
 import zipfile
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 from packaging.markers import Marker
 from packaging.requirements import Requirement
@@ -171,3 +173,18 @@ def test_the_wheel_holds_every_module_and_template(tmp_path):
     assert len(files) > 20
     assert {path.relative_to(ROOT).as_posix() for path in files} <= held
     assert {"cnnlab/runs/templates/index.html.jinja"} <= held
+
+
+@pytest.mark.parametrize(
+    ("cores", "gibibytes", "processes"),
+    [(2, 23, 2), (16, 64, 16), (16, 8, 2), (1, 64, 0), (8, 4, 0)],
+)
+def test_as_many_tests_run_side_by_side_as_cores_and_memory_allow(
+    cores, gibibytes, processes, request, monkeypatch
+):
+    memory = SimpleNamespace(available=gibibytes * 2**30)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
+    monkeypatch.setattr(Path, "exists", lambda _: False)  # no container's limit
+    found = request.config.hook.pytest_xdist_auto_num_workers(config=request.config)
+    assert found == processes

@@ -86,6 +86,7 @@ def test_codes_are_those_of_python() -> None:
     assert codes == theirs | {"foreign_format"}
 
 
+@pytest.mark.slow
 def test_crafted_files(verdicts) -> None:
     files = {name: data for name, (data, _) in crafted.files().items()}
     wrong, counts = differences(verdicts, files.items())

@@ -166,6 +166,7 @@ def test_most_files_are_jpeg_and_some_png(folder, objects):
             assert image.format == {"jpg": "JPEG", "png": "PNG"}[path[-3:]]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(folder, tmp_path):
     for name, seed in (("again", 3), ("other", 4)):
         shapes.generate(tmp_path / name, train_per_class=TRAIN, test_per_class=TEST, seed=seed)

@@ -192,6 +192,7 @@ def test_write_card_does_not_seal_a_damaged_model(copied):
     assert (copied / "card.md").read_text() == "# Card\n"
 
 
+@pytest.mark.slow
 def test_equal_models_have_equal_ids_and_any_difference_another(tiny, tmp_path, saved):
     same = save(tiny(), tmp_path / "same", run_id="other", card="other")["model_id"]
     assert same == contract_of(saved)["model_id"]
@@ -345,6 +346,7 @@ def test_a_half_precision_model_is_saved_in_float32(tmp_path, tiny, policy):
     assert np.abs(answers - loaded(PIXELS.astype("float32"))).max() <= 1e-6
 
 
+@pytest.mark.slow
 def test_a_compiled_model_is_saved_without_its_optimizer(tmp_path, tiny, recwarn):
     compiled = tiny()
     compiled.compile("adam", loss="categorical_crossentropy")
@@ -363,6 +365,7 @@ def test_saving_is_silent(tmp_path, model, capfd, caplog):
     assert not caplog.records
 
 
+@pytest.mark.slow
 def test_the_reference_network_keeps_its_answers(tmp_path):
     network = models.build(
         "reference_cnn", image_size=16, num_classes=3, seed=0, l2=1e-4, dropout=0.5

@@ -194,6 +194,7 @@ def test_weights_and_layers_of_a_saved_model(images, tmp_path):
         cam.grad_cam(closed, images)
 
 
+@pytest.mark.slow
 def test_images_of_any_size():
     keras.utils.set_random_seed(0)
     inputs = keras.Input((None, None, 3))

@@ -109,6 +109,7 @@ def test_patience_below_one_is_refused() -> None:
 # --- fit -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on_disk", [True, False])
 def test_the_best_epoch_is_restored(tmp_path: Path, on_disk: bool) -> None:
     """From epoch 4 on the labels are exchanged: what was learned before is the best."""
@@ -136,6 +137,7 @@ def test_the_best_epoch_is_restored(tmp_path: Path, on_disk: bool) -> None:
     assert len(list(tmp_path.iterdir())) == 2 * on_disk
 
 
+@pytest.mark.slow
 def test_separable_classes_are_learned_and_the_history_is_complete() -> None:
     model, asked, rows = network(), [], []
 
@@ -200,6 +202,7 @@ def test_dropout_depends_on_seed_epoch_and_layer_only() -> None:
     assert np.array_equal(first, masks(1, 1))
 
 
+@pytest.mark.slow
 def test_no_epoch_after_the_first_traces_the_step_again() -> None:
     traces, before = [], []
 
@@ -221,6 +224,7 @@ def test_no_epoch_after_the_first_traces_the_step_again() -> None:
     assert before[0] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoiled", "value"), [("training", np.nan), ("training", np.inf), ("validation", np.nan)]
 )
@@ -238,6 +242,7 @@ def test_a_loss_that_is_no_number_ends_the_training(spoiled: str, value: float) 
         training.fit(network(), damaged, validation, **PROTOCOL)
 
 
+@pytest.mark.slow
 def test_no_checkpoint_holds_what_is_no_number(tmp_path: Path) -> None:
     """Epoch 2 diverges: epoch 1 stays, and whoever tries again meets the same error."""
 
@@ -314,6 +319,7 @@ def test_a_finished_training_returns_at_once_until_it_is_forgotten(tmp_path: Pat
     assert fit_until(tmp_path, 2, options)[2] == [1, 2]
 
 
+@pytest.mark.slow
 def test_another_training_starts_over_and_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -358,6 +364,7 @@ def test_a_full_disk_ends_the_training_and_it_goes_on_with_room(
 # --- class weights ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_training_loss_is_weighted_and_the_validation_loss_is_not() -> None:
     """A network that says (0.8, 0.2) of every image; three images of class 0 and one of class 1.
 
