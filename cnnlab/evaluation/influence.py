@@ -4,18 +4,22 @@ The variance of a figure is the mean square of its rows' influences over N. For 
 confusion matrix they are the same for all rows of one cell; for the AUC they are DeLong's
 components. Nothing is drawn at random.
 
+Where images come in groups, what counts is how much a group moves the figure (see ``grouped``).
+
 Source:
     Efron 1982, "The jackknife, the bootstrap and other resampling plans", chapter 6;
     DeLong et al. 1988, "Comparing the areas under correlated ROC curves", Biometrics 44;
-    Obuchowski 1997, Biometrics 53: rows as clusters, for the micro AUC.
+    Obuchowski 1997, "Nonparametric analysis of clustered ROC curve data", Biometrics 53: rows as
+    clusters, for the micro AUC, and groups as clusters for both;
+    Shao and Tu 1995, "The Jackknife and Bootstrap": leaving out groups.
 """
 
 import numpy as np
-from scipy.special import ndtr
 
-from cnnlab.evaluation import weighted
+from cnnlab.evaluation import grouped, weighted
 
 PSEUDO = 6  # rows added to each class before its errors are judged, see ``effective_sizes``
+MAX_CELLS = 2_000_000  # of the confusion counts held at a time: bounds the memory to tens of MB
 
 
 def effective_sizes(counts: np.ndarray) -> dict[str, float]:
@@ -33,18 +37,75 @@ def effective_sizes(counts: np.ndarray) -> dict[str, float]:
         Names such as macro_f1 → a size in 0…N.
     """
     size, classes = counts.sum(), len(counts)
-    accuracy = (np.trace(counts) + 1) / (size + 2)
-    errors = (1 - accuracy) * (1 - np.eye(classes)) / (classes - 1)
-    support = counts.sum(axis=1, keepdims=True)
-    typical = accuracy * np.eye(classes) + errors
-    smooth = support / (support + PSEUDO) * (counts + PSEUDO * typical)  # row sums stay
-    sizes = {}
+    smooth, sizes = _smoothed(counts), {}
     for name, (figure, influence) in _confusion_influences(smooth).items():
         # Every class costs a degree of freedom: its score was estimated first.
         variance = (smooth * influence**2).sum() / size / max(size - classes, 1)
         spread = figure * (1 - figure)
         sizes[name] = float(min(size, spread / variance)) if variance > 0 < spread else float(size)
     return sizes
+
+
+def design_effects(
+    labels: np.ndarray, predicted: np.ndarray, classes: int, member: np.ndarray
+) -> dict[str, float]:
+    """Return by how much groups multiply the variance of each figure; at least 1.
+
+    Args:
+        labels: int (N,).
+        predicted: int (N,).
+        classes: C.
+        member: int (N,), the group of each row, from ``grouped.numbered``.
+
+    Returns:
+        The same names as ``effective_sizes``, whose sizes are to be divided by these.
+    """
+    cells = labels * classes + predicted
+    counts = np.bincount(cells, minlength=classes**2).reshape(classes, classes)
+    whole, left = _figures(counts), _left_out_figures(cells, counts, member)
+    effects = {}
+    for name, (_, influence) in _confusion_influences(_smoothed(counts)).items():
+        rows = influence[labels, predicted]
+        moves = (len(left[name]) - 1) * (whole[name] - left[name])
+        effects[name] = grouped.design_effect(rows - rows.mean(), moves, member)
+    return effects
+
+
+def _left_out_figures(
+    cells: np.ndarray, counts: np.ndarray, member: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return each figure without each of the G groups in turn: name → float64 (G,)."""
+    number, width = int(member.max()) + 1, counts.size
+    step = max(1, MAX_CELLS // width)
+    blocks = []
+    for start in range(0, number, step):
+        stop = min(start + step, number)
+        inside = (start <= member) & (member < stop)
+        place = (member[inside] - start) * width + cells[inside]
+        own = np.bincount(place, minlength=(stop - start) * width)
+        blocks.append(_figures(counts - own.reshape(-1, *counts.shape)))
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+
+def _figures(counts: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the macro and weighted scores of confusion counts (…, C, C), each float64 (…,)."""
+    share = weighted.ratio(counts.sum(axis=-1), counts.sum(axis=(-2, -1))[..., None])
+    found = {}
+    for score in (weighted.precision, weighted.recall, weighted.f1):
+        values = score(counts)
+        found[f"macro_{score.__name__}"] = values.mean(axis=-1)
+        found[f"weighted_{score.__name__}"] = (values * share).sum(axis=-1)
+    return found
+
+
+def _smoothed(counts: np.ndarray) -> np.ndarray:
+    """Return the counts with ``PSEUDO`` rows of the average class in each; row sums stay."""
+    size, classes = counts.sum(), len(counts)
+    accuracy = (np.trace(counts) + 1) / (size + 2)
+    errors = (1 - accuracy) * (1 - np.eye(classes)) / (classes - 1)
+    support = counts.sum(axis=1, keepdims=True)
+    typical = accuracy * np.eye(classes) + errors
+    return support / (support + PSEUDO) * (counts + PSEUDO * typical)
 
 
 def _confusion_influences(counts: np.ndarray) -> dict[str, tuple[float, np.ndarray]]:
@@ -122,31 +183,3 @@ def micro_auc(labels: np.ndarray, probabilities: np.ndarray) -> tuple[float, np.
     loss = losses[positive].mean()
     share = np.where(positive, 1, 1 / (probabilities.shape[1] - 1))
     return loss, (share * (losses - loss)).sum(axis=1)
-
-
-def ece_deviation(gaps: np.ndarray, member: np.ndarray) -> float:
-    """Return the standard deviation of the calibration error over test sets of this size.
-
-    Around a true gap the observed one is normal, and its absolute value folded normal. The true
-    gaps are the observed ones shrunk by as much as these do not exceed chance, judged by all bins
-    together and by the mean gap, whichever shrinks less.
-
-    Args:
-        gaps: float (N,), correctness (0 or 1) minus confidence.
-        member: int (N,), the bin of each row; no bin is empty.
-    """
-    count = np.bincount(member)
-    share = count / len(gaps)
-    mean = np.bincount(member, weights=gaps) / count
-    squares = np.bincount(member, weights=gaps**2) / count
-    variance = np.maximum(squares - mean**2, 0) / np.maximum(count - 1, 1)
-    by_bins = 1 - 2 * weighted.ratio(share @ variance, share @ mean**2)
-    by_mean = 1 - weighted.ratio(share**2 @ variance, gaps.mean() ** 2)
-    true = np.abs(mean) * np.sqrt(np.clip(max(by_bins, by_mean), 0, 1))
-    deviation = np.maximum(np.sqrt(variance), 1e-12)
-    distance = true / deviation
-    folded = deviation * np.sqrt(2 / np.pi) * np.exp(-(distance**2) / 2)
-    folded += true * (1 - 2 * ndtr(-distance))
-    within = share**2 @ np.maximum(true**2 + variance - folded**2, 0)
-    between = (share @ true**2 - (share @ true) ** 2) / len(gaps)
-    return float(np.sqrt(within + max(between, 0)))

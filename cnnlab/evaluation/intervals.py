@@ -12,22 +12,34 @@ many test sets, 93 to 97 in 100 give an interval of level 0.95 that holds the tr
 * ECE: about the figure that other test sets *of this size* give on average. That is more than the
   true calibration error, which no interval around a biased figure can be trusted to hold.
 
-Rows are taken as independent. None has zero width: where nothing varies, as many rows may yet be
-otherwise as Wilson's interval allows after n of n.
+Rows are taken as independent unless ``groups`` says which belong together. Then variances are those
+of groups (``grouped``), the effective number of images is divided by the design effect, and
+Student's quantile, with as many degrees of freedom as there are groups less one, replaces the
+normal one. Of 30 groups or more of 20 images again 93 to 97 in 100 hold; 92 for AUC and log loss
+where 95 % of the answers are right and a group is of one class, 98 for ECE. Of ten groups 84 to 99.
+
+No interval has zero width: where nothing varies, as many rows (groups) may yet be otherwise as
+Wilson's interval allows after n of n. The formulas are in ``limits``.
 
 Source:
-    Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927);
-    Hall, "On the removal of skewness by transformation", JRSS B 54 (1992), equation 2.2;
-    effective size: Korn and Graubard, Survey Methodology 24 (1998).
+    Korn and Graubard, "Confidence intervals for proportions with small expected number of positive
+    counts estimated from survey data", Survey Methodology 24 (1998): the effective size.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtri
 
 from cnnlab.config import InputError
-from cnnlab.evaluation import influence, metrics, probabilistic, weighted
+from cnnlab.evaluation import (
+    calibration_error,
+    grouped,
+    influence,
+    metrics,
+    probabilistic,
+    weighted,
+)
+from cnnlab.evaluation.limits import hall, unvaried, wilson
 
 METHODS = {
     "accuracy": "wilson",
@@ -42,6 +54,7 @@ METHODS = {
     "ece": "log-normal, of the figure expected at this number of images",
 }
 UNSEEN = 0.75  # influence of the row that joins an AUC's variance, in that of the worst row
+UNSEEN_GROUP = 1.2  # the same for a group
 
 
 @dataclass(frozen=True)
@@ -53,28 +66,63 @@ class Interval:
     high: float
 
 
-def wilson(
-    share: np.ndarray | float, size: np.ndarray | float, level: float = 0.95
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return Wilson's limits for a share seen among ``size`` images, both in 0…1.
+def proportion(
+    hits: np.ndarray, *, level: float = 0.95, groups: np.ndarray | None = None
+) -> Interval:
+    """Return a share of images with Wilson's limits.
 
-    Example:
-        >>> low, high = wilson(1.0, 100)  # flawless, yet not proven to be
-        >>> f"{low:.3f} {high:.3f}"
-        '0.963 1.000'
+    Args:
+        hits: bool (N,), N > 0.
+        level: Coverage aimed at.
+        groups: (N,), equal values belong together; None: every image stands by itself.
+
+    Raises:
+        InputError: There are no images, or not one group for each.
     """
-    share, size = np.asarray(share, float), np.asarray(size, float)
-    z2 = ndtri((1 + level) / 2) ** 2
-    centre = share + z2 / (2 * size)
-    half = np.sqrt(z2 * (share * (1 - share) / size + z2 / (4 * size**2)))
-    scale = 1 + z2 / size
-    return np.clip((centre - half) / scale, 0, 1), np.clip((centre + half) / scale, 0, 1)
+    share, size = float(np.mean(hits)), effective_images(hits, level=level, groups=groups)
+    low, high = wilson(share, size, level)
+    return Interval(share, min(float(low), share), max(float(high), share))
+
+
+def effective_images(
+    hits: np.ndarray, *, level: float = 0.95, groups: np.ndarray | None = None
+) -> float:
+    """Return how many images that stand by themselves tell as much of a share; at most N.
+
+    Args:
+        hits: bool (N,), N > 0: the images that the share counts.
+        level: Coverage that an interval of it aims at.
+        groups: (N,), equal values belong together; None: every image stands by itself.
+
+    Raises:
+        InputError: There are no images, or not one group for each.
+    """
+    hits = np.asarray(hits)
+    if hits.ndim != 1 or not len(hits):
+        raise InputError(f"Hits have shape {hits.shape}: expected (N,) of N > 0 images.")
+    member = grouped.numbered(groups, len(hits))
+    if member is None:
+        return float(len(hits))
+    rows = hits - hits.mean()
+    effect = grouped.design_effect(rows, grouped.influences(rows, member), member)
+    degrees = grouped.degrees_of_freedom(member)
+    return grouped.effective_size(len(hits) / effect, level, degrees)
 
 
 def headlines(
-    labels: np.ndarray, probabilities: np.ndarray, *, level: float = 0.95
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    *,
+    level: float = 0.95,
+    groups: np.ndarray | None = None,
 ) -> dict[str, Interval]:
     """Return every headline figure with its interval, by the names of ``METHODS``.
+
+    Args:
+        labels: int (N,) in 0…C-1.
+        probabilities: float (N, C).
+        level: Coverage aimed at, in (0, 1).
+        groups: (N,), equal values belong together; None: every image stands by itself.
 
     Raises:
         InputError: The arrays do not fit, or the level is out of range.
@@ -82,109 +130,121 @@ def headlines(
     if not 0 < level < 1:
         raise InputError(f"level={level} is out of range: expected between 0 and 1.")
     labels, probabilities = metrics.checked(labels, probabilities)
+    member = grouped.numbered(groups, len(labels))
     counts = metrics.confusion(labels, probabilities)
-    accuracy = float(weighted.accuracy(counts))
-    found = {"accuracy": _share(accuracy, len(labels), level)}
+    degrees = grouped.degrees_of_freedom(member)
+    # In a macro figure the images of a rare class, and so their groups, weigh more.
+    by_class = grouped.degrees_of_freedom(member, 1 / counts.sum(axis=1)[labels])
+    predicted = probabilities.argmax(axis=1)
+    found = {"accuracy": proportion(predicted == labels, level=level, groups=member)}
     support = counts.sum(axis=1) / len(labels)
     scores = (weighted.precision(counts), weighted.recall(counts), weighted.f1(counts))
     sizes = influence.effective_sizes(counts)
-    for kind, shares in (("macro", np.full(len(counts), 1 / len(counts))), ("weighted", support)):
+    if member is not None:
+        effects = influence.design_effects(labels, predicted, len(counts), member)
+        sizes = {name: size / effects[name] for name, size in sizes.items()}
+    for kind, shares, freedom in (
+        ("macro", np.full(len(counts), 1 / len(counts)), by_class),
+        ("weighted", support, degrees),
+    ):
         for name, score in zip(metrics.SCORES, scores, strict=True):
             key = f"{kind}_{name}"
-            found[key] = _share(min(float(score @ shares), 1.0), sizes[key], level)
-    for average in (influence.macro_auc, influence.micro_auc):
+            found[key] = _share(min(float(score @ shares), 1.0), sizes[key], level, freedom)
+    for average, freedom in ((influence.macro_auc, by_class), (influence.micro_auc, degrees)):
         loss, influences = average(labels, probabilities)
-        found[average.__name__] = _auc(loss, influences, level)
+        moves = grouped.influences(influences, member)
+        found[average.__name__] = _auc(loss, moves, level, freedom)
     losses = probabilistic.log_losses(labels, probabilities)
-    found["log_loss"] = _loss(losses, -np.log(probabilistic.EPSILON), level)
-    found["brier"] = _brier(probabilistic.brier_scores(labels, probabilities), level)
-    found["ece"] = _ece(labels, probabilities, level)
+    found["log_loss"] = _loss(losses, -np.log(probabilistic.EPSILON), level, member)
+    found["brier"] = _brier(probabilistic.brier_scores(labels, probabilities), level, member)
+    found["ece"] = _ece(labels, probabilities, level, member)
     return found
 
 
-def f1_per_class(counts: np.ndarray, level: float = 0.95) -> list[Interval]:
+def f1_per_class(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    level: float = 0.95,
+    *,
+    groups: np.ndarray | None = None,
+) -> list[Interval]:
     """Return the interval of each class's F1.
 
     Among the images that are of the class or are called so, the share J of those that are both is
     a plain proportion; F1 is 2 J / (1 + J), so Wilson's limits of J give those of F1.
 
     Args:
-        counts: int (C, C) confusion counts, rows are true classes.
+        labels: int (N,) in 0…C-1.
+        probabilities: float (N, C).
         level: Coverage aimed at.
+        groups: (N,), equal values belong together; None: every image stands by itself.
     """
+    labels, probabilities = metrics.checked(labels, probabilities)
+    member = grouped.numbered(groups, len(labels))
+    counts = metrics.confusion(labels, probabilities)
     both = np.diagonal(counts)
     either = counts.sum(axis=0) + counts.sum(axis=1) - both
-    low, high = wilson(weighted.ratio(both, either), np.maximum(either, 1), level)
+    sizes = np.maximum(either, 1).astype(float)
+    if member is not None:
+        predicted = probabilities.argmax(axis=1)
+        for c in np.flatnonzero(either):
+            rows = (labels == c) | (predicted == c)
+            hits = predicted[rows] == labels[rows]
+            sizes[c] = effective_images(hits, level=level, groups=member[rows])
+    low, high = wilson(weighted.ratio(both, either), sizes, level)
     high = np.where(either > 0, high, 1)  # nothing seen, nothing known
     columns = (weighted.f1(counts), 2 * low / (1 + low), 2 * high / (1 + high))
     return [Interval(*row) for row in np.stack(columns, axis=1).tolist()]
 
 
-def _share(figure: float, size: float, level: float) -> Interval:
-    low, high = wilson(figure, size, level)
+def _share(figure: float, size: float, level: float, degrees: float | None = None) -> Interval:
+    low, high = wilson(figure, grouped.effective_size(size, level, degrees), level)
     return Interval(figure, min(float(low), figure), max(float(high), figure))
 
 
-def hall(estimate: float, influences: np.ndarray, level: float) -> tuple[float, float] | None:
-    """Return Hall's limits of a mean of skewed values, or None where the values do not vary.
-
-    Args:
-        estimate: The figure.
-        influences: float (N,), by how much each row moves it; their mean is 0.
-        level: Coverage aimed at.
-    """
-    size = len(influences)
-    variance = np.mean(influences**2)
-    if size < 2 or variance <= (1e-9 * max(abs(estimate), 1e-9)) ** 2:
-        return None
-    skew = np.mean(influences**3) / variance**1.5 / np.sqrt(size)
-    quantiles = ndtri((1 + level) / 2) * np.array([1, -1])
-    if abs(skew) > 1e-6:  # without skewness it is the normal interval
-        quantiles = 3 / skew * (np.cbrt(1 + skew * (quantiles - skew / 6)) - 1)
-    low, high = estimate - quantiles * np.sqrt(variance / (size - 1))
-    return float(low), float(high)
-
-
-def _loss(values: np.ndarray, worst: float, level: float) -> Interval:
+def _loss(values: np.ndarray, worst: float, level: float, member: np.ndarray | None) -> Interval:
     """Return the interval of the mean of losses in 0…worst."""
     estimate = float(values.mean())
-    limits = hall(estimate, values - estimate, level)
-    low, high = limits or _unvaried(estimate, worst, len(values), level)
+    moves = grouped.influences(values - estimate, member)
+    limits = hall(estimate, moves, level, grouped.degrees_of_freedom(member))
+    low, high = limits or unvaried(estimate, worst, len(moves), level)
     return Interval(estimate, max(low, 0.0), min(high, worst))
 
 
-def _unvaried(estimate: float, worst: float, size: int, level: float) -> tuple[float, float]:
-    """Return limits where all rows are alike: a few could be otherwise, without or at worst."""
-    share = 1 - float(wilson(1.0, size, level)[0])
-    return estimate * (1 - share), estimate + share * (worst - estimate)
-
-
-def _auc(loss: float, influences: np.ndarray, level: float) -> Interval:
+def _auc(loss: float, influences: np.ndarray, level: float, degrees: float | None) -> Interval:
     """Return the interval of 1 - loss."""
     if np.isnan(loss):
         return Interval(np.nan, np.nan, np.nan)
-    unseen = UNSEEN * influences.max()
-    limits = hall(loss, np.append(influences, unseen), level)
-    low, high = limits or _unvaried(loss, 1.0, len(influences), level)
+    unseen = (UNSEEN if degrees is None else UNSEEN_GROUP) * influences.max()
+    limits = hall(loss, np.append(influences, unseen), level, degrees)
+    low, high = limits or unvaried(loss, 1.0, len(influences), level)
     return Interval(1 - float(loss), 1 - min(high, 1.0), 1 - max(low, 0.0))
 
 
-def _brier(values: np.ndarray, level: float) -> Interval:
-    found = _loss(values, 2.0, level)
-    half, variance = found.estimate / 2, values.var() / 4 / max(len(values) - 1, 1)
-    if variance == 0 or not 0 < half < 1:
+def _brier(values: np.ndarray, level: float, member: np.ndarray | None) -> Interval:
+    found, degrees = _loss(values, 2.0, level, member), grouped.degrees_of_freedom(member)
+    half = found.estimate / 2
+    if member is None:
+        variance = values.var() / 4 / max(len(values) - 1, 1)
+    else:
+        variance = grouped.standard_error(values, member) ** 2 / 4
+    if not variance > 0 or not 0 < half < 1:  # nan of a single group is not above 0
         return found
-    low, high = wilson(half, half * (1 - half) / variance, level)
+    size = grouped.effective_size(half * (1 - half) / variance, level, degrees)
+    low, high = wilson(half, size, level)
     return Interval(found.estimate, found.low / 2 + float(low), found.high / 2 + float(high))
 
 
-def _ece(labels: np.ndarray, probabilities: np.ndarray, level: float) -> Interval:
+def _ece(
+    labels: np.ndarray, probabilities: np.ndarray, level: float, groups: np.ndarray | None
+) -> Interval:
     confidence, hits, member = probabilistic.binned(labels, probabilities)
     estimate = probabilistic.ece(labels, probabilities)
-    deviation = influence.ece_deviation(hits - confidence, member)
-    if estimate < 1e-9 or deviation < 1e-9:
-        return Interval(estimate, *_unvaried(estimate, 1.0, len(hits), level))
-    reach = float(ndtri((1 + level) / 2)) * deviation
+    deviation = calibration_error.deviation(hits - confidence, member, groups)
+    units = len(hits) if groups is None else int(groups.max()) + 1
+    if estimate < 1e-9 or deviation < 1e-9 or (groups is not None and units == 1):
+        return Interval(estimate, *unvaried(estimate, 1.0, units, level))
+    reach = grouped.quantile(level, grouped.degrees_of_freedom(groups)) * deviation
     factor = float(np.exp(min(reach / estimate, 50)))
     high = min(estimate * factor, estimate + 4 * reach, 1.0)  # an estimate may be near 0 by luck
     return Interval(estimate, estimate / factor, high)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cnnlab.config import InputError, child_seed
-from cnnlab.evaluation import intervals, metrics, probabilistic, resampling
+from cnnlab.evaluation import grouped, intervals, metrics, probabilistic, resampling
 
 LEVEL = 0.95
 
@@ -21,6 +21,7 @@ def evaluate(
     *,
     samples: int,
     seed: int,
+    groups: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Return every figure of an evaluation, headlines with their intervals.
 
@@ -31,22 +32,29 @@ def evaluate(
         samples: Number of bootstrap resamples, for the average precisions; the other intervals
             are computed directly (see ``intervals``).
         seed: The root seed; its child "bootstrap" decides the resamples.
+        groups: (N,) of any dtype, equal values belong together; None: every image stands by
+            itself. The figures are the same, their intervals are not.
 
     Returns:
         A dict of plain Python values, ready for JSON; an undefined figure (the AUC of an
-        absent class) is None. See ``metrics`` for the conventions.
+        absent class) is None. See ``metrics`` for the conventions. Its entry ``interval`` says
+        what was taken as independent: ``unit`` ("image" or "group"), ``groups`` (how many), and
+        ``warning`` (None, or what to say where groups are few).
 
     Raises:
         InputError: The arrays or names do not fit together.
     """
     labels, probabilities = metrics.checked(labels, probabilities)
     names = _names(class_names, probabilities)
+    member = grouped.numbered(groups, len(labels))
     resampling_seed = child_seed(seed, "bootstrap")
     *precisions, macro = resampling.average_precisions(
-        labels, probabilities, samples=samples, seed=resampling_seed, level=LEVEL
+        labels, probabilities, samples=samples, seed=resampling_seed, level=LEVEL, groups=member
     )
-    headlines = intervals.headlines(labels, probabilities, level=LEVEL)
+    headlines = intervals.headlines(labels, probabilities, level=LEVEL, groups=member)
     headlines["macro_average_precision"] = macro
+    methods = intervals.METHODS | {"macro_average_precision": resampling.METHOD}
+    over = "" if member is None else ", over groups"
     return {
         "n": len(labels),
         "class_names": names,
@@ -54,16 +62,17 @@ def evaluate(
             "level": LEVEL,
             "samples": samples,
             "seed": resampling_seed,
-            "methods": intervals.METHODS | {"macro_average_precision": resampling.METHOD},
+            **grouped.described(member, len(labels)),
+            "methods": {name: f"{method}{over}" for name, method in methods.items()},
         },
         **{
             name: {part: _known(value) for part, value in asdict(interval).items()}
             for name, interval in headlines.items()
         },
         "ece_if_calibrated": probabilistic.ece_if_calibrated(probabilities),
-        "per_class": _per_class(labels, probabilities, names, precisions),
+        "per_class": _per_class(labels, probabilities, names, precisions, member),
         "confusion": metrics.confusion(labels, probabilities).tolist(),
-        "reliability": reliability(labels, probabilities).to_dict(orient="records"),
+        "reliability": reliability(labels, probabilities, groups=member).to_dict(orient="records"),
     }
 
 
@@ -72,11 +81,12 @@ def _per_class(
     probabilities: np.ndarray,
     names: Sequence[str],
     precisions: Sequence[intervals.Interval],
+    member: np.ndarray | None,
 ) -> list[dict[str, Any]]:
     """Return one dict per class: its support, its scores and what is known of their limits."""
     scores = metrics.precision_recall_f1(labels, probabilities)
     aucs = metrics.auc_per_class(labels, probabilities)
-    f1s = intervals.f1_per_class(metrics.confusion(labels, probabilities), LEVEL)
+    f1s = intervals.f1_per_class(labels, probabilities, LEVEL, groups=member)
     return [
         {
             "class": name,
@@ -105,14 +115,28 @@ def headlines(scores: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(found).T.astype(float).round(3)
 
 
-def reliability(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
+def reliability(
+    labels: np.ndarray, probabilities: np.ndarray, *, groups: np.ndarray | None = None
+) -> pd.DataFrame:
     """Return ``probabilistic.reliability`` with Wilson's limits of each accuracy.
+
+    Args:
+        labels: int (N,).
+        probabilities: float (N, C).
+        groups: (N,), equal values belong together; None: every image stands by itself.
 
     Returns:
         Columns low, high, count, confidence, accuracy, accuracy_low and accuracy_high.
     """
     table = probabilistic.reliability(labels, probabilities)
-    low, high = intervals.wilson(table["accuracy"].to_numpy(), table["count"].to_numpy(), LEVEL)
+    sizes = table["count"].to_numpy(float)
+    member = grouped.numbered(groups, len(labels))
+    if member is not None:
+        _, hits, bins = probabilistic.binned(labels, probabilities)
+        for place, number in enumerate(table.index):
+            own = bins == number
+            sizes[place] = intervals.effective_images(hits[own], level=LEVEL, groups=member[own])
+    low, high = intervals.wilson(table["accuracy"].to_numpy(), sizes, LEVEL)
     return table.assign(accuracy_low=low, accuracy_high=high)
 
 

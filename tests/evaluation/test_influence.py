@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from sklearn.metrics import recall_score
 
 from cnnlab.evaluation import influence, metrics
 
@@ -69,13 +70,31 @@ def test_a_flawless_matrix_has_finite_sizes():
     assert all(0 < size <= 10 for size in influence.effective_sizes(np.diag([10, 0])).values())
 
 
-def test_deviation_of_the_calibration_error_of_one_bin_far_from_zero():
-    gaps = np.tile([0.1, -0.9], 50) - 0.3
-    found = influence.ece_deviation(gaps, np.zeros(100, int))
-    assert found == pytest.approx(gaps.std(ddof=1) / 10, rel=0.01)
+def test_design_effects_are_those_of_the_jackknife_over_groups():
+    """Leaving out each group by hand: eight patients, copies of two images each."""
+    generator = np.random.default_rng(0)
+    labels, predicted = generator.integers(3, size=(2, 240))
+    predicted = np.where(generator.random(240) < 0.7, labels, predicted)
+    member = np.arange(240) // 30
+    recalls = []
+    for group in range(8):
+        left = member != group
+        recalls.append(recall_score(labels[left], predicted[left], average="macro"))
+    whole = recall_score(labels, predicted, average="macro")
+    expected = 7 / 8 * np.sum((np.array(recalls) - whole) ** 2)
+    moves = 7 * (whole - np.array(recalls))
+    assert np.sum(moves**2) / 8 / 7 == pytest.approx(expected)
+    counts = np.zeros((3, 3), int)
+    np.add.at(counts, (labels, predicted), 1)
+    found = influence._left_out_figures(labels * 3 + predicted, counts, member)["macro_recall"]
+    np.testing.assert_allclose(found, recalls)
 
 
-def test_deviation_of_the_calibration_error_around_zero_is_folded():
-    gaps = np.tile([0.5, -0.5], 50)
-    found = influence.ece_deviation(gaps, np.zeros(100, int))
-    assert found == pytest.approx(gaps.std(ddof=1) / 10 * np.sqrt(1 - 2 / np.pi))
+def test_blocks_of_groups_do_not_matter(monkeypatch):
+    generator = np.random.default_rng(1)
+    labels, predicted = generator.integers(4, size=(2, 200))
+    member = np.arange(200) // 10
+    whole = influence.design_effects(labels, predicted, 4, member)
+    monkeypatch.setattr(influence, "MAX_CELLS", 50)  # three groups a block
+    assert influence.design_effects(labels, predicted, 4, member) == whole
+    assert all(1 <= effect < 10 for effect in whole.values())

@@ -34,7 +34,11 @@ def test_evaluation_survives_strict_json(found):
 def test_evaluation_holds_the_metrics(found):
     assert found["n"] == 6
     assert found["class_names"] == NAMES
-    assert set(found["interval"]) == {"level", "samples", "seed", "methods"}
+    assert set(found["interval"]) == {
+        *("level", "samples", "seed", "methods", "unit", "groups", "warning")
+    }
+    assert (found["interval"]["unit"], found["interval"]["groups"]) == ("image", 6)
+    assert found["interval"]["warning"] is None
     assert found["interval"]["seed"] == child_seed(3, "bootstrap")
     for name in found["interval"]["methods"]:
         assert found[name]["low"] <= found[name]["estimate"] <= found[name]["high"]
@@ -133,3 +137,29 @@ def test_headlines_as_a_table():
     assert list(table.index) == ["accuracy", "macro f1", "micro auc"]
     assert table.loc["macro f1", "estimate"] == 0.123
     assert table["high"].isna().all()
+
+
+def test_groups_widen_the_intervals_and_are_said():
+    generator = np.random.default_rng(0)
+    single = generator.integers(3, size=40)
+    answers = generator.dirichlet([1, 1, 1], 40) + 0.3 * np.eye(3)[single]
+    rows = np.repeat(np.arange(40), 10)
+    labels, probabilities = single[rows], (answers / answers.sum(axis=1, keepdims=True))[rows]
+    arguments = {"samples": 300, "seed": 3}
+    plain = report.evaluate(labels, probabilities, NAMES, **arguments)
+    found = report.evaluate(labels, probabilities, NAMES, **arguments, groups=rows)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert found["interval"]["unit"] == "group"
+    assert found["interval"]["groups"] == 40
+    assert found["interval"]["warning"] is None
+    assert all(m.endswith(", over groups") for m in found["interval"]["methods"].values())
+    for name in found["interval"]["methods"]:
+        assert found[name]["estimate"] == plain[name]["estimate"]
+        widths = [scores[name]["high"] - scores[name]["low"] for scores in (plain, found)]
+        assert widths[1] > 1.5 * widths[0], name
+    for bin_plain, bin_found in zip(plain["reliability"], found["reliability"], strict=True):
+        widths = [row["accuracy_high"] - row["accuracy_low"] for row in (bin_plain, bin_found)]
+        assert widths[1] > 1.5 * widths[0]
+    assert found["per_class"][0]["f1_low"] < plain["per_class"][0]["f1_low"]
+    few = report.evaluate(labels, probabilities, NAMES, **arguments, groups=rows // 8)
+    assert "5 groups" in few["interval"]["warning"]

@@ -85,10 +85,39 @@ def test_resamples_that_lack_a_class_are_left_out():
 
 def test_grouped_jackknife_leaves_every_row_out_once(monkeypatch):
     monkeypatch.setattr(resampling, "MAX_LEFT_OUT", 4)
-    monkeypatch.setattr(resampling, "MAX_CELLS", 30)
-    weights = np.concatenate(list(resampling._left_out(10)))
+    weights = np.concatenate(list(resampling._left_out(10, 3)))
     assert weights.shape == (4, 10)
     assert (weights.sum(axis=0) == 3).all()
+
+
+def test_groups_of_one_row_change_nothing(case):
+    plain = resampling.average_precisions(*case, samples=50, seed=2)
+    names = np.arange(150)[::-1]
+    assert resampling.average_precisions(*case, samples=50, seed=2, groups=names) == plain
+
+
+def test_copies_in_groups_give_the_interval_of_the_rows(case):
+    labels, probabilities = case
+    rows = np.repeat(np.arange(150), 4)
+    plain = resampling.bootstrap(metrics.accuracy, *case, samples=400, seed=0)
+    copied = resampling.bootstrap(
+        metrics.accuracy, labels[rows], probabilities[rows], samples=400, seed=0, groups=rows
+    )
+    width = plain.high - plain.low
+    assert copied.estimate == plain.estimate
+    # The same draws, a little further out: Student's quantile for 150 groups, and √(150 / 149).
+    assert width <= copied.high - copied.low + 1e-9 <= 1.08 * width
+
+
+def test_few_groups_are_taken_further_out():
+    tails = resampling._tails(0.95, np.repeat(np.arange(5), 7))
+    assert tails == pytest.approx(np.array([-1, 1]) * stats.t.ppf(0.975, 4) * np.sqrt(5 / 4))
+
+
+def test_one_group_has_no_limits(case):
+    found = resampling.bootstrap(metrics.accuracy, *case, samples=20, seed=0, groups=np.zeros(150))
+    assert found.estimate == metrics.accuracy(*case)
+    assert np.isnan([found.low, found.high]).all()
 
 
 @pytest.mark.parametrize("wrong", [{"samples": 1}, {"level": 0}, {"level": 1.0}])
