@@ -5,13 +5,15 @@
   not independent: the plain paired t-test finds differences where none are. The correction
   widens the variance by what the folds share.
 * McNemar's test looks at the images. It asks whether these trained models, on these images, are
-  right on different ones more often than a fair coin would have it.
+  right on different ones more often than a fair coin would have it. Where images come in groups
+  (of a patient, a camera), the coin is thrown once a group: all that one model wins or loses there
+  may be one difficulty of that group.
 
 Who compares more than two models has to correct for that, for instance by Holm's method.
 
 Source:
     Nadeau and Bengio, "Inference for the Generalization Error", Machine Learning 52 (2003),
-    section 4.1; McNemar, Psychometrika 12 (1947), in the exact form: a sign test.
+    section 4.1; McNemar, Psychometrika 12 (1947), in the exact form: a sign test (``sign_flips``).
 """
 
 from collections.abc import Sequence
@@ -21,6 +23,8 @@ import numpy as np
 from scipy import stats
 
 from cnnlab.config import InputError
+from cnnlab.evaluation import grouped
+from cnnlab.evaluation.sign_flips import sign_flips
 
 LEVEL = 0.95
 
@@ -51,6 +55,8 @@ class ImageTest:
     only_first: int  # images that only the first model gets right
     only_second: int
     p: float
+    groups: int | None = None  # that the images come in; None: each stands by itself
+    p_least: float = 0.0  # that so many groups of differing answers can give at all
 
 
 def corrected_t_test(
@@ -61,6 +67,9 @@ def corrected_t_test(
     n_test: float,
 ) -> FoldTest:
     """Compare the scores of two models on the same folds.
+
+    Groups of images that belong together change nothing here, as long as no group is split between
+    folds: ``crossval.folds`` sees to that.
 
     With k differences d of mean m and sample variance s², t = m / √(s² (1/k + n_test/n_train))
     has about Student's distribution with k - 1 degrees of freedom if neither model is better.
@@ -100,16 +109,21 @@ def corrected_t_test(
     return FoldTest(k, float(a.mean()), float(b.mean()), mean, mean - reach, mean + reach, t, p)
 
 
-def mcnemar(correct_first: np.ndarray, correct_second: np.ndarray) -> ImageTest:
+def mcnemar(
+    correct_first: np.ndarray, correct_second: np.ndarray, *, groups: np.ndarray | None = None
+) -> ImageTest:
     """Compare the answers of two models to the same images.
 
     Images that both get right, or both wrong, say nothing about which is better. Of the others,
     each model should win half if they are equally good.
 
+    With groups, it is each group's net wins that were as likely the other way round.
+
     Args:
         correct_first: bool (N,), whether one model is right.
         correct_second: bool (N,), the other, the same images in the same order. No image may
-            be a copy of another: copies would count as further evidence.
+            be a copy of one outside its group: copies would count as evidence.
+        groups: (N,), equal values belong together; None: every image stands by itself.
 
     Raises:
         InputError: The shapes differ, or the values are not bool.
@@ -125,8 +139,13 @@ def mcnemar(correct_first: np.ndarray, correct_second: np.ndarray) -> ImageTest:
             "N > 0 images, True where the model is right."
         )
     won, lost = int((a & ~b).sum()), int((b & ~a).sum())
-    p = float(stats.binomtest(won, won + lost).pvalue) if won + lost else 1.0
-    return ImageTest(len(a), won, lost, p)
+    member = grouped.numbered(groups, len(a))
+    if member is None:
+        p = float(stats.binomtest(won, won + lost).pvalue) if won + lost else 1.0
+        return ImageTest(len(a), won, lost, p)
+    net = np.bincount(member, weights=a.astype(int) - b.astype(int)).astype(int)
+    p, least = sign_flips(net)
+    return ImageTest(len(a), won, lost, p, len(net), least)
 
 
 def verdict(
@@ -146,10 +165,10 @@ def verdict(
         f"{second} of {100 * folds.second:.1f} %: a difference of {100 * folds.difference:+.1f} "
         f"points (95 % interval {100 * folds.low:+.1f} to {100 * folds.high:+.1f}, corrected "
         f"t-test {_p(folds.p)}). Of {images.n:,} images, {images.only_first:,} are right with "
-        f"{first} only and {images.only_second:,} with {second} only (McNemar's test "
+        f"{first} only and {images.only_second:,} with {second} only ({_test(images)} "
         f"{_p(images.p)})."
     )
-    return f"{figures} {_conclusion(folds, images, first, second)}"
+    return f"{figures} {_conclusion(folds, images, first, second)}{_too_few(images)}"
 
 
 def image_verdict(images: ImageTest, *, first: str, second: str) -> str:
@@ -162,12 +181,12 @@ def image_verdict(images: ImageTest, *, first: str, second: str) -> str:
     """
     figures = (
         f"Of the same {images.n:,} test images, {images.only_first:,} are right with {first} only "
-        f"and {images.only_second:,} with {second} only (McNemar's test {_p(images.p)})."
+        f"and {images.only_second:,} with {second} only ({_test(images)} {_p(images.p)})."
     )
     if images.p >= 1 - LEVEL:
         return (
             f"{figures} Chance would explain that: these two models are not told apart, which "
-            "does not make them equal."
+            f"does not make them equal.{_too_few(images)}"
         )
     leader = first if images.only_first > images.only_second else second
     return (
@@ -211,6 +230,17 @@ def _conclusion(folds: FoldTest, images: ImageTest, first: str, second: str) -> 
         "The two are not told apart: neither test finds more than chance. That does not make "
         "them equal: any difference inside the interval is compatible with these results."
     )
+
+
+def _test(images: ImageTest) -> str:
+    """Return what the test of the images is called in a sentence."""
+    return "McNemar's test" + ("" if images.groups is None else f" over {images.groups:,} groups")
+
+
+def _too_few(images: ImageTest) -> str:
+    """Return a sentence to add where no answers in these groups could have been enough, or ""."""
+    few = " The answers differ in fewer than six groups: the test could not have found anything."
+    return few if images.groups is not None and images.p_least >= 1 - LEVEL else ""
 
 
 def _p(p: float) -> str:

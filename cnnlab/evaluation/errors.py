@@ -5,21 +5,20 @@ images are of a hard class, their low accuracy is the class's doing. The adjuste
 the Mantel–Haenszel one, and its test compares images of the same class only. It still is an
 association: dark images may share something else that makes them hard.
 
+Where images come in groups (of a patient, a camera), what is compared is groups: twenty dark
+frames of one video are one dark video. See ``mantel_haenszel`` for both tests.
+
 Source:
-    Sato, Greenland and Robins, "On the variance estimator for the Mantel–Haenszel risk
-    difference", Biometrics 45 (1989): the variance; Agresti and Caffo, The American Statistician
-    54 (2000): two added successes and failures, for intervals that hold near 100 %; Holm,
-    Scandinavian Journal of Statistics 6 (1979).
+    Holm, Scandinavian Journal of Statistics 6 (1979).
 """
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from cnnlab.config import InputError
-from cnnlab.evaluation import metrics
+from cnnlab.evaluation import grouped, mantel_haenszel, metrics
 from cnnlab.evaluation.probabilistic import log_losses
 
 LEVEL = 0.95
@@ -120,7 +119,11 @@ def quantile_slices(features: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]
 
 
 def slice_scores(
-    correct: np.ndarray, slices: Mapping[str, np.ndarray], labels: np.ndarray
+    correct: np.ndarray,
+    slices: Mapping[str, np.ndarray],
+    labels: np.ndarray,
+    *,
+    groups: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Compare the accuracy of each slice with that of the same classes outside it.
 
@@ -129,6 +132,8 @@ def slice_scores(
         slices: Name → bool (N,). A slice that holds no image, or all of them, is left out.
         labels: int (N,): images are compared with those of their own class. All equal for a
             plain comparison: p is then that of Fisher's exact test.
+        groups: (N,), equal values belong together; None: every image stands by itself. Then p is
+            that of a t-test over groups.
 
     Returns:
         A row a slice: slice, n, accuracy, rest (accuracy of the others), difference (of these
@@ -145,15 +150,14 @@ def slice_scores(
     for name, mask in {"correct": correct, **masks}.items():
         if mask.dtype != bool or mask.shape != labels.shape or labels.ndim != 1:
             raise InputError(f"{name}: {mask.dtype} {mask.shape}: expected bool {labels.shape}.")
+    member = grouped.numbered(groups, len(labels))
     rows = []
     for name, mask in masks.items():
         if not 0 < mask.sum() < len(mask):
             continue
         accuracy, rest = float(correct[mask].mean()), float(correct[~mask].mean())
-        counts = _counts(correct, mask, labels)
-        adjusted, low, high = _adjusted(counts)
-        rows.append((name, int(mask.sum()), accuracy, rest, accuracy - rest,
-                     adjusted, low, high, _exact_p(counts)))  # fmt: skip
+        tested = mantel_haenszel.compare(correct, mask, labels, member, LEVEL)
+        rows.append((name, int(mask.sum()), accuracy, rest, accuracy - rest, *tested))
     columns = ["slice", "n", "accuracy", "rest", "difference", "adjusted", "low", "high", "p"]
     table = pd.DataFrame(rows, columns=columns)
     table["p_holm"] = holm(table["p"].to_numpy(float))
@@ -168,57 +172,3 @@ def holm(p: np.ndarray) -> np.ndarray:
     corrected = np.empty(len(p))
     corrected[order] = np.minimum(stepped, 1)
     return corrected
-
-
-def _counts(correct: np.ndarray, mask: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return (4, K) for the K classes that have images inside and outside the slice.
-
-    The rows: right inside, images inside, right outside, images outside.
-    """
-    classes = np.unique(labels, return_inverse=True)[1]
-    parts = (mask & correct, mask, ~mask & correct, ~mask)
-    counts = np.stack([np.bincount(classes[part], minlength=classes.max() + 1) for part in parts])
-    return counts[:, (counts[1] > 0) & (counts[3] > 0)]
-
-
-def _adjusted(counts: np.ndarray) -> tuple[float, float, float]:
-    """Return the Mantel–Haenszel difference of accuracies and its interval."""
-    if not counts.size:
-        return float("nan"), float("nan"), float("nan")
-    estimate, _ = _mantel_haenszel(*counts.astype(float))
-    x, n, y, m = counts.astype(float)
-    # One success and one failure more on each side, spread over the classes like its images.
-    inside, outside = n / n.sum(), m / m.sum()
-    centre, error = _mantel_haenszel(x + inside, n + 2 * inside, y + outside, m + 2 * outside)
-    reach = float(stats.norm.ppf((1 + LEVEL) / 2)) * error
-    return estimate, centre - reach, centre + reach
-
-
-def _mantel_haenszel(
-    x: np.ndarray, n: np.ndarray, y: np.ndarray, m: np.ndarray
-) -> tuple[float, float]:
-    """Return the difference x/n - y/m pooled over strata, and its standard error (Sato 1989)."""
-    whole = n + m
-    weight = np.sum(n * m / whole)
-    difference = np.sum((x * m - y * n) / whole) / weight
-    p = np.sum(y * (n / whole) ** 2 - x * (m / whole) ** 2 + n * m * (m - n) / whole**2 / 2)
-    q = np.sum((x * (m - y) + y * (n - x)) / whole) / 2
-    return float(difference), float(np.sqrt(max(difference * p + q, 0.0))) / float(weight)
-
-
-def _exact_p(counts: np.ndarray) -> float:
-    """Return the two-sided p value of 'within each class, being in the slice changes nothing'.
-
-    Given each class's counts, the number right inside is then hypergeometric, and the sum over
-    classes has the convolution of these distributions.
-    """
-    total = np.ones(1)
-    observed = 0
-    for right_in, inside, right_out, outside in counts.T:
-        right, whole = right_in + right_out, inside + outside
-        lowest = max(0, inside - (whole - right))
-        possible = np.arange(lowest, min(inside, right) + 1)
-        total = np.convolve(total, stats.hypergeom.pmf(possible, whole, right, inside))
-        observed += right_in - lowest
-    likely = total[int(observed)] * (1 + 1e-7)  # what differs by rounding is as likely
-    return float(min(1.0, total[total <= likely].sum()))

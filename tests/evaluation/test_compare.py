@@ -1,5 +1,6 @@
 import math
 import re
+from itertools import product
 
 import numpy as np
 import pytest
@@ -81,6 +82,65 @@ def test_mcnemar_counts_the_discordant_images_only():
 
 def test_models_that_never_differ_are_equal():
     assert mcnemar(*answers(5, 0, 0, 3)).p == 1
+
+
+def test_groups_of_one_image_change_nothing_but_that_they_are_said():
+    first, second = answers(50, 8, 2, 40)
+    names = np.random.default_rng(0).permutation(100)
+    assert mcnemar(first, second, groups=names) == mcnemar(first, second)
+
+
+def test_mcnemar_over_groups_against_every_choice_of_signs():
+    generator = np.random.default_rng(4)
+    first, second = generator.random((2, 80)) < [[0.8], [0.6]]
+    groups = np.arange(80) // 9  # nine groups, the last one smaller
+    found = mcnemar(first, second, groups=groups)
+    net = np.bincount(groups, first.astype(int) - second)
+    sums = np.array([np.dot(signs, net) for signs in product([-1, 1], repeat=9)])
+    assert found.p == pytest.approx(np.mean(np.abs(sums) >= abs(net.sum()) - 1e-9))
+    assert (found.groups, found.n) == (9, 80)
+    assert found.p_least == 2.0 ** (1 - np.count_nonzero(net))
+
+
+def test_copies_of_an_image_in_a_group_are_no_evidence():
+    first, second = answers(50, 8, 2, 40)
+    rows = np.repeat(np.arange(100), 7)
+    assert mcnemar(first[rows], second[rows]).p < 1e-5
+    found = mcnemar(first[rows], second[rows], groups=rows)
+    assert found.p == pytest.approx(mcnemar(first, second).p)
+
+
+def test_groups_that_never_differ_are_equal():
+    found = mcnemar(*answers(6, 0, 0, 4), groups=np.arange(10) // 2)
+    assert (found.p, found.p_least) == (1, 1)
+
+
+@pytest.mark.parametrize("count", [8, 30])
+def test_over_groups_the_test_is_seldom_wrong_where_by_image_it_mostly_is(count):
+    """Equally good models whose answers to the 20 images of a group have much in common."""
+    generator, by_group, by_image = np.random.default_rng(5), [], []
+    groups = np.arange(20 * count) // 20
+    for _ in range(600):
+        noise = 0.7 * generator.normal(size=(2, count))[:, groups]
+        first, second = noise + 0.5 * generator.normal(size=(2, 20 * count)) < 1
+        by_group.append(mcnemar(first, second, groups=groups).p < 0.05)
+        by_image.append(mcnemar(first, second).p < 0.05)
+    assert np.mean(by_group) < 0.05 + 2 * 0.009  # standard error of 5 % in 600
+    assert count < 10 or np.mean(by_group) > 0.05 - 3 * 0.009
+    assert np.mean(by_image) > 0.3
+
+
+def test_words_for_groups():
+    first, second = answers(20, 20, 0, 0)
+    few = mcnemar(first, second, groups=np.arange(40) // 10)
+    text = compare.image_verdict(few, first="a", second="b")
+    assert "McNemar's test over 4 groups p = 0.50" in text
+    assert text.endswith("fewer than six groups: the test could not have found anything.")
+    many = mcnemar(first, second, groups=np.arange(40) // 2)
+    text = compare.image_verdict(many, first="a", second="b")
+    assert "over 20 groups p = 0.002" in text
+    assert "six" not in text
+    assert "fewer than six groups" in verdict(fold_test(0.05, 0.01), few, first="a", second="b")
 
 
 def test_mcnemar_refuses_numbers_and_other_lengths():

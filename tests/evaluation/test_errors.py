@@ -1,6 +1,7 @@
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -170,3 +171,66 @@ def test_intervals_cover_and_the_test_is_seldom_wrong():
     print(f"coverage {np.mean(covered):.3f}, false positives {np.mean(wrong):.3f}")
     assert 0.93 <= np.mean(covered) <= 0.97
     assert np.mean(wrong) <= 0.06
+
+
+def grouped_case(generator, count, per_image):
+    """Answers that depend on the group, and a slice of images or of whole groups that does not."""
+    groups = np.arange(20 * count) // 20
+    labels = generator.integers(3, size=len(groups))
+    hard = 0.7 * (generator.normal(size=count)[groups] + generator.normal(size=len(groups)))
+    dark = generator.normal(size=count)[groups]
+    dark = (dark + generator.normal(size=len(groups)) > 1) if per_image else dark > 0.7
+    return hard < np.array([0.7, 1.0, 1.3])[labels], {"dark": dark}, labels, groups
+
+
+@pytest.mark.parametrize("per_image", [True, False])
+def test_over_groups_slices_are_seldom_called_worse_for_nothing(per_image):
+    generator, by_group, by_image, held = np.random.default_rng(2), [], [], []
+    for _ in range(80):
+        correct, slices, labels, groups = grouped_case(generator, 30, per_image)
+        found = errors.slice_scores(correct, slices, labels, groups=groups).iloc[0]
+        by_group.append(found["p"] < 0.05)
+        held.append(found["low"] <= 0 <= found["high"])
+        by_image.append(errors.slice_scores(correct, slices, labels)["p"][0] < 0.05)
+    assert np.mean(by_group) < 0.05 + 2 * 0.025  # standard error of 5 % in 80
+    assert np.mean(held) > 0.95 - 2 * 0.025
+    assert np.mean(by_image) > 0.12
+
+
+def test_a_slice_that_is_worse_in_most_groups_is_found():
+    generator = np.random.default_rng(0)
+    groups = np.arange(600) // 20
+    dark = generator.random(600) < 0.3
+    correct = generator.random(600) < np.where(dark, 0.6, 0.9)
+    found = errors.slice_scores(correct, {"dark": dark}, np.zeros(600, int), groups=groups).iloc[0]
+    assert found["worse"]
+    assert found["low"] < -0.3 < found["high"] < 0
+
+
+def test_groups_of_one_image_leave_slices_as_they_are():
+    correct, slices, labels, _ = grouped_case(np.random.default_rng(1), 5, per_image=True)
+    found = errors.slice_scores(correct, slices, labels, groups=np.arange(100)[::-1])
+    pd.testing.assert_frame_equal(found, errors.slice_scores(correct, slices, labels))
+
+
+def test_copies_in_groups_leave_slices_about_as_they_are():
+    correct, slices, labels, _ = grouped_case(np.random.default_rng(1), 20, per_image=True)
+    rows = np.repeat(np.arange(400), 5)
+    alone = errors.slice_scores(correct, slices, labels).iloc[0]
+    found = errors.slice_scores(
+        correct[rows], {"dark": slices["dark"][rows]}, labels[rows], groups=rows
+    ).iloc[0]
+    assert found["adjusted"] == pytest.approx(alone["adjusted"])
+    assert (found["low"], found["high"]) == pytest.approx((alone["low"], alone["high"]), abs=0.02)
+    assert found["p"] == pytest.approx(alone["p"], abs=0.05)
+
+
+def test_a_slice_that_is_one_group_shows_nothing():
+    groups = np.arange(100) // 20
+    correct = groups != 0  # all of one camera wrong, all others right: it may be the camera
+    found = errors.slice_scores(
+        correct, {"dark": groups == 0}, np.zeros(100, int), groups=groups
+    ).iloc[0]
+    assert (found["low"], found["high"]) == (-1, 1)
+    assert found["p"] > 0.1
+    assert errors.slice_scores(correct, {"dark": groups == 0}, np.zeros(100, int))["worse"][0]
