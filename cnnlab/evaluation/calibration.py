@@ -15,7 +15,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp, softmax
 
 from cnnlab.config import InputError
-from cnnlab.evaluation import metrics
+from cnnlab.evaluation import grouped, metrics
 
 COLDEST, HOTTEST = 0.05, 20.0  # where separable or worthless answers would drive T to 0 or ∞
 FOLDS = 5
@@ -47,18 +47,22 @@ def apply(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     return softmax(logs / temperature, axis=1).astype(probabilities.dtype)
 
 
-def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
+def fit_temperature(
+    labels: np.ndarray, probabilities: np.ndarray, *, groups: np.ndarray | None = None
+) -> float:
     """Return the temperature to serve with, fitted on validation; 1 unless another is safe.
 
     No fit on a sample can promise a lower log loss elsewhere, and these rows flatter: they chose
     the epoch. So T is fitted as though one image more had been answered wrongly, which keeps a
     handful of errors from allowing any certainty (Platt's smoothed targets do the same). And T = 1
     is left only on evidence from rows that T was not fitted on: the gain in log loss, cross-fitted
-    over five folds, must exceed its standard error.
+    over five folds, must exceed its standard error. No group of images is split between folds, and
+    the standard error is that of groups.
 
     Args:
         labels: int (N,), of images the network was not trained on.
         probabilities: float (N, C), the network's own: no temperature applied.
+        groups: (N,), equal values belong together; None: every image stands by itself.
 
     Returns:
         T in 0.05…20.
@@ -67,12 +71,12 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
         InputError: The arrays do not fit together.
     """
     labels, probabilities = metrics.checked(labels, probabilities)
-    if len(labels) < 2:
-        return 1.0
+    member = grouped.numbered(groups, len(labels))
+    if len(labels) < 2 or (member is not None and not member.any()):
+        return 1.0  # a single image, or a single group, has nothing to prove it on
     temperature = optimal_temperature(labels, probabilities, errors=1)
-    gains = _cross_fitted_gains(labels, probabilities)
-    standard_error = gains.std(ddof=1) / np.sqrt(len(gains))
-    return temperature if gains.mean() > standard_error else 1.0
+    gains = _cross_fitted_gains(labels, probabilities, member)
+    return temperature if gains.mean() > grouped.standard_error(gains, member) else 1.0
 
 
 def optimal_temperature(
@@ -122,14 +126,18 @@ def _losses(
     return own, (losses.sum(axis=1) - own) / (losses.shape[1] - 1)
 
 
-def _cross_fitted_gains(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+def _cross_fitted_gains(
+    labels: np.ndarray, probabilities: np.ndarray, member: np.ndarray | None
+) -> np.ndarray:
     """Return by how much each row's loss falls, T being fitted on the other folds; float64 (N,)."""
-    fold = np.empty(len(labels), int)
+    unit = np.arange(len(labels)) if member is None else member
+    first = labels[np.unique(unit, return_index=True)[1]]  # the label of each unit's first row
+    fold = np.empty(len(first), int)
     # Dealt out class by class: every fold has its share of each, whatever the order of the rows.
-    fold[np.argsort(labels, kind="stable")] = np.arange(len(labels)) % FOLDS
+    fold[np.argsort(first, kind="stable")] = np.arange(len(first)) % FOLDS
     gains = np.zeros(len(labels))
-    for number in range(min(FOLDS, len(labels))):
-        held = fold == number
+    for number in range(min(FOLDS, len(first))):
+        held = fold[unit] == number
         temperature = optimal_temperature(labels[~held], probabilities[~held], errors=1)
         plain, _ = _losses(labels[held], probabilities[held], 1.0)
         tempered, _ = _losses(labels[held], probabilities[held], temperature)

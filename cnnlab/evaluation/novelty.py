@@ -76,22 +76,27 @@ def scores(probabilities: np.ndarray) -> np.ndarray:
     return conformal.as_served(probabilities).max(axis=1)
 
 
-def fit(probabilities: np.ndarray, accepted: float = 0.95) -> NoveltyRule:
+def fit(
+    probabilities: np.ndarray, accepted: float = 0.95, *, groups: np.ndarray | None = None
+) -> NoveltyRule:
     """Return the rule that leaves ``accepted`` of new images of known classes unflagged.
 
     The threshold is a conformal one, so the share holds on average however few images there are;
-    with fewer than accepted / (1 - accepted), 19 for 0.95, nothing is ever flagged.
+    with fewer than accepted / (1 - accepted), 19 for 0.95, nothing is ever flagged. Where
+    images come in groups, this is about the images of a new group, and the number that of groups.
 
     Args:
         probabilities: float (N, C) as they are served, of images of the known classes that the
             network was not trained on.
         accepted: In (0, 1).
+        groups: (N,), equal values belong together; None: every image stands by itself.
 
     Raises:
         InputError: There are no images, or the share is out of range.
     """
     known = scores(probabilities)
-    return NoveltyRule(accepted, conformal.lower_bound(known, accepted), len(known))
+    threshold = conformal.lower_bound(known, accepted, groups=groups)
+    return NoveltyRule(accepted, threshold, len(known))
 
 
 def flagged(probabilities: np.ndarray, threshold: float) -> np.ndarray:

@@ -126,6 +126,51 @@ def test_held_out_loss_is_not_worse_beyond_noise(sharpness):
         assert np.mean(gains) > 0.05
 
 
+def test_groups_of_one_image_leave_the_temperature_as_it_is():
+    labels, rows = simulated(np.random.default_rng(3), 200, 2.0)
+    alone = calibration.fit_temperature(labels, rows)
+    assert calibration.fit_temperature(labels, rows, groups=np.arange(200)) == alone
+    assert calibration.fit_temperature(labels, rows, groups=np.zeros(200)) == 1
+
+
+def test_no_group_is_split_between_fitting_and_proving(monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        calibration, "optimal_temperature",
+        lambda labels, rows, **_: seen.append(np.unique(rows[:, 1])) or 1.0,
+    )  # fmt: skip
+    member = np.arange(60) // 7  # the second column names the group
+    rows = np.stack([1 - member / 100, member / 100], axis=1)
+    calibration._cross_fitted_gains(np.arange(60) % 2, rows, member)
+    assert len(seen) == 5
+    assert sum(9 - len(groups) for groups in seen) == 9  # each of nine left out once, and whole
+
+
+def test_the_gain_has_to_exceed_the_standard_error_of_groups(monkeypatch):
+    # Two of ten cameras gain 1, one loses 1.6: 0.04 ± 0.22 by camera, ± 0.02 by image.
+    labels, rows = simulated(np.random.default_rng(3), 1000, 2.0)
+    groups, gains = np.arange(1000) // 100, np.repeat([1.0, 1, 0, 0, 0, 0, 0, 0, 0, -1.6], 100)
+    monkeypatch.setattr(calibration, "_cross_fitted_gains", lambda *_: gains)
+    assert gains.mean() == pytest.approx(0.04)
+    assert calibration.fit_temperature(labels, rows) != 1
+    assert calibration.fit_temperature(labels, rows, groups=groups) == 1
+
+
+def test_an_advantage_that_few_groups_show_is_not_enough():
+    """Calibrated answers, but each group of 40 is as over- or under-confident as its camera."""
+    generator = np.random.default_rng(8)
+    groups = np.arange(400) // 40
+    told, untold = [], []
+    for _ in range(25):
+        spread = np.exp(0.5 * generator.normal(size=10))[groups, None]
+        logits = generator.normal(0, 3, (400, 4))
+        below = softmax(logits, axis=1).cumsum(axis=1) < generator.random((400, 1))
+        labels, rows = np.minimum(below.sum(axis=1), 3), softmax(spread * logits, axis=1)
+        told.append(calibration.fit_temperature(labels, rows, groups=groups) != 1)
+        untold.append(calibration.fit_temperature(labels, rows) != 1)
+    assert np.mean(told) < np.mean(untold)
+
+
 def test_arrays_that_do_not_fit_are_refused():
     with pytest.raises(InputError, match="do not fit"):
         calibration.fit_temperature(np.array([0, 1]), np.array([[0.5, 0.5]]))

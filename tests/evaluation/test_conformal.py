@@ -118,3 +118,58 @@ def test_wrong_arguments_are_refused():
     for given in (rows[0], np.array([[np.nan, 1]])):
         with pytest.raises(InputError, match="expected finite numbers"):
             conformal.sets(given, 0.5)
+
+
+def grouped_images(generator, count, per_group, classes=6):
+    """Return labels, answers and groups; images of a group are about as hard as each other."""
+    sizes = (
+        generator.integers(1, 2 * per_group, size=count) if per_group > 1 else np.ones(count, int)
+    )
+    groups = np.repeat(np.arange(count), sizes)
+    spread = np.exp(generator.normal(size=count))[groups]  # how far the answers are to be trusted
+    logits = generator.normal(0, 2, (len(groups), classes))
+    below = softmax(logits, axis=1).cumsum(axis=1) < generator.random((len(groups), 1))
+    labels = np.minimum(below.sum(axis=1), classes - 1)
+    return labels, softmax(spread[:, None] * logits, axis=1), groups
+
+
+@pytest.mark.parametrize("count", [9, 25])
+def test_nine_in_ten_images_of_a_new_group_are_covered(count):
+    """Groups of some 20 images; each new group counts the same, whatever its size."""
+    generator = np.random.default_rng(3)
+    told, untold = [], []
+    for _ in range(400):
+        labels, answers, groups = grouped_images(generator, count + 10, 20)
+        known = groups < count
+        for covered, given in ((told, groups[known]), (untold, None)):
+            rule = conformal.fit(labels[known], answers[known], groups=given)
+            members = conformal.sets(answers[~known], rule.threshold)
+            hit = members[np.arange(len(members)), labels[~known]]
+            own = groups[~known] - count
+            covered.append(np.mean(np.bincount(own, hit) / np.bincount(own)))
+    assert np.mean(told) >= 0.9 - 0.005
+    assert np.mean(told) <= 0.9 + 1 / (count + 1)  # no wider than the number of groups asks for
+    assert np.mean(untold) < np.mean(told)
+
+
+def test_the_weighted_threshold_by_hand():
+    # Nine groups and the new one weigh a tenth each. All of the new one's may lie below; nothing
+    # of the others may, at 0.9. At 0.8, one group's worth may: here the lowest three images.
+    groups = np.array([0, 1, 1, 1, *range(2, 9)])
+    own = np.array([0.30, 0.10, 0.20, 0.25, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95])
+    assert conformal.lower_bound(own, 0.9, groups=groups) == 0.10
+    assert conformal.lower_bound(own, 0.8, groups=groups) == 0.30
+    assert conformal.lower_bound(own, 0.86, groups=groups) == 0.20  # a third of a group
+    assert conformal.lower_bound(own, 0.91, groups=groups) == 0  # nine groups cannot promise it
+
+
+def test_groups_of_one_image_leave_the_threshold_as_it_is():
+    scores = np.random.default_rng(0).random(50)
+    for share in (0.5, 0.8, 0.9, 0.95, 0.99):
+        plain = conformal.lower_bound(scores, share)
+        assert conformal.lower_bound(scores, share, groups=np.arange(50)) == plain
+        # A pair of copies in each group: the same threshold by the other formula.
+        pairs = conformal.lower_bound(
+            np.repeat(scores, 2), share, groups=np.repeat(np.arange(50), 2)
+        )
+        assert pairs == plain

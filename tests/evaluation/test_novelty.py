@@ -70,3 +70,12 @@ def test_a_rule_out_of_range_is_refused():
         NoveltyRule(0.95, 2.0, 40)
     with pytest.raises(InputError, match="expected 'max_softmax'"):
         NoveltyRule(0.95, 0.5, 40, "energy")
+
+
+def test_a_group_of_many_images_counts_as_one():
+    known = np.linspace(0.6, 0.95, 39)
+    rows = np.repeat(np.arange(39), [200] + [1] * 38)  # the lowest score 200 times, of one camera
+    plain = novelty.fit(rows_of(known))
+    assert novelty.fit(rows_of(known[rows]), groups=rows).threshold == plain.threshold
+    assert novelty.fit(rows_of(known[rows])).threshold < plain.threshold
+    assert novelty.fit(rows_of(known[rows]), groups=rows // 3).threshold == 0  # 13 groups
