@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
-from cnnlab.config import InputError
+from cnnlab.config import InputError, child_seed
 from cnnlab.evaluation import metrics
 
 Pairs = list[tuple[np.ndarray, np.ndarray]]  # (training, held-out) row indices of each fold
@@ -18,8 +18,9 @@ RunFolds = Callable[[Pairs], Iterable[tuple[np.ndarray, float]]]
 def folds(labels: np.ndarray, groups: np.ndarray, k: int, seed: int) -> Pairs:
     """Return k pairs of (training, held-out) row indices.
 
-    Every row is held out exactly once; rows of one group (copies of one image) stay on one
-    side; each fold has about the class shares of the whole.
+    Every row is held out exactly once; rows of one group (copies of one image, the images of a
+    patient) stay on one side, whatever their classes; each fold has about the class shares of the
+    whole, and images of every class.
 
     Args:
         labels: int (N,).
@@ -31,7 +32,8 @@ def folds(labels: np.ndarray, groups: np.ndarray, k: int, seed: int) -> Pairs:
         k tuples of int64 arrays, each in rising order.
 
     Raises:
-        InputError: Lengths differ, k < 2, or a class has fewer than k groups.
+        InputError: Lengths differ, k < 2, a class has fewer than k groups, or groups of several
+            classes cannot be dealt so that each fold has every class.
     """
     labels, groups = np.asarray(labels), np.asarray(groups)
     if labels.ndim != 1 or labels.shape != groups.shape or not len(labels):
@@ -43,15 +45,61 @@ def folds(labels: np.ndarray, groups: np.ndarray, k: int, seed: int) -> Pairs:
     for label in np.unique(labels):
         distinct = len(np.unique(groups[labels == label]))
         if distinct < k:
+            fewer = f", or set folds to {distinct} or fewer" if distinct > 1 else ""
             raise InputError(
-                f"Class {label} has {distinct} independent images (groups) for k={k} folds: "
-                f"add images, or set folds to {max(distinct, 2)} or fewer."
+                f"Class {label} has {distinct} independent images (groups) for k={k} folds, and "
+                "each fold needs one: add images of the class that belong to other groups"
+                f"{fewer}."
             )
     splitter = StratifiedGroupKFold(n_splits=k, shuffle=True, random_state=seed)
     pairs = list(splitter.split(np.zeros(len(labels)), labels, groups))
-    if any(not len(held_out) for _, held_out in pairs):
-        raise InputError(f"The groups are too uneven for k={k} folds: one would be empty.")
-    return pairs
+    if _missing(labels, pairs) is None:
+        return pairs
+    # It evens out shares, and may leave a fold without a rare class of groups of several classes.
+    pairs = _dealt(labels, groups, k, seed)
+    missing = _missing(labels, pairs)
+    if missing is None:
+        return pairs
+    raise InputError(
+        f"The groups are too uneven for k={k} folds: a fold would have no image of class {missing}."
+        " Set folds to fewer, or divide large groups if they need not stay together."
+    )
+
+
+def _dealt(labels: np.ndarray, groups: np.ndarray, k: int, seed: int) -> Pairs:
+    """Return folds that hold out every class where possible, with about even class shares.
+
+    Each fold that lacks a class gets a group of it, the class of fewest groups first. Then the
+    largest group left goes where it makes the folds least uneven.
+    """
+    member = np.unique(groups, return_inverse=True)[1]
+    codes = np.unique(labels, return_inverse=True)[1]
+    counts = np.zeros((member.max() + 1, codes.max() + 1))
+    np.add.at(counts, (member, codes), 1)
+    shares = counts / counts.sum(axis=0)
+    order = np.random.default_rng(child_seed(seed, "folds")).permutation(len(counts))
+    fold, held = np.full(len(counts), -1), np.zeros((k, counts.shape[1]))
+    for code in np.argsort((counts > 0).sum(axis=0), kind="stable"):
+        for number in np.flatnonzero(held[:, code] == 0):
+            free = order[(fold[order] < 0) & (counts[order, code] > 0)]
+            fold[free[:1]] = number
+            held[number] += shares[free[:1]].sum(axis=0)
+    left = order[fold[order] < 0]
+    for group in left[np.argsort(-counts[left].sum(axis=1), kind="stable")]:
+        spread = [(held + shares[group] * row[:, None]).std(axis=0).sum() for row in np.eye(k)]
+        fold[group] = np.argmin(spread)
+        held[fold[group]] += shares[group]
+    inside = fold[member]
+    return [(np.flatnonzero(inside != f), np.flatnonzero(inside == f)) for f in range(k)]
+
+
+def _missing(labels: np.ndarray, pairs: Pairs) -> int | None:
+    """Return a class that some fold does not hold out, or None if every fold has every class."""
+    for _, held_out in pairs:
+        absent = np.setdiff1d(labels, labels[held_out])
+        if len(absent):
+            return int(absent[0])
+    return None
 
 
 def cross_validate(

@@ -16,11 +16,13 @@ def nested_subsets(
 ) -> list[np.ndarray]:
     """Return growing parts of the training images, each containing the ones before it.
 
-    Of every class about the fraction is drawn; copies of one image come together.
+    Groups (copies of one image, the images of a patient) are drawn whole, until the fraction is
+    reached: a subset has up to one group of a class more than the fraction, never less. A group of
+    several classes is drawn for the rarest of them.
 
     Args:
         labels: int (N,).
-        groups: (N,), any dtype; equal values stay together. A group has one label.
+        groups: (N,), any dtype; equal values stay together.
         fractions: Rising, in (0, 1].
         seed: Decides what is drawn first.
 
@@ -40,13 +42,30 @@ def nested_subsets(
         raise InputError(f"fractions={list(fractions)}: expected rising ones, above 0, up to 1.")
     generator = np.random.default_rng(child_seed(seed, "learning_curve"))
     needed = np.empty(len(labels))  # the fraction from which on a row is in
-    for label in np.unique(labels):
-        rows = np.flatnonzero(labels == label)
+    stratum = _rarest_labels(labels, groups)
+    for label in np.unique(stratum):
+        rows = np.flatnonzero(stratum == label)
         names, member = np.unique(groups[rows], return_inverse=True)
         place = generator.permutation(len(names))  # of each group, in the order of drawing
         before = np.cumsum(np.bincount(place[member]))[place] - np.bincount(member)
         needed[rows] = before[member] / len(rows)  # images drawn earlier; 0 for the first group
+    for label in np.unique(labels):  # one that is never the rarest of its group may come too late
+        rows = np.flatnonzero(labels == label)
+        earliest = rows[needed[rows].argmin()]
+        needed[groups == groups[earliest]] = 0.0
     return [np.flatnonzero(needed < share) for share in shares]
+
+
+def _rarest_labels(labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Return for each row the label, of those in its group, that has the fewest images: (N,)."""
+    names, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    order = np.argsort(counts, kind="stable")
+    rank = np.empty(len(names), int)
+    rank[order] = np.arange(len(names))  # 0 is the rarest
+    member = np.unique(groups, return_inverse=True)[1]
+    lowest = np.full(member.max() + 1, len(names))
+    np.minimum.at(lowest, member, rank[codes])
+    return names[order][lowest[member]]
 
 
 def learning_curve(

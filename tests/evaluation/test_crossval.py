@@ -38,8 +38,36 @@ def test_the_seed_decides_the_folds():
 def test_a_class_with_fewer_groups_than_folds_is_named():
     groups = GROUPS.copy()
     groups[LABELS == 2] = "one"  # ten copies of one image
-    with pytest.raises(InputError, match=r"Class 2 has 1 independent .* k=5"):
+    with pytest.raises(InputError, match=r"Class 2 has 1 independent .* k=5 .*: add images .*\.$"):
         crossval.folds(LABELS, groups, 5, seed=0)
+    groups[-4:] = ["two", "two", "three", "three"]
+    with pytest.raises(InputError, match=r"Class 2 has 3 .*, or set folds to 3 or fewer"):
+        crossval.folds(LABELS, groups, 5, seed=0)
+    assert len(crossval.folds(LABELS, groups, 3, seed=0)) == 3
+
+
+@pytest.mark.parametrize("seed", [0, 1, 3, 9, 14, 48])  # the last four need dealing anew
+def test_patients_with_several_classes_are_not_split_and_no_fold_lacks_a_class(seed):
+    generator = np.random.default_rng(seed)
+    groups = np.repeat([f"patient {i}" for i in range(16)], generator.integers(1, 30, size=16))
+    shares = dict(zip(np.unique(groups), generator.dirichlet([1.2, 0.6, 0.1], 16), strict=True))
+    labels = np.array([generator.choice(3, p=shares[group]) for group in groups])
+    fewest = min(len(set(groups[labels == label])) for label in range(3))
+    with pytest.raises(InputError, match=f"has {fewest} independent images"):
+        crossval.folds(labels, groups, fewest + 1, seed)
+    for training, held_out in crossval.folds(labels, groups, min(fewest, 5), seed):
+        assert not set(groups[training]) & set(groups[held_out])
+        assert set(labels[training]) == set(labels[held_out]) == {0, 1, 2}
+
+
+def test_groups_that_cannot_be_dealt_are_refused():
+    # Two groups have class 1 and two class 2, but one group has both: some fold lacks one.
+    labels = np.array([0, 0, 0, 1, 2, 1, 2, 0])
+    groups = np.array([0, 1, 2, 3, 3, 4, 4, 5])
+    assert len(crossval.folds(labels, groups, 2, seed=0)) == 2
+    labels, groups = np.array([0, 1, 0, 2, 1, 2]), np.array([0, 0, 1, 1, 2, 2])
+    with pytest.raises(InputError, match=r"too uneven for k=2 folds: a fold would have no image"):
+        crossval.folds(labels, groups, 2, seed=0)
 
 
 @pytest.mark.parametrize(

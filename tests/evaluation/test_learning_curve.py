@@ -28,6 +28,39 @@ def test_copies_come_together():
         assert set(LABELS[part]) == {0, 1, 2}
 
 
+def patients(generator, count, classes=4):
+    """Patients with up to 30 images, of several classes each."""
+    groups = np.repeat(np.arange(count), generator.integers(1, 30, size=count))
+    shares = generator.dirichlet([2, 1, 0.5, 0.1], size=count)
+    labels = np.array([generator.choice(classes, p=shares[group]) for group in groups])
+    return labels, groups
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_patients_with_several_classes_come_whole(seed):
+    labels, groups = patients(np.random.default_rng(seed), 40)
+    fractions = [0.01, 0.1, 0.3, 0.6, 1.0]
+    parts = nested_subsets(labels, groups, fractions, seed)
+    largest = np.bincount(groups).max()
+    for fraction, part in zip(fractions, parts, strict=True):
+        assert not set(groups[part]) & set(np.delete(groups, part))
+        assert set(labels[part]) == set(labels)
+        # At most one group for each class more than the fraction, and never less.
+        assert fraction * len(labels) - 1e-9 <= len(part) <= fraction * len(labels) + 4 * largest
+    for smaller, larger in pairwise(parts):
+        assert set(smaller) <= set(larger)
+    assert len(parts[-1]) == len(labels)
+
+
+def test_a_class_that_is_never_the_rarest_of_its_patients_is_there_from_the_start():
+    # Patients a and b have both classes and are drawn for the rarer; c has only the rarer.
+    labels = np.array([0, 0, 0, 1, 0, 0, 0, 1, 1])
+    groups = np.array(["a", "a", "a", "a", "b", "b", "b", "b", "c"])
+    for seed in range(20):
+        (part,) = nested_subsets(labels, groups, [1e-6], seed)
+        assert set(labels[part]) == {0, 1}
+
+
 def test_the_seed_decides():
     first, same, other = (nested_subsets(LABELS, SINGLE, [0.2], seed)[0] for seed in (1, 1, 2))
     assert first.tolist() == same.tolist() != other.tolist()
