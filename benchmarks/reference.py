@@ -22,16 +22,11 @@ from cnnlab.data import audit, batches, manifest, splits
 from cnnlab.deploy import artifact
 from cnnlab.evaluation import calibration, conformal, novelty, report
 from cnnlab.evaluation.probabilistic import log_loss
+from cnnlab.evaluation.registry import METRICS
 from cnnlab.runs import provenance
 from cnnlab.runs.folder import Run
 
-FIGURES = {
-    "accuracy": "accuracy",
-    "macro_f1": "macro F1",
-    "macro_auc": "macro AUC",
-    "log_loss": "log loss",
-    "ece": "ECE",
-}
+FIGURES = ("accuracy", "macro_f1", "macro_auc", "log_loss", "ece")
 PROMISES = {
     "temperature": "T",
     "untempered": "log loss at T = 1",
@@ -88,7 +83,7 @@ def measured(run: Run) -> dict[str, Any]:
     )  # fmt: skip
     counts = {name: len(indices) for name, indices in rows.items()} | {"test": len(test)}
     result = {
-        "scores": scores, "images": counts, "temperature": temperature,
+        "scores": scores.to_json(), "images": counts, "temperature": temperature,
         "untempered": log_loss(truth, raw), "coverage": conformal.coverage(truth, members),
         "set_size": conformal.set_sizes(members).mean(),
         "epochs": len(fitted.history), "best_epoch": fitted.best_epoch,
@@ -101,7 +96,13 @@ def measured(run: Run) -> dict[str, Any]:
 
 def table(results: dict[int, dict[str, Any]]) -> str:
     """Return the results as a Markdown table: a row a seed, then mean and deviation."""
-    heads = ["seed", *FIGURES.values(), *PROMISES.values(), "epochs", "minutes"]
+    heads = [
+        "seed",
+        *(METRICS[key].label for key in FIGURES),
+        *PROMISES.values(),
+        "epochs",
+        "minutes",
+    ]
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     for seed, result in results.items():
         cells = [_interval(result["scores"][key]) for key in FIGURES]

@@ -18,7 +18,7 @@ from PIL import Image
 from cnnlab.__main__ import main
 from cnnlab.config import InputError
 from cnnlab.deploy import backend
-from cnnlab.runs import execute, open_run, site, steps
+from cnnlab.runs import execute, open_run, results, site, steps
 
 ROOT = Path(__file__).resolve().parent.parent
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -159,11 +159,11 @@ def test_the_run_folder_is_complete(smoke):
 @pytest.mark.slow
 def test_the_server_is_asked_where_it_is_built(smoke):
     run, _ = smoke
-    found = run.load_json("metrics/serving.json")
-    assert found["served"] == backend.PROGRAM.is_file()
-    if found["served"]:
-        assert found["same"] == found["files"] > 10
-        assert set(found["seconds"]) == {"cached", "fresh"}
+    found = results.Serving.read(run.folder / "metrics" / "serving.json")
+    assert found.served == backend.PROGRAM.is_file()
+    if found.served:
+        assert found.same == found.files > 10
+        assert set(found.seconds) == {"cached", "fresh"}
 
 
 @pytest.fixture
@@ -207,10 +207,9 @@ def test_without_the_server_the_rest_is_shown(copied, home, monkeypatch):
     run = copied
     (done,) = execute.execute(run, ["07_deployment"])
     assert done.red_lines == ()
-    assert run.load_json("metrics/serving.json") == {
-        "model_id": run.load_json("model/contract.json")["model_id"],
-        "served": False,
-    }
+    model_id = run.load_json("model/contract.json")["model_id"]
+    found = results.Serving.read(run.folder / "metrics" / "serving.json")
+    assert (found.model_id, found.served, found.files) == (model_id, False, 0)
     cells = _code(run.folder / "notebooks" / "07_deployment.ipynb")
     printed = "".join(o.text for cell in cells for o in cell.outputs if o.output_type == "stream")
     assert printed.count("make backend") == 1

@@ -1,14 +1,14 @@
 """k-fold cross-validation: stratified, grouped; no row is predicted by a model that saw it."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
 from cnnlab.config import InputError, child_seed
-from cnnlab.evaluation import metrics
+from cnnlab.evaluation import registry
+from cnnlab.evaluation.records import Comparison, CrossValidation, Evaluation, FoldResult, Spread
 
 Pairs = list[tuple[np.ndarray, np.ndarray]]  # (training, held-out) row indices of each fold
 # the pairs → for each in order: probabilities of its held-out rows (M, C), and seconds
@@ -123,8 +123,9 @@ def cross_validate(
         num_classes: C.
 
     Returns:
-        A table with a row per fold (fold, n_train, n_test, accuracy, macro_f1, seconds), and the
-        pooled out-of-fold probabilities, float32 (N, C), row i for row i of ``labels``.
+        A table with a row per fold (fold, n_train, n_test, the metrics that ``registry.FOLDS``
+        shows, seconds), and the pooled out-of-fold probabilities, float32 (N, C), row i for row i
+        of ``labels``.
 
     Raises:
         InputError: No such folds can be made, or ``run_folds`` gave another shape.
@@ -146,27 +147,45 @@ def cross_validate(
                 "fold": fold,
                 "n_train": len(training),
                 "n_test": len(held_out),
-                "accuracy": metrics.accuracy(labels[held_out], probabilities),
-                "macro_f1": metrics.macro_f1(labels[held_out], probabilities),
+                **{
+                    name: metric.compute(labels[held_out], probabilities)
+                    for name, metric in registry.shown(registry.FOLDS).items()
+                },
                 "seconds": seconds,
             }
         )
     return pd.DataFrame(rows), pooled
 
 
-def summary(table: pd.DataFrame) -> dict[str, Any]:
-    """Return a cross-validation's table as JSON-ready numbers.
+def summary(
+    table: pd.DataFrame,
+    *,
+    pooled: Evaluation | None = None,
+    comparison: Comparison | None = None,
+) -> CrossValidation:
+    """Return a cross-validation as a record.
 
     Args:
         table: What ``cross_validate`` returns.
+        pooled: The evaluation of the pooled probabilities.
+        comparison: With a rival on the same folds.
 
     Returns:
-        k, the folds, and mean and sample deviation (n-1) over folds of accuracy and macro F1. The
-        folds share training images, so the deviation is no standard error.
+        The folds, and mean and sample deviation (n-1) over them of each metric. The folds share
+        training images, so the deviation is no standard error.
     """
+    names = [name for name in registry.shown(registry.FOLDS) if name in table]
+    folds = tuple(
+        FoldResult(
+            fold=int(row["fold"]),
+            n_train=int(row["n_train"]),
+            n_test=int(row["n_test"]),
+            scores={name: float(row[name]) for name in names},
+            seconds=float(row["seconds"]),
+        )
+        for row in table.to_dict(orient="records")
+    )
     over_folds = {
-        name: {"mean": float(table[name].mean()), "deviation": float(table[name].std(ddof=1))}
-        for name in ("accuracy", "macro_f1")
+        name: Spread(float(table[name].mean()), float(table[name].std(ddof=1))) for name in names
     }
-    rows = table.to_dict(orient="records")
-    return {"k": len(table), "folds": rows, **over_folds}
+    return CrossValidation(len(table), folds, over_folds, pooled, comparison)

@@ -15,6 +15,8 @@ Source:
     (2017): the effective number of groups, for images of a group that are copies of each other.
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -142,7 +144,7 @@ def design_effect(rows: np.ndarray, moves: np.ndarray, member: np.ndarray) -> fl
     return float(max(together / apart, 1.0))
 
 
-def described(member: np.ndarray | None, size: int) -> dict[str, str | int | None]:
+def described(member: np.ndarray | None, size: int) -> dict[str, Any]:
     """Return what intervals over ``size`` images take as independent, for a report.
 
     Args:

@@ -28,7 +28,7 @@ class IntervalBasis(Record):
         samples: Resamples behind a bootstrap interval.
         seed: What decides them.
         unit: What was taken as independent, "image" or "group".
-        groups: How many groups there are; None where images are the unit.
+        groups: How many units there are; None in a file that does not say.
         warning: What to say of the intervals, where groups are few.
         methods: Metric → the method of its interval.
     """

@@ -1,15 +1,14 @@
-"""The evaluation of one set of predictions, as JSON and as tables."""
+"""The evaluation of one set of predictions, as a record and as tables."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from cnnlab.config import InputError, child_seed
 from cnnlab.evaluation import grouped, intervals, metrics, probabilistic, resampling
+from cnnlab.evaluation.records import ClassResult, Evaluation, IntervalBasis, ReliabilityBin
+from cnnlab.evaluation.registry import METRICS
 
 LEVEL = 0.95
 
@@ -22,22 +21,22 @@ def evaluate(
     samples: int,
     seed: int,
     groups: np.ndarray | None = None,
-) -> dict[str, Any]:
+) -> Evaluation:
     """Return every figure of an evaluation, headlines with their intervals.
 
     Args:
         labels: int (N,) in 0…C-1.
         probabilities: float (N, C).
         class_names: The C names, in the order of the columns.
-        samples: Number of bootstrap resamples, for the average precisions; the other intervals
-            are computed directly (see ``intervals``).
+        samples: Number of bootstrap resamples, for the metrics that have no interval of their own
+            in ``intervals``.
         seed: The root seed; its child "bootstrap" decides the resamples.
         groups: (N,) of any dtype, equal values belong together; None: every image stands by
             itself. The figures are the same, their intervals are not.
 
     Returns:
-        A dict of plain Python values, ready for JSON; an undefined figure (the AUC of an
-        absent class) is None. See ``metrics`` for the conventions. Its entry ``interval`` says
+        Every metric of ``registry.METRICS`` with its interval, and more; an undefined figure (the
+        AUC of an absent class) is nan. See ``metrics`` for the conventions. Its ``interval`` says
         what was taken as independent: ``unit`` ("image" or "group"), ``groups`` (how many), and
         ``warning`` (None, or what to say where groups are few).
 
@@ -51,29 +50,37 @@ def evaluate(
     *precisions, macro = resampling.average_precisions(
         labels, probabilities, samples=samples, seed=resampling_seed, level=LEVEL, groups=member
     )
-    headlines = intervals.headlines(labels, probabilities, level=LEVEL, groups=member)
-    headlines["macro_average_precision"] = macro
-    methods = intervals.METHODS | {"macro_average_precision": resampling.METHOD}
+    found = intervals.headlines(labels, probabilities, level=LEVEL, groups=member)
+    found["macro_average_precision"] = macro
+    for name in [name for name in METRICS if name not in found]:
+        found[name] = resampling.bootstrap(
+            METRICS[name].compute,
+            labels,
+            probabilities,
+            samples=samples,
+            seed=resampling_seed,
+            level=LEVEL,
+            groups=member,
+        )
+    bins = reliability(labels, probabilities, groups=member).to_dict(orient="records")
     over = "" if member is None else ", over groups"
-    return {
-        "n": len(labels),
-        "class_names": names,
-        "interval": {
-            "level": LEVEL,
-            "samples": samples,
-            "seed": resampling_seed,
+    methods = {name: intervals.METHODS.get(name, resampling.METHOD) for name in METRICS}
+    return Evaluation(
+        n=len(labels),
+        class_names=tuple(names),
+        interval=IntervalBasis(
+            level=LEVEL,
+            samples=samples,
+            seed=resampling_seed,
             **grouped.described(member, len(labels)),
-            "methods": {name: f"{method}{over}" for name, method in methods.items()},
-        },
-        **{
-            name: {part: _known(value) for part, value in asdict(interval).items()}
-            for name, interval in headlines.items()
-        },
-        "ece_if_calibrated": probabilistic.ece_if_calibrated(probabilities),
-        "per_class": _per_class(labels, probabilities, names, precisions, member),
-        "confusion": metrics.confusion(labels, probabilities).tolist(),
-        "reliability": reliability(labels, probabilities, groups=member).to_dict(orient="records"),
-    }
+            methods={name: f"{method}{over}" for name, method in methods.items()},
+        ),
+        scores={name: found[name] for name in METRICS},
+        ece_if_calibrated=probabilistic.ece_if_calibrated(probabilities),
+        per_class=_per_class(labels, probabilities, names, precisions, member),
+        confusion=tuple(map(tuple, metrics.confusion(labels, probabilities).tolist())),
+        reliability=tuple(ReliabilityBin(**each) for each in bins),
+    )
 
 
 def _per_class(
@@ -82,36 +89,35 @@ def _per_class(
     names: Sequence[str],
     precisions: Sequence[intervals.Interval],
     member: np.ndarray | None,
-) -> list[dict[str, Any]]:
-    """Return one dict per class: its support, its scores and what is known of their limits."""
+) -> tuple[ClassResult, ...]:
+    """Return each class's support, its scores and what is known of their limits."""
     scores = metrics.precision_recall_f1(labels, probabilities)
     aucs = metrics.auc_per_class(labels, probabilities)
     f1s = intervals.f1_per_class(labels, probabilities, LEVEL, groups=member)
-    return [
-        {
-            "class": name,
-            "support": int(scores.support[c]),
-            "precision": float(scores.precision[c]),
-            "recall": float(scores.recall[c]),
-            "f1": float(scores.f1[c]),
-            "auc": _known(aucs[c]),
-            "average_precision": _known(precisions[c].estimate),
-            "f1_low": f1s[c].low,
-            "f1_high": f1s[c].high,
-            "average_precision_low": _known(precisions[c].low),
-            "average_precision_high": _known(precisions[c].high),
-        }
+    return tuple(
+        ClassResult(
+            name=name,
+            support=int(scores.support[c]),
+            precision=float(scores.precision[c]),
+            recall=float(scores.recall[c]),
+            f1=float(scores.f1[c]),
+            auc=float(aucs[c]),
+            average_precision=precisions[c].estimate,
+            f1_low=f1s[c].low,
+            f1_high=f1s[c].high,
+            average_precision_low=precisions[c].low,
+            average_precision_high=precisions[c].high,
+        )
         for c, name in enumerate(names)
-    ]
+    )
 
 
-def headlines(scores: dict[str, Any]) -> pd.DataFrame:
-    """Return the headline figures of ``evaluate`` as a table: estimate and interval.
+def headlines(scores: Evaluation) -> pd.DataFrame:
+    """Return the metrics of an evaluation as a table: estimate and interval.
 
-    Figures that an older evaluation does not hold are left out.
+    Metrics that an older evaluation does not hold are left out.
     """
-    names = (*intervals.METHODS, "macro_average_precision")
-    found = {name.replace("_", " "): scores[name] for name in names if name in scores}
+    found = {METRICS[name].label: vars(interval) for name, interval in scores.scores.items()}
     return pd.DataFrame(found).T.astype(float).round(3)
 
 
@@ -242,8 +248,3 @@ def _names(class_names: Sequence[str], probabilities: np.ndarray) -> list[str]:
             "expected one distinct name per column."
         )
     return names
-
-
-def _known(value: float) -> float | None:
-    """Return a plain float, or None for nan, which JSON does not know."""
-    return None if math.isnan(value) else float(value)

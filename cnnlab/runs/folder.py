@@ -16,6 +16,7 @@ import pandas as pd
 from cnnlab import files
 from cnnlab.config import InputError, Settings, home
 from cnnlab.data import ledger, tables
+from cnnlab.records import Record
 from cnnlab.runs import provenance, steps, storage
 
 if TYPE_CHECKING:  # these import TensorFlow, which the runner and `cnnlab --help` can do without
@@ -113,9 +114,9 @@ class Run:
         return path
 
     def save_json(self, relative: str, data: Any) -> Path:
-        """Write JSON; NumPy values become plain ones, NaN and infinities become null."""
+        """Write a record, or plain JSON; NaN and infinities become null."""
         path = self.path(relative)
-        storage.write_json(path, data)
+        storage.write_json(path, data.to_json() if isinstance(data, Record) else data)
         return path
 
     def load_json(self, relative: str, notebook: str = "") -> Any:

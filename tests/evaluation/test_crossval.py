@@ -6,6 +6,7 @@ import pytest
 
 from cnnlab.config import InputError
 from cnnlab.evaluation import crossval, metrics
+from cnnlab.evaluation.records import Spread
 
 LABELS = np.repeat([0, 1, 2], [30, 20, 10])
 GROUPS = np.array([f"g{i // 2}" for i in range(60)])  # pairs of copies
@@ -114,6 +115,7 @@ def test_summary_of_two_folds_by_hand():
     table = pd.DataFrame(
         {
             "fold": [1, 2],
+            "n_train": [5, 5],
             "n_test": [5, 5],
             "accuracy": [0.8, 1 / 3],
             "macro_f1": [0.5, 0.5],
@@ -121,8 +123,11 @@ def test_summary_of_two_folds_by_hand():
         }
     )
     result = crossval.summary(table)
-    assert result["k"] == 2
-    assert result["accuracy"] == pytest.approx({"mean": 17 / 30, "deviation": 7 / 30 * 2**0.5})
-    assert result["macro_f1"] == {"mean": 0.5, "deviation": 0.0}
-    assert result["folds"][1]["accuracy"] == 1 / 3  # every digit
-    assert json.loads(json.dumps(result)) == result
+    assert result.k == 2
+    accuracy = result.over_folds["accuracy"]
+    assert (accuracy.mean, accuracy.deviation) == pytest.approx((17 / 30, 7 / 30 * 2**0.5))
+    assert result.over_folds["macro_f1"] == Spread(0.5, 0.0)
+    assert result.folds[1].scores["accuracy"] == 1 / 3  # every digit
+    plain = result.to_json()
+    assert json.loads(json.dumps(plain)) == plain
+    assert list(plain) == ["k", "folds", "accuracy", "macro_f1", "pooled", "comparison"]

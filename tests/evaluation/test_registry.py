@@ -13,7 +13,7 @@ def test_an_evaluation_holds_every_metric_as_its_entry_computes_it(classes):
     names = [f"c{number}" for number in range(classes)]
     found = report.evaluate(labels, probabilities, names, samples=20, seed=0)
     for name, metric in registry.METRICS.items():
-        estimate = found[name]["estimate"]
+        estimate = found.score(name).estimate
         assert estimate == pytest.approx(metric.compute(labels, probabilities)), name
 
 

@@ -1,11 +1,14 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from cnnlab.config import InputError, child_seed
-from cnnlab.evaluation import intervals, metrics, probabilistic, report
+from cnnlab.evaluation import intervals, metrics, report
+from cnnlab.evaluation.records import Evaluation
+from cnnlab.evaluation.registry import METRICS
 
 NAMES = ["cup", "hat", "shoe"]
 LABELS = np.array([0, 0, 1, 1, 1, 0])
@@ -28,36 +31,31 @@ def found():
 
 
 def test_evaluation_survives_strict_json(found):
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    plain = found.to_json()
+    assert json.loads(json.dumps(plain, allow_nan=False)) == plain
+    assert Evaluation.from_json(plain).to_json() == plain
 
 
 def test_evaluation_holds_the_metrics(found):
-    assert found["n"] == 6
-    assert found["class_names"] == NAMES
-    assert set(found["interval"]) == {
-        *("level", "samples", "seed", "methods", "unit", "groups", "warning")
-    }
-    assert (found["interval"]["unit"], found["interval"]["groups"]) == ("image", 6)
-    assert found["interval"]["warning"] is None
-    assert found["interval"]["seed"] == child_seed(3, "bootstrap")
-    for name in found["interval"]["methods"]:
-        assert found[name]["low"] <= found[name]["estimate"] <= found[name]["high"]
-        assert found[name]["low"] < found[name]["high"]
-        room = metrics if hasattr(metrics, name) else probabilistic
-        if hasattr(room, name):
-            expected = getattr(room, name)(LABELS, PROBABILITIES)
-            assert found[name]["estimate"] == pytest.approx(expected)
-    assert {*intervals.METHODS} < {*found["interval"]["methods"]}
-    assert sum(row["count"] for row in found["reliability"]) == 6
-    assert found["confusion"] == [[2, 1, 0], [1, 2, 0], [0, 0, 0]]
-    assert [row["class"] for row in found["per_class"]] == NAMES
-    assert [row["support"] for row in found["per_class"]] == [3, 3, 0]
-    assert found["per_class"][0]["recall"] == pytest.approx(2 / 3)
-    assert found["per_class"][0]["f1_low"] <= 2 / 3 <= found["per_class"][0]["f1_high"]
+    assert found.n == 6
+    assert found.class_names == tuple(NAMES)
+    assert found.interval.seed == child_seed(3, "bootstrap")
+    assert (found.interval.unit, found.interval.groups) == ("image", 6)
+    assert list(found.scores) == list(METRICS) == list(found.interval.methods)
+    for name, interval in found.scores.items():
+        assert interval.low <= interval.estimate <= interval.high, name
+        assert interval.low < interval.high, name
+    assert sum(each.count for each in found.reliability) == 6
+    assert found.confusion == ((2, 1, 0), (1, 2, 0), (0, 0, 0))
+    assert found.correct == 4
+    assert [each.name for each in found.per_class] == NAMES
+    assert [each.support for each in found.per_class] == [3, 3, 0]
+    assert found.per_class[0].recall == pytest.approx(2 / 3)
+    assert found.per_class[0].f1_low <= 2 / 3 <= found.per_class[0].f1_high
 
 
 def test_what_is_undefined_is_null(found):
-    assert found["per_class"][2] == {
+    assert found.per_class[2].to_json() == {
         "class": "shoe",
         "support": 0,
         "precision": 0.0,
@@ -131,11 +129,12 @@ def test_table_rows_that_do_not_fit_are_refused():
         report.predictions(pd.DataFrame({"path": ["a.jpg"]}), LABELS, PROBABILITIES, NAMES)
 
 
-def test_headlines_as_a_table():
-    part = {"estimate": 0.12345, "low": 0.1, "high": None}
-    table = report.headlines(dict.fromkeys(("accuracy", "macro_f1", "micro_auc"), part))
-    assert list(table.index) == ["accuracy", "macro f1", "micro auc"]
-    assert table.loc["macro f1", "estimate"] == 0.123
+def test_headlines_as_a_table(found):
+    part = intervals.Interval(0.12345, 0.1, float("nan"))
+    scores = dict.fromkeys(("accuracy", "macro_f1", "micro_auc"), part)
+    table = report.headlines(replace(found, scores=scores))
+    assert list(table.index) == ["accuracy", "macro F1", "micro AUC"]
+    assert table.loc["macro F1", "estimate"] == 0.123
     assert table["high"].isna().all()
 
 
@@ -148,18 +147,20 @@ def test_groups_widen_the_intervals_and_are_said():
     arguments = {"samples": 300, "seed": 3}
     plain = report.evaluate(labels, probabilities, NAMES, **arguments)
     found = report.evaluate(labels, probabilities, NAMES, **arguments, groups=rows)
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert found["interval"]["unit"] == "group"
-    assert found["interval"]["groups"] == 40
-    assert found["interval"]["warning"] is None
-    assert all(m.endswith(", over groups") for m in found["interval"]["methods"].values())
-    for name in found["interval"]["methods"]:
-        assert found[name]["estimate"] == plain[name]["estimate"]
-        widths = [scores[name]["high"] - scores[name]["low"] for scores in (plain, found)]
-        assert widths[1] > 1.5 * widths[0], name
-    for bin_plain, bin_found in zip(plain["reliability"], found["reliability"], strict=True):
-        widths = [row["accuracy_high"] - row["accuracy_low"] for row in (bin_plain, bin_found)]
+    assert type(found).from_json(found.to_json()) == found
+    assert (found.interval.unit, found.interval.groups, found.interval.warning) == (
+        "group",
+        40,
+        None,
+    )
+    assert all(method.endswith(", over groups") for method in found.interval.methods.values())
+    for name, score in found.scores.items():
+        alone = plain.scores[name]
+        assert score.estimate == alone.estimate
+        assert score.high - score.low > 1.5 * (alone.high - alone.low), name
+    for bin_plain, bin_found in zip(plain.reliability, found.reliability, strict=True):
+        widths = [each.accuracy_high - each.accuracy_low for each in (bin_plain, bin_found)]
         assert widths[1] > 1.5 * widths[0]
-    assert found["per_class"][0]["f1_low"] < plain["per_class"][0]["f1_low"]
+    assert found.per_class[0].f1_low < plain.per_class[0].f1_low
     few = report.evaluate(labels, probabilities, NAMES, **arguments, groups=rows // 8)
-    assert "5 groups" in few["interval"]["warning"]
+    assert "5 groups" in few.interval.warning
