@@ -54,7 +54,8 @@ def by_images(first: Run, second: Run, names: tuple[str, str]) -> Paired:
             {},
         )
     right = [table["correct"].to_numpy(bool) for table in answers]
-    verdict = compare.image_verdict(compare.mcnemar(*right), first=names[0], second=names[1])
+    by_image = compare.mcnemar(*right, groups=_groups(answers))
+    verdict = compare.image_verdict(by_image, first=names[0], second=names[1])
     return Paired(verdict, _differences(answers, first.settings.evaluation.bootstrap_samples))
 
 
@@ -86,7 +87,7 @@ def by_folds(first: Run, second: Run, names: tuple[str, str]) -> Paired:
         if all(score in table for table in scores)  # an older run lacks a newer metric
     }
     right = [table["correct"].to_numpy(bool) for table in answers]
-    by_image = compare.mcnemar(*right)
+    by_image = compare.mcnemar(*right, groups=_groups(answers))
     verdict = compare.verdict(tests["accuracy"], by_image, first=names[0], second=names[1])
     limits = {key: Interval(test.difference, test.low, test.high) for key, test in tests.items()}
     return Paired(verdict, limits)
@@ -111,7 +112,17 @@ def _answers(run: Run, relative: str) -> pd.DataFrame:
     table = splits.read(run.require(SPLITS))
     units = dict(zip(table["path"], splits.units(table), strict=True))
     hashes = listed.set_index("path")["sha256"]
-    return found.assign(sha256=found["path"].map(hashes), unit=found["path"].map(units))
+    return found.assign(
+        sha256=found["path"].map(hashes),
+        unit=found["path"].map(units),
+        declared=bool((table["group"] != "").any()),
+    )
+
+
+def _groups(answers: list[pd.DataFrame]) -> np.ndarray | None:
+    """Return what images depend on each other, (N,); None where neither run declared groups."""
+    declared = [table["unit"].to_numpy() for table in answers if table["declared"].any()]
+    return declared[0] if declared else None
 
 
 def _other_images(answers: list[pd.DataFrame], names: tuple[str, str]) -> str:
@@ -157,7 +168,12 @@ def _differences(answers: list[pd.DataFrame], samples: int) -> dict[str, Interva
     both = np.hstack([_probabilities(table).to_numpy(float) for table in answers])  # (N, 2C)
     return {
         key: resampling.bootstrap(
-            partial(_difference, metric.compute), labels, both, samples=samples, seed=0
+            partial(_difference, metric.compute),
+            labels,
+            both,
+            samples=samples,
+            seed=0,
+            groups=_groups(answers),
         )
         for key, metric in registry.shown(registry.COMPARISON).items()
     }
