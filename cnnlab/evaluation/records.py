@@ -41,6 +41,11 @@ class IntervalBasis(Record):
     warning: str | None = None
     methods: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def over(self) -> str:
+        """What the intervals are over, where it is not images: " over 8 groups"."""
+        return f" over {self.groups:,} groups" if self.unit == "group" else ""
+
 
 @dataclass(frozen=True)
 class ClassResult(Record):

@@ -97,7 +97,9 @@ def _results(
     ]
     heads = [f"{name}, n = {scores.n}" for name, scores in known.items()]
     text = markdown.table(["figure", *heads], rows)
-    text += f"\n\nBrackets: {validation.scores.interval.level:.0%} intervals."
+    basis = next(iter(known.values())).interval  # of the test, once it was opened
+    text += f"\n\nBrackets: {basis.level:.0%} intervals{basis.over}."
+    text += f" {basis.warning}" if basis.warning else ""
     text += f" {caveats.one_training(kfold is not None)}"
     if test and seen.text:
         text += f"\n\n{seen.dated}"

@@ -21,7 +21,11 @@ def one_training(folds: bool) -> str:
 
 def beside_test(run: Run) -> str:
     """Return what belongs beside a run's test figures; "" while there are none."""
-    return one_training(results.kfold(run) is not None) if results.test(run) else ""
+    test = results.test(run)
+    if not test:
+        return ""
+    few = test.scores.interval.warning  # of few groups
+    return " ".join(filter(None, (few, one_training(results.kfold(run) is not None))))
 
 
 def wrong_labels(run: Run) -> str:

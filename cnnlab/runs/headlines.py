@@ -68,7 +68,8 @@ def _test_row(name: str, test: TestResult | None) -> Row:
     low, high = (None if isnan(limit) else limit for limit in (found.low, found.high))
     if low is not None and high is not None:
         percent = round(scores.interval.level * 100)
-        note = f"{percent} % interval {metric.text(low)} – {metric.text(high)}, {note}"
+        limits = f"{metric.text(low)} – {metric.text(high)}{scores.interval.over}"
+        note = f"{percent} % interval {limits}, {note}"
     return Row(label, metric.text(found.estimate), note, found.estimate, low, high, metric=metric)
 
 

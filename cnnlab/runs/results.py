@@ -1,14 +1,17 @@
 """What a run's notebooks left in ``metrics/``, typed; None for what was not measured yet."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import nan
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cnnlab.config import InputError
 from cnnlab.evaluation.records import CrossValidation, TestResult, ValidationResult
 from cnnlab.records import Record
 from cnnlab.runs import steps
 from cnnlab.runs.folder import Run
+
+if TYPE_CHECKING:  # it imports TensorFlow
+    from cnnlab.data.batches import Dataset
 
 Kind = TypeVar("Kind", bound=Record)
 
@@ -158,6 +161,32 @@ def audit(run: Run) -> Audit | None:
 def validation(run: Run) -> ValidationResult | None:
     """Return the scores on the validation images."""
     return _optional(run, "metrics/validation.json", ValidationResult)
+
+
+def renewed_validation(run: Run, dataset: "Dataset") -> ValidationResult | None:
+    """Return the scores on the validation images, by as many resamples as the settings ask now.
+
+    Where ``bootstrap_samples`` changed since they were scored, the intervals are made again from
+    the stored answers, and ``metrics/validation.json`` is written again.
+    """
+    from cnnlab.evaluation import report
+
+    found, settings = validation(run), run.settings
+    samples = settings.evaluation.bootstrap_samples
+    if found is None or found.scores.interval.samples == samples:
+        return found
+    answered, names = run.load_table("predictions/validation.csv"), dataset.class_names
+    scores = report.evaluate(
+        answered["label"].map(names.index).to_numpy(),
+        answered[[f"p_{name}" for name in names]].to_numpy("float32"),  # the CSV has all digits
+        names,
+        samples=samples,
+        seed=settings.seed,
+        groups=dataset.groups(dataset.indices("validation")),
+    )
+    renewed = replace(found, scores=scores)
+    run.save_json("metrics/validation.json", renewed)
+    return renewed
 
 
 def kfold(run: Run) -> CrossValidation | None:
