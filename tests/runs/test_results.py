@@ -1,7 +1,15 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
 import pytest
 
 from cnnlab import runs
 from cnnlab.config import InputError
+from cnnlab.evaluation import report
+from cnnlab.evaluation.conformal import SetRule
+from cnnlab.evaluation.novelty import NoveltyRule
+from cnnlab.evaluation.records import Calibration, ValidationResult
 from cnnlab.runs import results
 
 AUDIT = {
@@ -73,3 +81,26 @@ def test_a_damaged_file_is_named_with_the_notebook_that_writes_it(run):
     run.save_text("metrics/kfold.json", "{")
     with pytest.raises(InputError, match=r"kfold\.json is damaged, it is no JSON .*04_kfold"):
         results.kfold(run)
+
+
+def test_validation_scores_are_renewed_from_the_stored_answers_where_resamples_changed(run):
+    names, rows = ["a", "b"], pd.DataFrame({"path": [f"{i}.png" for i in range(8)]})
+    labels, wins = np.array([0, 1] * 4), np.array([0.9, 0.2, 0.6, 0.4, 0.3, 0.1, 0.8, 0.7])
+    probabilities = np.stack([wins, 1 - wins], axis=1).astype(np.float32)
+    dataset = SimpleNamespace(
+        class_names=names, indices=lambda _: np.arange(8), groups=lambda _: None
+    )
+    options = {"seed": run.settings.seed}
+    older = report.evaluate(labels, probabilities, names, samples=40, **options)
+    rules = Calibration(1.0, SetRule(0.9, 0.2, 8), NoveltyRule(0.95, 0.3, 8))
+    run.save_json("metrics/validation.json", ValidationResult(older, calibration=rules))
+    answered = report.predictions(rows, labels, probabilities, names)
+    run.save_table("predictions/validation.csv", answered)
+    samples = run.settings.evaluation.bootstrap_samples
+    expected = report.evaluate(labels, probabilities, names, samples=samples, **options)
+    found = results.renewed_validation(run, dataset)
+    assert (found.scores, found.calibration) == (expected, rules)
+    assert results.validation(run) == found
+    written = run.path("metrics", "validation.json").stat().st_mtime_ns
+    assert results.renewed_validation(run, dataset) == found  # as many resamples: nothing to do
+    assert run.path("metrics", "validation.json").stat().st_mtime_ns == written
