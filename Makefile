@@ -29,7 +29,7 @@ help:  ## list the targets
 
 setup: $(STAMP)  ## make .venv from requirements.lock, hashes checked
 
-run: $(STAMP)  ## execute the notebooks: [DATA=folder] [PROFILE=full] [RUN=name] [SET="epochs=3 seed=1"] [ONLY=03,05] [JOBS=2]
+run: $(STAMP)  ## execute the notebooks: [DATA=folder or labels.csv] [PROFILE=full] [RUN=name] [SET="epochs=3 seed=1"] [ONLY=03,05] [JOBS=2]
 	@$(BIN)/cnnlab run --run '$(RUN)' $(if $(DATA),--data '$(DATA)') \
 		$(if $(PROFILE),--profile '$(PROFILE)') $(if $(ONLY),--only '$(ONLY)') $(if $(JOBS),--jobs '$(JOBS)') \
 		$(foreach pair,$(SET),--set '$(pair)')

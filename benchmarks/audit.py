@@ -30,7 +30,7 @@ from memory import peak
 from PIL import Image
 
 from cnnlab.data import audit, duplicates, manifest
-from cnnlab.data.sources import Source
+from cnnlab.data.folder_source import FolderSource
 
 AIMS = {"audit": 60.0, "all pairs": 30.0}  # seconds, for 10,000 images and 100,000 hashes
 AIM_COUNTS = {"audit": 10_000, "all pairs": 100_000}
@@ -73,7 +73,7 @@ def measured(stage: str, work: Callable[[], Result]) -> tuple[Result, dict[str, 
 
 def audit_images(root: Path) -> list[dict[str, Any]]:
     """Return the rows of the three stages; the last one knows how many copies were found."""
-    source = Source("photographs", root, ("",), None)
+    source = FolderSource("photographs", root, ("",), None)
     files, first = measured("manifest", lambda: manifest.build(source))
     pictures, second = measured("pictures", lambda: audit.pictures(files, source))
     found, third = measured("findings", lambda: audit.findings(files, pictures))

@@ -40,7 +40,7 @@ from PIL import Image
 from cnnlab import augment
 from cnnlab.config import Settings, make_settings
 from cnnlab.data import batches, prepared, shapes
-from cnnlab.data.sources import Source
+from cnnlab.data.folder_source import FolderSource
 from cnnlab.engine import keras, tf
 
 BATCH = 32
@@ -127,7 +127,7 @@ def cnnlab_epochs(
         names = sorted(set(table["label"]))
         data = batches.Dataset(Decoding(root, paths, size), table, names)  # type: ignore[arg-type]
     else:
-        source = Source("images", root, ("",), None)
+        source = FolderSource("images", root, ("",), None)
         contents = {p: hashlib.sha256((root / p).read_bytes()).hexdigest() for p in paths}
         data = batches.open_dataset(table, source, settings, contents=contents, cache=cache)
 

@@ -17,6 +17,7 @@ from PIL import Image
 
 from cnnlab.__main__ import main
 from cnnlab.config import InputError
+from cnnlab.data import manifest, splits
 from cnnlab.deploy import backend
 from cnnlab.runs import execute, open_run, results, site, steps
 
@@ -247,6 +248,34 @@ def test_plain_papermill_runs_a_notebook(home):
     assert open_run("plain").settings.profile == "smoke"
     assert (home / "reports" / "plain" / "splits.csv").is_file()
     assert all(cell.execution_count for cell in _code(home / "out.ipynb"))
+
+
+@pytest.mark.slow
+def test_a_table_of_patients_goes_through_the_split_and_training(home):
+    """Eight patients with six frames of each of two classes; the frames are no copies."""
+    photos, rows = home / "ward", ["path;label;patient"]
+    photos.mkdir()
+    for label, level in (("ill", 60), ("well", 190)):
+        for number in range(48):
+            name = f"{label}_{number}.png"
+            noise = Image.effect_noise((24, 24), 40 + number).point(lambda v, x=level: (v + x) // 2)
+            noise.convert("RGB").save(photos / name)
+            rows.append(f"{name};{label};p{number // 6}")
+    (photos / "labels.csv").write_text("\n".join(rows))
+    settings = "image_size=16 epochs=1 seed=3"
+    run = open_run("ward", profile="smoke", data=str(photos / "labels.csv"), overrides=settings)
+    done = execute.execute(run, ["01_explore_data", "03_training"])
+    assert [executed.red_lines for executed in done] == [(), ()]
+    table = splits.read(run.require("splits.csv"))
+    assert set(table["split"]) == {"train", "validation", "test"}
+    assert (table.groupby("group")["split"].nunique() == 1).all()
+    listed = manifest.read(run.require("manifest.csv"))
+    assert listed["status"].value_counts().to_dict() == {"accepted": 96, "skipped": 1}
+    assert run.load_json("model/contract.json")["labels"] == ["ill", "well"]
+    assert "8 groups were declared" in (run.folder / "dataset_card.md").read_text()
+    (photos / "labels.csv").write_text("\n".join(rows[:-1]))
+    with pytest.raises(InputError, match=r"1 removed \(well_47.png\)"):
+        run.dataset()
 
 
 @pytest.mark.slow

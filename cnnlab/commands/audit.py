@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from cnnlab.commands.terminal import print_table
+from cnnlab.commands.terminal import print_table, printable
 from cnnlab.config import make_settings
 
 LISTED = 20  # findings of one kind in a table
@@ -14,15 +14,19 @@ LISTED = 20  # findings of one kind in a table
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object that lists everything.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting.")
 @click.argument("source")
-def audit(source: str, as_json: bool) -> None:
-    """Look through SOURCE ('shapes', a dataset or a folder) and list what is wrong with it."""
+def audit(source: str, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Look through SOURCE and list what is wrong with it.
+
+    SOURCE is 'shapes', a dataset, a folder or a CSV table.
+    """
     from cnnlab.data import audit as auditing
     from cnnlab.data import manifest, sources
 
     with contextlib.redirect_stdout(sys.stderr):  # bars must not get into a pipe
         watched = _watched()
-        found = sources.resolve(make_settings("quick", source=source), progress=watched)
+        found = sources.resolve(make_settings("quick", overrides, source=source), progress=watched)
         files = manifest.build(found, progress=watched)
         pictures = auditing.pictures(files, found, progress=watched)
     findings = auditing.findings(files, pictures)
@@ -30,13 +34,21 @@ def audit(source: str, as_json: bool) -> None:
     if as_json:
         named = {"source": found.name, "sha256": manifest.digest(files), **summary}
         rows = findings.to_dict(orient="records")
-        click.echo(json.dumps({**named, "list": rows}, ensure_ascii=False, allow_nan=False))
+        click.echo(
+            json.dumps(
+                {**named, "notes": found.notes, "list": rows}, ensure_ascii=False, allow_nan=False
+            )
+        )
         return
     print_table(["files", ""], [list(item) for item in summary["files"].items()])
     kinds = [list(item) for item in summary["findings"].items()]
     print_table(["findings", ""], kinds or [["none", 0]])
     balance = [list(row.values()) for row in summary["balance"]]
     print_table(["label", "split", "images"], balance)
+    if "groups" in summary:
+        print_table(["groups", ""], [list(item) for item in summary["groups"].items()])
+    for note in found.notes:
+        click.echo(f"note: {printable(note)}\n")
     for warning in summary["warnings"]:
         click.echo(f"warning: {warning}\n")
     for kind, rows in findings.groupby("kind", sort=False):

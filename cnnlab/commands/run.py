@@ -9,7 +9,9 @@ from cnnlab.config import PROFILES, InputError, Settings, changes, make_settings
 
 
 @click.command()
-@click.option("--data", default="", help="'shapes' (the default), a fetched dataset or a folder.")
+@click.option(
+    "--data", default="", help="'shapes' (the default), a fetched dataset, a folder or a CSV table."
+)
 @click.option("--profile", default="", help=f"One of {', '.join(PROFILES)}; quick if not given.")
 @click.option("--run", "name", default="", help="Name of the run; the profile's if not given.")
 @click.option("--only", default="", help="Numbers of the notebooks to run, such as 03,05.")
@@ -37,7 +39,8 @@ def run(
 
     names = execute.selected(execute.available(), only)
     if asked.data.source != sources.SHAPES:  # a folder that cannot be used makes no run
-        sources.resolve(asked)
+        for note in sources.resolve(asked).notes:
+            click.echo(f"note: {printable(note)}")
     opened = opening.open_run(*wanted)
     click.echo(_headline(opened.name, opened.settings))
     if not only and (due := amendments.due(opened.state(), names)):

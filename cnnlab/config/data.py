@@ -1,7 +1,9 @@
 """Which images, at which size, and how they are split."""
 
+import re
 from dataclasses import dataclass
 
+from cnnlab.config.errors import InputError
 from cnnlab.config.section import Section, setting
 
 
@@ -9,7 +11,12 @@ from cnnlab.config.section import Section, setting
 class DataSettings(Section):
     """Section ``data``."""
 
-    source: str = setting("shapes", "shapes, a fetched dataset or a folder of class folders")
+    source: str = setting(
+        "shapes", "shapes, a fetched dataset, a folder of class folders or a CSV table"
+    )
+    group_by: str = setting(
+        "", "a regular expression that captures in a path the group that stays on one side"
+    )
     image_size: int = setting(224, "pixels a side that the network sees", low=16, high=1024)
     validation_fraction: float = setting(
         0.2, "share of the training images kept for validation", low=0.05, high=0.5
@@ -26,3 +33,17 @@ class DataSettings(Section):
     shapes_test: int = setting(
         120, "generated test images a class, with source=shapes", low=5, high=100_000
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        try:
+            captured = re.compile(self.group_by).groups
+        except re.error as error:
+            raise InputError(
+                f"group_by={self.group_by!r} is no regular expression: {error}."
+            ) from None
+        if self.group_by and not captured:
+            raise InputError(
+                f"group_by={self.group_by!r} captures nothing: expected the group's name in "
+                "brackets, such as group_by=patient(\\d+)."
+            )

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cnnlab.data import appearance, duplicates, prepared
+from cnnlab.data import appearance, duplicates, groups, prepared
+from cnnlab.data.entries import Source
 from cnnlab.data.faults import WRONG_LABEL
-from cnnlab.data.sources import Source
 
 FINDING_COLUMNS = ["kind", "path", "other", "detail"]
 KINDS = (
@@ -122,7 +122,8 @@ def summary(manifest: pd.DataFrame, findings: pd.DataFrame) -> dict[str, Any]:
     Returns:
         ``files`` (status → count, and found), ``reasons`` (status → reason → count), ``findings``
         (kind → count), ``balance`` (rows of ``balance``), ``imbalance`` (the accepted images of
-        the largest class over those of the smallest; None if that is empty) and ``warnings``.
+        the largest class over those of the smallest; None if that is empty), ``warnings`` and,
+        where any was declared, ``groups`` (their number and sizes, see ``groups.counts``).
     """
     status = manifest["status"]
     files = {name: int((status == name).sum()) for name in ("accepted", "quarantined", "skipped")}
@@ -137,14 +138,15 @@ def summary(manifest: pd.DataFrame, findings: pd.DataFrame) -> dict[str, Any]:
         f"class {sizes.index[-1]!r} has {sizes.iloc[-1]} images, {sizes.index[0]!r} only "
         f"{sizes.iloc[0]}: judge by macro scores, and add images of the small class"
     )
+    declared, doubts = groups.counts(manifest)
     return {
         "files": files | {"found": len(manifest)},
         "reasons": reasons,
         "findings": findings["kind"].value_counts(sort=False).to_dict(),
         "balance": counts.to_dict(orient="records"),
         "imbalance": ratio,
-        "warnings": [warning] if ratio is None or ratio > UNBALANCED else [],
-    }
+        "warnings": [warning] * (ratio is None or ratio > UNBALANCED) + doubts,
+    } | ({"groups": declared} if declared else {})
 
 
 def score(findings: pd.DataFrame, faults: pd.DataFrame) -> pd.DataFrame:

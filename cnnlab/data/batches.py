@@ -13,7 +13,7 @@ import pandas as pd
 
 from cnnlab.config import InputError, Settings, child_seed
 from cnnlab.data import prepared, splits
-from cnnlab.data.sources import Source, class_names
+from cnnlab.data.entries import Source
 from cnnlab.engine import tf
 
 Transform = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -127,7 +127,7 @@ def open_dataset(
         cache=cache,
         progress=progress,
     )
-    return Dataset(pixels, kept, class_names(source))
+    return Dataset(pixels, kept, sorted(kept["label"].unique()))
 
 
 def training_batches(

@@ -3,12 +3,14 @@
 import hashlib
 import os
 from collections import defaultdict, deque
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from cnnlab import images
 from cnnlab.data import manifest
+from cnnlab.data.entries import Entry
 
 CHANGES = ("added", "removed", "changed", "moved")
 COLUMNS = ["change", "path", "other"]
@@ -56,7 +58,9 @@ def difference(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS, dtype="str")
 
 
-def since(files: pd.DataFrame, root: Path, made: int) -> pd.DataFrame:
+def since(
+    files: pd.DataFrame, root: Path, made: int, entries: Mapping[str, Entry] | None = None
+) -> pd.DataFrame:
     """Return which accepted images were removed or changed since the manifest was made.
 
     Every file is looked at, few are read: those whose size or times say that they were written,
@@ -67,6 +71,8 @@ def since(files: pd.DataFrame, root: Path, made: int) -> pd.DataFrame:
         files: From ``manifest.build`` or ``manifest.read``.
         root: The source's root.
         made: When the manifest was written, nanoseconds since the epoch (``st_mtime_ns``).
+        entries: From ``Source.entries``, now: a file without one was removed, one with another
+            label, split or group was changed. None compares the files alone.
 
     Returns:
         A table as from ``difference``.
@@ -75,10 +81,16 @@ def since(files: pd.DataFrame, root: Path, made: int) -> pd.DataFrame:
         >>> since(files, root, path.stat().st_mtime_ns).empty  # doctest: +SKIP
         True
     """
-    accepted = files.loc[files["status"] == "accepted", ["path", "bytes", "sha256"]]
+    columns = ["path", "bytes", "sha256", "label", "split", "group"]
+    accepted = files.loc[files["status"] == "accepted", columns]
     changes = [
-        (_change(root / path, int(size), str(content), made), path, "")
-        for path, size, content in accepted.itertuples(index=False, name=None)
+        (
+            _change(root / path, int(size), str(content), made)
+            or _relabelled(Entry(path, *declared), entries),
+            path,
+            "",
+        )
+        for path, size, content, *declared in accepted.itertuples(index=False, name=None)
     ]
     rows = sorted((row for row in changes if row[0]), key=lambda row: CHANGES.index(row[0]))
     return pd.DataFrame(rows, columns=COLUMNS, dtype="str")
@@ -97,6 +109,13 @@ def _change(path: Path, size: int, content: str, made: int) -> str:
     except (OSError, images.ImageRejected):
         return "changed"
     return "" if now == content else "changed"
+
+
+def _relabelled(listed: Entry, entries: Mapping[str, Entry] | None) -> str:
+    """Return what happened to a file's entry: removed, changed or ""."""
+    if entries is None or entries.get(listed.path) == listed:
+        return ""
+    return "changed" if listed.path in entries else "removed"
 
 
 def described(changes: pd.DataFrame, first: int = 3) -> str:

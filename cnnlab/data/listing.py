@@ -46,3 +46,15 @@ def walk(root: Path) -> Iterator[tuple[str, str]]:
 def promises_image(path: str) -> bool:
     """Tell whether a file's name ends as that of an image does."""
     return PurePosixPath(path).suffix.lower() in EXTENSIONS
+
+
+def text(path: str) -> str:
+    """Return the path as text that UTF-8 can carry: itself, or with its odd bytes escaped.
+
+    Only then are its backslashes doubled, so that the escape can be undone.
+    """
+    raw = os.fsencode(path)
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")

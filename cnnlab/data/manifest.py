@@ -2,7 +2,7 @@
 
 found = accepted + quarantined + skipped, always. *Accepted* files passed the gatekeeper and were
 decoded to the last pixel. *Quarantined* ones are meant to be images (by extension or content)
-and were refused. *Skipped* ones are not meant to be images, or lie outside any class folder.
+and were refused. *Skipped* ones are not meant to be images, or nothing gives them a label.
 Nothing is moved, deleted or followed: links, pipes and devices are listed, never opened.
 """
 
@@ -18,8 +18,9 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from cnnlab import images
+from cnnlab.config import InputError
 from cnnlab.data import appearance, duplicates, listing, tables
-from cnnlab.data.sources import Source, class_names
+from cnnlab.data.entries import Entry, Source
 from cnnlab.engine import tf
 
 _JPEG_MODES = {1: "grey", 3: "rgb", 4: "cmyk"}  # by number of components
@@ -62,7 +63,8 @@ def build(source: Source, *, progress: bool = False) -> pd.DataFrame:
 
     Reasons are short codes: those of ``images.ImageRejected`` and ``hidden``, ``link``,
     ``directory`` (a folder called x.jpg), ``unreadable_folder``, ``not_a_regular_file``,
-    ``outside_class_folder``, ``not_an_image``, ``name_not_utf8``. A name that is not UTF-8 is
+    ``outside_class_folder``, ``not_in_table``, ``table`` (it declares labels or groups),
+    ``not_an_image``, ``name_not_utf8``. A name that is not UTF-8 is
     quarantined, because no table or JSON file could carry it; its path is shown with ``\\xNN``.
 
     Args:
@@ -73,15 +75,17 @@ def build(source: Source, *, progress: bool = False) -> pd.DataFrame:
         A table with ``COLUMNS``, sorted by path, the same for any number of threads.
 
     Raises:
-        InputError: The root is not a folder, or its class folders cannot be used.
+        InputError: The root is not a folder, or its classes or groups cannot be used.
 
     Example:
-        >>> build(Source("photos", Path("photos"), ("",), None)).status.value_counts()
+        >>> build(sources.resolve(settings)).status.value_counts()
     """
-    names = frozenset(class_names(source))
-    found = list(listing.walk(source.root))
+    source.class_names()
+    found, entries = list(listing.walk(source.root)), source.entries()
+    if lost := set(entries) - {path for path, _ in found}:
+        raise InputError(f"{source.root / min(lost)} vanished while the folder was read.")
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding runs outside Python's lock
-        examined = pool.map(lambda entry: _examine(source, names, *entry), found)
+        examined = pool.map(lambda entry: _examine(source, entries.get(entry[0]), *entry), found)
         bar = tqdm(examined, "manifest", len(found), unit="file", file=sys.stdout,
                    disable=not progress)  # fmt: skip
         rows = sorted(bar, key=lambda row: row.path)
@@ -122,14 +126,12 @@ def _typed(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**missing)[COLUMNS].astype(_TYPES)
 
 
-def _examine(source: Source, names: frozenset[str], path: str, trouble: str) -> _Row:
+def _examine(source: Source, entry: Entry | None, path: str, trouble: str) -> _Row:
     """Return the manifest's row of one file: every way out has a status and a reason."""
-    split, label = _place(source, names, path)
-    row = _Row(_text(path), split, label, bytes=_size(source.root / path))
-    if any(part.startswith(".") for part in path.split("/")):
-        return replace(row, status="skipped", reason="hidden")
-    if not label:
-        return replace(row, status="skipped", reason="outside_class_folder")
+    row = _Row(listing.text(path), bytes=_size(source.root / path))
+    if entry is None:
+        return replace(row, status="skipped", reason=_unlisted(source, path))
+    row = replace(row, split=entry.split, label=entry.label, group=entry.group)
     promised = listing.promises_image(path)
     refused = "quarantined" if promised else "skipped"
     if trouble:
@@ -148,6 +150,13 @@ def _examine(source: Source, names: frozenset[str], path: str, trouble: str) -> 
     if row.path != path:
         return replace(row, status="quarantined", reason="name_not_utf8")
     return replace(row, status="accepted")
+
+
+def _unlisted(source: Source, path: str) -> str:
+    """Return why a file has no entry."""
+    if path in source.tables():
+        return "table"
+    return "hidden" if any(part.startswith(".") for part in path.split("/")) else source.unlisted
 
 
 def _looked_at(row: _Row, data: bytes) -> _Row:
@@ -180,18 +189,6 @@ def _mode(readable: bytes) -> str:
     return mode
 
 
-def _place(source: Source, names: frozenset[str], path: str) -> tuple[str, str]:
-    """Return (split, label) of a path; the label is empty outside any class folder."""
-    parts = path.split("/")
-    split = ""
-    if source.splits != ("",):
-        if parts[0] not in source.splits:
-            return "", ""
-        split = parts.pop(0)
-    inside = len(parts) > 1 and parts[0] in names
-    return split, _text(parts[0]) if inside else ""
-
-
 def _size(path: Path) -> int:
     """Return a regular file's size in bytes; 0 for anything else."""
     try:
@@ -199,15 +196,3 @@ def _size(path: Path) -> int:
     except OSError:
         return 0
     return found.st_size if stat.S_ISREG(found.st_mode) else 0
-
-
-def _text(path: str) -> str:
-    """Return the path as text that UTF-8 can carry: itself, or with its odd bytes escaped.
-
-    Only then are its backslashes doubled, so that the escape can be undone.
-    """
-    raw = os.fsencode(path)
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return raw.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")

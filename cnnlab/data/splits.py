@@ -102,6 +102,23 @@ def units(table: pd.DataFrame) -> pd.Series:
     return table["picture"].map(lambda name: names.get(name, name)).astype("str").rename("unit")
 
 
+def group_counts(table: pd.DataFrame) -> pd.DataFrame:
+    """Return how many images and groups stand on each side; no rows where none was declared.
+
+    Args:
+        table: From ``assign``.
+
+    Returns:
+        Index: the side. Columns images, groups, and images without a group.
+    """
+    if not (table["group"] != "").any():
+        return pd.DataFrame(columns=["images", "groups", "without a group"], dtype="int64")
+    sides_of = table.assign(group=table["group"].replace("", None)).groupby("split")["group"]
+    counts = pd.DataFrame({"images": sides_of.size(), "groups": sides_of.nunique()})
+    counts["without a group"] = counts["images"] - sides_of.count()
+    return counts.reindex([side for side in SPLITS if side in counts.index])
+
+
 def write(table: pd.DataFrame, path: Path) -> None:
     """Write a split as CSV; ``read`` gives back the same table."""
     tables.write(table, path)

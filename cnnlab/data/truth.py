@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from cnnlab.data import faults, scenes, shapes
-from cnnlab.data.sources import Source
+from cnnlab.data.entries import Source
 
 BOX_SIDES = ["left", "top", "right", "bottom"]
 

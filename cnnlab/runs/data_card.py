@@ -103,6 +103,8 @@ def _found(findings: pd.DataFrame, reasons: dict[str, dict[str, int]]) -> str:
 
 
 def _split(run: Run, files: pd.DataFrame, table: pd.DataFrame) -> str:
+    from cnnlab.data import splits
+
     settings = run.settings
     drawn = [
         f"{part} is about {fraction:.0%} of every class, drawn with seed {settings.seed}"
@@ -113,7 +115,18 @@ def _split(run: Run, files: pd.DataFrame, table: pd.DataFrame) -> str:
         if not (files["split"] == part).any()
     ]
     text = "Copies of one picture never stand on two sides. "
+    groups = splits.group_counts(table)
+    if len(groups):
+        text += "Nor do groups, of which all images are used. "
+    else:
+        text += "No groups were declared: two pictures count as independent. "
     text += f"{'; '.join(drawn).capitalize()}." if drawn else "All parts are the source's own."
     excluded = table.loc[table["split"] == "excluded", "reason"].value_counts()
     listed = ", ".join(f"{count} {reason}" for reason, count in excluded.items())
-    return f"{text}\n\nExcluded images: {listed or 'none'}."
+    text += f"\n\nExcluded images: {listed or 'none'}."
+    if len(groups):
+        rows = groups.reset_index().to_numpy().tolist()
+        number = table.loc[table["group"] != "", "group"].nunique()
+        text += f"\n\n{number} groups were declared:\n\n"
+        text += markdown.table(["side", *groups.columns], rows)
+    return text

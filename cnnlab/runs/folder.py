@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # these import TensorFlow, which the runner and `cnnlab --hel
     from matplotlib.figure import Figure
 
     from cnnlab.data.batches import Dataset
-    from cnnlab.data.sources import Source
+    from cnnlab.data.entries import Source
 
 # Columns that stay text, whatever they look like: a class may be called "001" or "None".
 TEXT_COLUMNS = (
@@ -171,7 +171,7 @@ class Run:
 
         listed = self.require("manifest.csv")
         found, source = manifest.read(listed), self.source()
-        changed = changes.since(found, source.root, listed.stat().st_mtime_ns)
+        changed = changes.since(found, source.root, listed.stat().st_mtime_ns, source.entries())
         if len(changed):
             raise InputError(
                 f"The data of run {self.name!r} changed since its manifest was made: "

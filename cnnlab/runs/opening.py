@@ -34,8 +34,8 @@ def open_run(
     Args:
         run: A name of letters, digits, dots, hyphens and underscores; "" means ``lab``.
         profile: ``quick``, ``full`` or ``smoke``; "" means what the run says, ``quick`` if new.
-        data: ``shapes``, a fetched dataset or a folder; "" means what the run says, ``shapes``
-            if new.
+        data: ``shapes``, a fetched dataset, a folder or a CSV table; "" means what the run says,
+            ``shapes`` if new.
         overrides: Space-separated ``key=value`` settings; "" means what the run says.
         notebook: Who asks, such as ``"03_training"``; recorded with the devices it computes on.
 
@@ -110,23 +110,23 @@ def _wanted(profile: str, data: str, overrides: str) -> Settings:
 
 
 def settled(settings: Settings) -> Settings:
-    """Return settings whose data exist, a folder by its absolute path.
+    """Return settings whose data exist, a folder or table by its absolute path.
 
     Raises:
-        InputError: There is no such folder, or the dataset was not fetched yet.
+        InputError: There is no such folder or table, or the dataset was not fetched yet.
     """
     if settings.data.source == "shapes":
         return settings
     if settings.data.source in catalogue.DATASETS:
         catalogue.fetched(settings.data.source)  # one that is missing makes no run
         return settings
-    folder = Path(settings.data.source).expanduser().resolve()  # a notebook runs in another folder
-    if not folder.is_dir():
+    path = Path(settings.data.source).expanduser().resolve()  # a notebook runs in another folder
+    if not (path.is_dir() or path.is_file()):
         raise InputError(
-            f"There is no data folder {settings.data.source!r}: "
-            "expected 'shapes' or a folder with one folder of images per class."
+            f"There is no data folder {settings.data.source!r}: expected 'shapes', a folder with "
+            "one folder of images per class, or a CSV table of paths and labels."
         )
-    return settings.replace(source=str(folder))
+    return settings.replace(source=str(path))
 
 
 def differing(folder: Path, profile: str, data: str, overrides: str) -> dict[str, Any]:

@@ -44,6 +44,31 @@ def test_a_hostile_name_cannot_draw_on_the_terminal(call, photos):
     assert "dog/two\\nlines\\x1b[31m ü.jpg" in call("audit", photos).stdout
 
 
+def test_audit_of_a_table_counts_its_groups(call, refused, photos):
+    rows = [f"cat/{i}.png;cat;p{i // 2};9" for i in range(3)]
+    rows += [f"dog/{i}.png;dog;p{i // 2};9" for i in range(3)]
+    (photos / "labels.csv").write_text("\n".join(["path;label;patient;age", *rows]))
+    result = call("audit", photos / "labels.csv")
+    assert result.exit_code == 0, result.output
+    words = [line.split() for line in result.stdout.splitlines()]
+    assert ["groups", "2"] in words
+    assert ["largest", "4"] in words
+    assert "note: labels.csv: not used: column 'age'" in result.stdout
+    told = json.loads(call("audit", photos / "labels.csv", "--json").stdout)
+    assert told["source"] == "photos/labels.csv"
+    assert told["groups"]["groups"] == 2
+    assert told["notes"] == ["labels.csv: not used: column 'age'"]
+    assert told["files"]["skipped"] == told["files"]["found"] - 6
+    (photos / "labels.csv").write_text("path,label\ncat/0.png,cat\ncat/9.png,dog\n")
+    refused(["audit", photos / "labels.csv"], "labels.csv, row 3: there is no file 'cat/9.png'")
+
+
+def test_audit_takes_a_pattern_for_groups(call, refused, photos):
+    told = json.loads(call("audit", photos, "--json", "--set", r"group_by=/(\d)\.png").stdout)
+    assert told["groups"]["groups"] == told["groups"]["images"] / 2
+    refused(["audit", photos, "--set", "group_by=["], "no regular expression")
+
+
 def test_audit_as_json_is_one_object(call, photos):
     (photos / "cat" / "copy.png").write_bytes((photos / "cat" / "0.png").read_bytes())
     for number in range(23):

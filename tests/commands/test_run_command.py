@@ -37,6 +37,15 @@ def test_run_tells_an_empty_folder_and_a_lone_class(refused, home, notebooks, tm
     assert not (home / "reports").exists()
 
 
+def test_run_tells_a_table_that_cannot_be_used(refused, home, notebooks, tmp_path):
+    (tmp_path / "labels.csv").write_text("path,label\n1.png,cat\n")
+    refused(["run", "--data", tmp_path / "labels.csv"], "row 2", "'1.png'")
+    (tmp_path / "labels.txt").write_text("path,label\n1.png,cat\n")
+    refused(["run", "--data", tmp_path / "labels.txt"], "no CSV table")
+    refused(["run", "--set", "group_by=p[0-9]"], "captures nothing")
+    assert not (home / "reports").exists()
+
+
 def test_run_tells_a_run_with_other_settings(refused, notebooks):
     open_run("mine", profile="smoke")
     refused(["run", "--run", "mine", "--profile", "quick"], "'mine'", "profile is 'smoke' there")

@@ -7,7 +7,7 @@ from PIL import Image, ImageEnhance
 
 from cnnlab.config import InputError, make_settings
 from cnnlab.data import audit, manifest, sources, truth
-from cnnlab.data.sources import Source
+from cnnlab.data.folder_source import FolderSource
 
 LABELS = ("cat", "dog")
 
@@ -27,7 +27,7 @@ def source(tmp_path):
             folder.mkdir(parents=True)
             for name in "abc":
                 picture(seed := seed + 1).save(folder / f"{name}.jpg", quality=90)
-    return Source("pictures", tmp_path / "pictures", ("train", "test"), None)
+    return FolderSource("pictures", tmp_path / "pictures", ("train", "test"), None)
 
 
 def copy(source, path, other):

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from cnnlab.data import audit, manifest
-from cnnlab.data.sources import Source
+from cnnlab.data.folder_source import FolderSource
 
 LABELS = ("cat", "dog", "owl", "yak")
 PER_CLASS = {"train": 550, "test": 150}  # distinct pictures
@@ -122,7 +122,7 @@ def told(findings, truth):
 @pytest.mark.slow
 def test_planted_faults_are_found_and_little_else(tmp_path):
     truth = plant(tmp_path)
-    source = Source("planted", tmp_path, ("train", "test"), None)
+    source = FolderSource("planted", tmp_path, ("train", "test"), None)
     files = manifest.build(source)
     findings = audit.findings(files, audit.pictures(files, source))
     reported = told(findings, truth)

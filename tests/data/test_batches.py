@@ -11,7 +11,7 @@ from PIL import Image
 from cnnlab import images
 from cnnlab.config import InputError, make_settings
 from cnnlab.data import audit, batches, manifest, splits
-from cnnlab.data.sources import Source
+from cnnlab.data.folder_source import FolderSource
 from cnnlab.engine import tf
 
 CLASSES = ["cat", "dog", "owl"]
@@ -178,7 +178,7 @@ def test_a_folder_becomes_a_dataset(tmp_path):
             coarse.resize((60, 40)).save(tmp_path / "pictures" / label / f"{i}.jpg")
     first = tmp_path / "pictures" / "cat" / "0.jpg"
     (tmp_path / "pictures" / "cat" / "copy.jpg").write_bytes(first.read_bytes())
-    source = Source("pictures", tmp_path / "pictures", ("",), None)
+    source = FolderSource("pictures", tmp_path / "pictures", ("",), None)
     settings = make_settings("quick", image_size=24)
     files = manifest.build(source)
     table = splits.assign(files, audit.pictures(files, source), settings)
@@ -219,7 +219,7 @@ def test_an_excluded_copy_still_ties_two_groups(tmp_path):
     (tmp_path / "dog").mkdir()
     for label in ("cat", "dog"):
         (tmp_path / label / "any.png").touch()
-    source, settings = Source("pictures", tmp_path, ("",), None), make_settings("quick")
+    source, settings = FolderSource("pictures", tmp_path, ("",), None), make_settings("quick")
     cache = tmp_path / "cache"
     data = batches.open_dataset(table, source, settings, contents=contents, cache=cache)
     assert data.units.tolist() == ["group/a", "group/a", "z"]
@@ -227,13 +227,13 @@ def test_an_excluded_copy_still_ties_two_groups(tmp_path):
 
 def test_a_split_without_images_is_refused(tmp_path):
     table = pd.DataFrame([("a", "cat", "excluded", "g", "", "duplicate")], columns=splits.COLUMNS)
-    source = Source("pictures", tmp_path, ("",), None)
+    source = FolderSource("pictures", tmp_path, ("",), None)
     with pytest.raises(InputError, match="no image"):
         batches.open_dataset(table, source, make_settings("quick"), contents={}, cache=tmp_path)
 
 
 def test_a_split_of_images_that_the_manifest_does_not_list_is_refused(tmp_path):
     table = pd.DataFrame([("a", "cat", "train", "g", "", "")], columns=splits.COLUMNS)
-    source = Source("pictures", tmp_path, ("",), None)
+    source = FolderSource("pictures", tmp_path, ("",), None)
     with pytest.raises(InputError, match="names a and the manifest does not"):
         batches.open_dataset(table, source, make_settings("quick"), contents={}, cache=tmp_path)

@@ -2,12 +2,14 @@
 
 import hashlib
 import os
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
 from cnnlab import images
 from cnnlab.data import changes, manifest
+from cnnlab.data.entries import Entry
 
 
 def files(**contents):
@@ -164,6 +166,27 @@ def test_a_folder_that_is_gone_is_all_removed(folder):
         file.unlink()
     (folder[0] / "cat").rmdir()
     assert [row[0] for row in since(folder, 0)] == ["removed"] * 3
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, []),
+        ({"label": "dog"}, [("changed", "cat/b.jpg", "")]),
+        ({"group": "patient"}, [("changed", "cat/b.jpg", "")]),
+        ({"split": "test"}, [("changed", "cat/b.jpg", "")]),
+        (None, [("removed", "cat/b.jpg", "")]),
+    ],
+)
+def test_what_is_declared_of_a_file_now_counts_as_its_content_does(folder, change, expected):
+    root, listed, _ = folder
+    listed = listed.assign(label="cat", split="", group="")
+    entries = {path: Entry(path, "cat") for path in listed["path"]}
+    entry = entries.pop("cat/b.jpg")
+    if change is not None:
+        entries["cat/b.jpg"] = replace(entry, **change)
+    found = changes.since(listed, root, later(root / "cat" / "c.jpg"), entries)
+    assert [tuple(row) for row in found.itertuples(index=False)] == expected
 
 
 def test_refused_files_are_not_looked_at(folder):

@@ -263,7 +263,7 @@ def test_arrays_become_class_folders(arrays, home, name, shape, column, seventh)
     folder = fetch.fetch(name)
     source = sources.resolve(make_settings("smoke", source=name))
     assert (source.name, source.root, source.splits) == (name, folder, ("train", "test"))
-    assert sources.class_names(source) == sorted(DATASETS[name].classes)
+    assert source.class_names() == sorted(DATASETS[name].classes)
     assert len(list(folder.rglob("*.png"))) == 30
     assert labels[1] == 7
     for number, path in ((1, f"train/{seventh}/00001.png"), (21, f"test/{seventh}/00001.png")):
@@ -307,7 +307,7 @@ def test_data_names_a_fetched_dataset(web, home, tmp_path, monkeypatch):
     fetch.fetch("flowers")
     source = sources.resolve(settings)
     assert (source.name, source.splits) == ("flowers", ("",))
-    assert sources.class_names(source) == ["cat", "dog"]
+    assert source.class_names() == ["cat", "dog"]
 
 
 def test_the_command_fetches_and_a_run_takes_the_name(web, home):

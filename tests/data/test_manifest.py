@@ -12,7 +12,7 @@ from PIL import Image
 from cnnlab import images
 from cnnlab.config import InputError
 from cnnlab.data import manifest
-from cnnlab.data.sources import Source
+from cnnlab.data.folder_source import FolderSource
 
 needs_posix = pytest.mark.skipif(sys.platform != "linux", reason="names and links of Linux")
 
@@ -38,7 +38,7 @@ def root(tmp_path):
 
 
 def source(root, splits=("",)):
-    return Source("pictures", root, splits, None)
+    return FolderSource("pictures", root, splits, None)
 
 
 def verdicts(table):

@@ -8,7 +8,7 @@ import pytest
 
 from cnnlab.config import InputError, make_settings
 from cnnlab.data import shapes, sources
-from cnnlab.data.sources import Source
+from cnnlab.data.folder_source import FolderSource
 
 
 def fill(root: Path, *paths: str) -> Path:
@@ -23,7 +23,7 @@ def fill(root: Path, *paths: str) -> Path:
     return root
 
 
-def resolved(root: Path | str) -> Source:
+def resolved(root: Path | str) -> FolderSource:
     return sources.resolve(make_settings("smoke", source=str(root)))
 
 
@@ -36,8 +36,8 @@ def refusal(root: Path | str) -> str:
 
 def test_class_folders_alone(tmp_path):
     source = resolved(fill(tmp_path / "pets", "dog/1.jpg", "cat/1.jpg", "cat/notes.txt"))
-    assert source == Source("pets", tmp_path / "pets", ("",), None)
-    assert sources.class_names(source) == ["cat", "dog"]
+    assert source == FolderSource("pets", tmp_path / "pets", ("",), None)
+    assert source.class_names() == ["cat", "dog"]
     assert source.folder("", "cat") == tmp_path / "pets" / "cat"
 
 
@@ -47,25 +47,25 @@ def test_class_folders_alone(tmp_path):
 def test_split_folders_come_training_first(tmp_path, splits):
     source = resolved(fill(tmp_path, *(f"{s}/{c}/1.jpg" for s in splits for c in "ba")))
     assert source.splits == splits
-    assert sources.class_names(source) == ["a", "b"]
+    assert source.class_names() == ["a", "b"]
     assert source.folder("train", "a") == tmp_path / "train" / "a"
 
 
 def test_labels_are_sorted_by_code_point_and_may_have_odd_names(tmp_path):
     names = ["Zebra", "a b", "ähre", "été.2", "10", "9"]
     source = resolved(fill(tmp_path, *(f"{name}/x.jpg" for name in names)))
-    assert sources.class_names(source) == sorted(names)
+    assert source.class_names() == sorted(names)
 
 
 def test_hidden_entries_and_plain_files_are_no_classes(tmp_path):
     fill(tmp_path, ".git/x", ".DS_Store", "README.md", "a/1.jpg", "b/1.jpg", "b/.hidden")
-    assert sources.class_names(resolved(tmp_path)) == ["a", "b"]
+    assert resolved(tmp_path).class_names() == ["a", "b"]
 
 
 def test_linked_folders_are_not_followed(tmp_path):
     fill(tmp_path, "data/a/1.jpg", "data/b/1.jpg", "elsewhere/1.jpg")
     (tmp_path / "data" / "c").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
-    assert sources.class_names(resolved(tmp_path / "data")) == ["a", "b"]
+    assert resolved(tmp_path / "data").class_names() == ["a", "b"]
 
 
 def test_a_linked_root_and_a_home_path_are_followed(tmp_path, monkeypatch):
@@ -79,7 +79,7 @@ def test_a_linked_root_and_a_home_path_are_followed(tmp_path, monkeypatch):
 def test_a_relative_path_gives_an_absolute_root(tmp_path, monkeypatch):
     fill(tmp_path, "data/a/1.jpg", "data/b/1.jpg")
     monkeypatch.chdir(tmp_path / "data")
-    assert resolved(".") == Source("data", tmp_path / "data", ("",), None)
+    assert resolved(".") == FolderSource("data", tmp_path / "data", ("",), None)
 
 
 def test_a_missing_path_is_named(tmp_path):
@@ -124,7 +124,7 @@ def test_incomplete_split_folders_are_not_taken_for_classes(tmp_path, names):
 def test_a_class_may_be_called_train(tmp_path):
     source = resolved(fill(tmp_path, "ship/1.jpg", "train/1.jpg"))
     assert source.splits == ("",)
-    assert sources.class_names(source) == ["ship", "train"]
+    assert source.class_names() == ["ship", "train"]
 
 
 def test_class_folders_beside_split_folders_are_named(tmp_path):
@@ -188,7 +188,7 @@ def test_class_names_are_checked_when_asked_for(tmp_path):
     source = resolved(fill(tmp_path, "a/1.jpg", "b/1.jpg"))
     (tmp_path / "b" / "1.jpg").unlink()
     with pytest.raises(InputError, match=re.escape(str(tmp_path / "b"))):
-        sources.class_names(source)
+        source.class_names()
 
 
 def test_shapes_are_generated_once_below_home(tmp_path, monkeypatch):
@@ -200,7 +200,7 @@ def test_shapes_are_generated_once_below_home(tmp_path, monkeypatch):
     assert source.root.parent.parent == tmp_path / "data" / "raw"
     assert source.truth == source.root.parent / "truth"
     assert (source.truth / "objects.csv").is_file()
-    assert sources.class_names(source) == list(shapes.CLASSES)
+    assert source.class_names() == list(shapes.CLASSES)
 
     def twice(*arguments, **named):
         raise AssertionError("generated a second time")

@@ -2,16 +2,16 @@ import numpy as np
 import pandas as pd
 
 from cnnlab.data import truth
-from cnnlab.data.sources import Source
+from cnnlab.data.folder_source import FolderSource
 
 
-def source_with_truth(folder) -> Source:
+def source_with_truth(folder) -> FolderSource:
     (folder / "images").mkdir()
     (folder / "truth").mkdir()
     objects = "path,label,left,top,right,bottom,mask\ntrain/a/1.jpg,a,0,64,128,256,m.png\n"
     (folder / "truth" / "objects.csv").write_text(objects)
     (folder / "truth" / "faults.csv").write_text("path,fault,other\nx.jpg,empty,\n")
-    return Source("made", folder / "images", ("train", "test"), folder / "truth")
+    return FolderSource("made", folder / "images", ("train", "test"), folder / "truth")
 
 
 def test_boxes_are_scaled_to_the_prepared_size_and_nan_where_unknown(tmp_path):
@@ -35,7 +35,7 @@ def test_wrong_labels_give_the_true_class_by_path(tmp_path):
 
 
 def test_a_plain_folder_knows_nothing(tmp_path):
-    source = Source("plain", tmp_path, ("",), None)
+    source = FolderSource("plain", tmp_path, ("",), None)
     assert np.isnan(truth.boxes(source, pd.Series(["a/1.jpg"]), 32)).all()
     assert truth.planted_faults(source).empty
     assert truth.wrong_labels(source) == {}

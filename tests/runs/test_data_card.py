@@ -75,6 +75,23 @@ def test_a_clean_dataset(run):
     assert "Excluded images: none." in text
 
 
+def test_declared_groups_are_counted_a_side(run):
+    files, pictures = dataset()
+    plain = splits.assign(files, pictures, run.settings)
+    assert "No groups were declared" in runs.dataset_card(
+        run, files, audit.findings(files, pictures), plain
+    )
+    files.loc[files["split"] == "train", "group"] = [f"p{i // 2}" for i in range(20)] + ["q", ""]
+    table = splits.assign(files, pictures, run.settings)
+    text = runs.dataset_card(run, files, audit.findings(files, pictures), table)
+    assert "No groups" not in text
+    assert "11 groups were declared:" in text
+    drawn = table[table["split"] == "train"]
+    counts = [len(drawn), drawn.loc[drawn["group"] != "", "group"].nunique()]
+    assert f"| train | {counts[0]} | {counts[1]} | {(drawn['group'] == '').sum()} |" in text
+    assert "| test | 3 | 0 | 3 |" in text
+
+
 def test_what_was_found_and_decided(run):
     text, _ = card(
         run,

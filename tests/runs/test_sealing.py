@@ -9,7 +9,7 @@ from PIL import Image
 from cnnlab import runs
 from cnnlab.config import InputError, home
 from cnnlab.data import audit, manifest, splits
-from cnnlab.data.sources import Source
+from cnnlab.data.folder_source import FolderSource
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def source(tmp_path):
         pixels = np.random.default_rng(seed).integers(0, 256, (30, 30, 3), dtype=np.uint8)
         (tmp_path / "photos" / path).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(tmp_path / "photos" / path)
-    return Source("photos", tmp_path / "photos", ("",), None)
+    return FolderSource("photos", tmp_path / "photos", ("",), None)
 
 
 def seal(run, source):
@@ -114,6 +114,24 @@ def test_pixels_are_made_of_the_listed_files_only(split_run):
     with pytest.raises(InputError, match=r"cat/0\.png changed since its manifest was made"):
         split_run.dataset()
     assert list(prepared.iterdir()) == []
+
+
+def test_a_label_corrected_after_the_split_is_named(split_run, tmp_path):
+    """A table is no image, but it decides what an image is."""
+    photos = tmp_path / "photos"
+    rows = [f"{p.parent.name}/{p.name},{p.parent.name}" for p in sorted(photos.glob("*/*.png"))]
+    table = photos / "labels.csv"
+    table.write_text("\n".join(["path,label", *rows]))
+    run = runs.open_run("tabled", profile="smoke", data=str(table))
+    source = run.source()
+    files = seal(run, source)
+    splits.write(
+        splits.assign(files, audit.pictures(files, source), run.settings), run.path("splits.csv")
+    )
+    assert len(run.dataset().pixels) == 12
+    table.write_text(table.read_text().replace("cat/2.png,cat", "cat/2.png,dog"))
+    with pytest.raises(InputError, match=r"1 changed \(cat/2.png\)"):
+        run.dataset()
 
 
 def test_touched_and_stray_files_are_no_change(split_run):
