@@ -14,8 +14,8 @@ from cnnlab.commands.terminal import JOBS, print_table
 def reproduce(run: str, overrides: tuple[str, ...], jobs: int) -> None:
     """Execute RUN (reports/<run> or its name) again and compare everything it found.
 
-    Those of notebooks 01, 03 and 04 whose results RUN has are executed with the settings of its
-    run.json into a folder beside it, which is removed if all is equal.
+    The notebooks that make numbers, as far as RUN has their results, are executed with the settings
+    of its run.json into a folder beside it, which is removed if all is equal.
 
     Equal bits are promised on one machine with one set of versions, on the processor. Another
     processor or number of cores, a GPU or other versions may change the last digits, and a

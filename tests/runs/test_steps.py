@@ -131,6 +131,8 @@ def test_the_start_page_and_the_readme_list_every_notebook():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     linked = re.findall(r"\| \[(\d\d)\]\(notebooks/(\w+)\.ipynb\)", readme)
     assert linked == [(step.number, step.name) for step in steps.STEPS]
+    *first, last = [step.number for step in steps.reproducible()]
+    assert f"`cnnlab reproduce` executes notebooks {', '.join(first)} and {last}" in readme
 
 
 def test_no_other_module_names_a_notebook():
