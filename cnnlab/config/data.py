@@ -33,6 +33,9 @@ class DataSettings(Section):
     shapes_test: int = setting(
         120, "generated test images a class, with source=shapes", low=5, high=100_000
     )
+    shapes_wrong_labels: float = setting(
+        0.02, "share of generated training images with a wrong label", low=0, high=0.4
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -21,6 +21,8 @@ VERSION = 2  # of the stored settings; 1 had no sections and no version
 
 # What a setting was called in earlier versions, and what a value was.
 RENAMED = {"data": "source", "model": "architecture"}
+# What earlier versions did where a setting that came later has another default.
+BEFORE = {"shapes_wrong_labels": 0.0}
 RENAMED_VALUES = {("architecture", "baseline"): "reference_cnn"}
 
 # What may change once a run exists: nothing that decides the model, its answers or the images.
@@ -150,4 +152,4 @@ def from_dict(values: dict[str, Any]) -> Settings:
     if version not in range(1, VERSION + 1) or unknown:
         odd = f": {', '.join(unknown)}" if unknown else f" (settings version {version!r})"
         raise InputError(f"These settings were written by another version of cnnlab{odd}.")
-    return Settings().replace(**found)
+    return Settings().replace(**(BEFORE if version == 1 else {}), **found)

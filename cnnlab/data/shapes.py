@@ -11,8 +11,8 @@
 
 The requested counts are those of distinct, usable pictures. Odd files and wrong labels are among
 them; copies and damaged files come on top. Whoever removes exactly those is left with the counts
-requested. Two training pictures in a hundred have a wrong label: they lie in another class's
-folder and have no other fault. Test labels are right.
+requested. The share asked for of the training pictures has a wrong label: they lie in another
+class's folder and have no other fault. Test labels are right.
 """
 
 import os
@@ -33,9 +33,8 @@ from cnnlab.config import InputError, child_seed
 from cnnlab.data import faults, scenes
 
 CLASSES = tuple(sorted(scenes.OUTLINES))
-VERSION = 2  # counts up whenever the same arguments begin to give other files
+VERSION = 1  # counts up whenever the same arguments begin to give other files
 MIN_PER_CLASS = 5
-WRONG_LABELS = 0.02  # share of the training pictures
 
 OBJECT_COLUMNS = ["path", "label", "left", "top", "right", "bottom", "mask"]
 FAULT_COLUMNS = ["path", "fault", "other"]
@@ -69,7 +68,13 @@ class _Item:
 
 
 def generate(
-    folder: Path, *, train_per_class: int, test_per_class: int, seed: int, progress: bool = False
+    folder: Path,
+    *,
+    train_per_class: int,
+    test_per_class: int,
+    seed: int,
+    wrong_labels: float = 0.0,
+    progress: bool = False,
 ) -> None:
     """Write the dataset, all of it or nothing.
 
@@ -82,6 +87,8 @@ def generate(
         train_per_class: Distinct usable pictures of each class in ``images/train``, at least 5.
         test_per_class: The same for ``images/test``.
         seed: Root seed.
+        wrong_labels: Share of the training pictures, 0…0.4; at least one where it is above 0. All
+            other files are those without any.
         progress: Show a bar.
 
     Raises:
@@ -95,7 +102,8 @@ def generate(
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        _write_all(partial, _plan(train_per_class, test_per_class, seed), seed, progress)
+        planned = _plan(train_per_class, test_per_class, seed, wrong_labels)
+        _write_all(partial, planned, seed, progress)
         partial.chmod(0o755)  # mkdtemp gives 0o700, which would hide the data from other accounts
         try:
             os.replace(partial, folder)
@@ -106,7 +114,7 @@ def generate(
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _plan(train: int, test: int, seed: int) -> list[_Item]:
+def _plan(train: int, test: int, seed: int, wrong_labels: float) -> list[_Item]:
     """Return every file to write: which picture gets which fault is drawn from the seed."""
     rng = np.random.default_rng(child_seed(seed, "shapes/faults"))
     pictures = {
@@ -133,8 +141,8 @@ def _plan(train: int, test: int, seed: int) -> list[_Item]:
             add("train", original.label, fault, turn, original)
         for fault in faults.DAMAGED:
             add(split, CLASSES[rng.integers(len(CLASSES))], fault, turn, None)
-    for _ in range(max(1, round(WRONG_LABELS * len(pictures["train"])))):
-        at = waiting["train"].pop()  # neither odd nor copied
+    wrong = max(1, round(wrong_labels * len(pictures["train"]))) if wrong_labels else 0
+    for at in waiting["train"][::-1][:wrong]:  # neither odd nor copied
         item = pictures["train"][at]
         others = [label for label in CLASSES if label != item.label]
         true_label = others[rng.integers(len(others))]

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from cnnlab.config import InputError, Settings, home
 from cnnlab.data import catalogue, folder_source, shapes, table_source, user_table
@@ -18,7 +19,7 @@ def resolve(settings: Settings, *, progress: bool = False) -> Source:
 
     Args:
         settings: ``source`` is ``"shapes"``, a public dataset such as ``"flowers"``, the path of a
-            folder or that of a table; ``group_by``; ``shapes_train``, ``shapes_test`` and ``seed``
+            folder or that of a table; ``group_by``; ``seed`` and all that begins with ``shapes``
             say which shapes.
         progress: Show a bar while generating.
 
@@ -53,11 +54,13 @@ def resolve(settings: Settings, *, progress: bool = False) -> Source:
 
 def _shapes(settings: Settings, progress: bool) -> Source:
     """Return the generated dataset; its folder is named by everything that decides its files."""
-    parameters = {
+    parameters: dict[str, Any] = {
         "train_per_class": settings.data.shapes_train,
         "test_per_class": settings.data.shapes_test,
         "seed": settings.seed,
     }
+    if wrong := settings.data.shapes_wrong_labels:  # runs of earlier versions have none
+        parameters["wrong_labels"] = wrong
     text = json.dumps({"version": shapes.VERSION, **parameters}, sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     folder = home() / "data" / "raw" / f"shapes-{digest}"

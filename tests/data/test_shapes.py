@@ -2,7 +2,6 @@ import hashlib
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import imagehash
@@ -15,12 +14,13 @@ from cnnlab.config import InputError
 from cnnlab.data import faults, shapes
 
 TRAIN, TEST = 6, 5  # per class
+SIZES = {"train_per_class": TRAIN, "test_per_class": TEST, "wrong_labels": 0.02}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     made = tmp_path_factory.mktemp("generated") / "shapes"
-    shapes.generate(made, train_per_class=TRAIN, test_per_class=TEST, seed=3)
+    shapes.generate(made, **SIZES, seed=3)
     return made
 
 
@@ -78,7 +78,7 @@ def test_every_fault_is_planted_and_no_file_plays_two_parts(folder, planted):
 
 
 def test_a_wrong_label_hides_another_class_and_only_in_the_training_folder(
-    folder, objects, planted, monkeypatch, tmp_path
+    folder, objects, planted, tmp_path
 ):
     wrong = planted[planted.fault == faults.WRONG_LABEL].set_index("path").other
     assert len(wrong) == 1  # of 30: two in a hundred, at least one
@@ -92,23 +92,12 @@ def test_a_wrong_label_hides_another_class_and_only_in_the_training_folder(
     assert shown[path] == true_label
     assert (shown.drop(path) == shown.drop(path).index.str.split("/").str[1]).all()
     # Had it been right, no other picture would differ.
-    monkeypatch.setattr(shapes, "_plan", _without_wrong_labels(shapes._plan))
-    shapes.generate(tmp_path / "right", train_per_class=TRAIN, test_per_class=TEST, seed=3)
+    shapes.generate(tmp_path / "right", **SIZES | {"wrong_labels": 0.0}, seed=3)
     before, after = hashes(tmp_path / "right"), hashes(folder)
     changed = {each for each in before if before[each] != after.get(each)}
     mask = f"truth/{objects.set_index('path')['mask'][path]}"
     assert changed == {f"images/{path}", mask, "truth/objects.csv", "truth/faults.csv"}
     assert set(before) == set(after)
-
-
-def _without_wrong_labels(plan):
-    def planned(*arguments):
-        return [
-            replace(item, fault="", true_label="") if item.fault == faults.WRONG_LABEL else item
-            for item in plan(*arguments)
-        ]
-
-    return planned
 
 
 def test_copies_copy_and_only_leaks_come_from_the_test_set(folder, planted):
@@ -169,7 +158,7 @@ def test_most_files_are_jpeg_and_some_png(folder, objects):
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(folder, tmp_path):
     for name, seed in (("again", 3), ("other", 4)):
-        shapes.generate(tmp_path / name, train_per_class=TRAIN, test_per_class=TEST, seed=seed)
+        shapes.generate(tmp_path / name, **SIZES, seed=seed)
     assert hashes(tmp_path / "again") == hashes(folder)
     other, first = hashes(tmp_path / "other"), hashes(folder)
     clean = [path for path in other if "images/train/disc/disc_000" in path and path in first]
@@ -179,7 +168,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(folder, tmp_
 
 def test_a_larger_dataset_shows_the_smaller_ones_pictures(folder, objects, planted, tmp_path):
     larger = tmp_path / "larger"
-    shapes.generate(larger, train_per_class=TRAIN + 1, test_per_class=TEST, seed=3)
+    shapes.generate(larger, **SIZES | {"train_per_class": TRAIN + 1}, seed=3)
     odd = pd.read_csv(larger / "truth" / "faults.csv").path
     shared = sorted((set(objects.path) - set(planted.path)) & (files(larger) - set(odd)))
     assert len(shared) > 30
@@ -191,7 +180,7 @@ def test_a_larger_dataset_shows_the_smaller_ones_pictures(folder, objects, plant
     ("train", "test", "each"), [(5, 5, 1), (12, 6, 1), (40, 20, 2), (240, 80, 6), (2000, 5, 3)]
 )
 def test_faults_grow_with_the_dataset_and_leave_most_of_it_clean(train, test, each):
-    items = shapes._plan(train, test, seed=0)
+    items = shapes._plan(train, test, seed=0, wrong_labels=0.02)
     counts = pd.Series([item.fault for item in items if item.fault]).value_counts()
     assert counts.pop(faults.WRONG_LABEL) == max(1, round(train * 5 / 50))
     assert set(counts) == {each}

@@ -1,3 +1,5 @@
+import hashlib
+import json
 import os
 import re
 import subprocess
@@ -6,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnlab.config import InputError, make_settings
+from cnnlab.config import InputError, from_dict, make_settings, to_dict
 from cnnlab.data import shapes, sources
 from cnnlab.data.folder_source import FolderSource
 
@@ -239,3 +241,16 @@ def test_a_half_deleted_dataset_asks_to_be_deleted(tmp_path, monkeypatch):
 def test_listing_a_source_does_not_load_tensorflow():
     code = "import sys, cnnlab.data.sources; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_run_of_version_0_1_0_finds_its_generated_images(home, monkeypatch):
+    """They had no wrong labels, and their folder was named by these four numbers."""
+    made = []
+    monkeypatch.setattr(sources.shapes, "generate", lambda folder, **given: made.append(folder))
+    parameters = {"seed": 0, "test_per_class": 6, "train_per_class": 12, "version": 1}
+    digest = hashlib.sha256(json.dumps(parameters).encode()).hexdigest()[:12]
+    older = {"profile": "smoke", "shapes_train": 12, "shapes_test": 6}
+    for stored in (older, to_dict(make_settings("smoke"))):
+        with pytest.raises(InputError, match="incomplete"):
+            sources.resolve(from_dict(stored))
+    assert [folder.name == f"shapes-{digest}" for folder in made] == [True, False]

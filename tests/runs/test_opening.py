@@ -222,6 +222,9 @@ OLD_STATE = {
 }  # fmt: skip
 
 
+OLD = make_settings("smoke", shapes_wrong_labels=0.0)  # there were none
+
+
 @pytest.fixture
 def old(home):
     """The folder of a run without sections."""
@@ -235,9 +238,9 @@ def old(home):
 
 def test_a_run_without_sections_opens_under_its_old_and_new_names(old):
     before = (old / "run.json").read_bytes()
-    assert runs.open_run("old").settings == make_settings("smoke")
+    assert runs.open_run("old").settings == OLD
     for overrides in ("data=shapes model=baseline", "source=shapes architecture=reference_cnn"):
-        assert runs.open_run("old", overrides=overrides).settings == make_settings("smoke")
+        assert runs.open_run("old", overrides=overrides).settings == OLD
     with pytest.raises(InputError, match="epochs is 2 there, 3 asked"):
         runs.open_run("old", overrides="epochs=3")
     assert (old / "run.json").read_bytes() == before
@@ -245,7 +248,7 @@ def test_a_run_without_sections_opens_under_its_old_and_new_names(old):
 
 def test_a_run_without_sections_goes_on_and_takes_a_change(old):
     run = runs.open_run("old", overrides="figure_dpi=200 folds=3", notebook="04_kfold_evaluation")
-    assert run.settings == make_settings("smoke", ["figure_dpi=200", "folds=3"])
+    assert run.settings == OLD.replace(figure_dpi=200, folds=3)
     assert runs.open_run("old").settings == run.settings  # and nobody is said to have edited it
     assert json.loads((old / "settings.json").read_text()) == OLD_SETTINGS
 
@@ -263,4 +266,7 @@ def test_a_run_without_sections_is_shown_and_compared(old):
     assert "Network <code>reference_cnn</code> on <code>shapes</code>" in page
     runs.open_run("new", profile="smoke", overrides="seed=1")
     causes = versus.compare(old, old.parent / "new").causes
-    assert [row for row in causes if row[0] == "settings"] == [("settings", "seed", "0", "1")]
+    assert [row for row in causes if row[0] == "settings"] == [
+        ("settings", "seed", "0", "1"),
+        ("settings", "shapes_wrong_labels", "0.0", "0.02"),
+    ]
