@@ -15,6 +15,7 @@ from cnnlab.config.settings import (
     parsed,
     renamed,
     to_dict,
+    upgraded,
     value_of,
 )
 
@@ -31,5 +32,6 @@ __all__ = [
     "parsed",
     "renamed",
     "to_dict",
+    "upgraded",
     "value_of",
 ]

@@ -137,19 +137,25 @@ def renamed(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def upgraded(values: dict[str, Any]) -> dict[str, Any]:
+    """Return stored settings of any version under today's names, with what that version did.
+
+    A setting that is missing now has its default: what earlier versions did without it.
+    """
+    before = BEFORE if values.get("version", 1) == 1 else {}
+    return before | renamed({key: value for key, value in values.items() if key != "version"})
+
+
 def from_dict(values: dict[str, Any]) -> Settings:
     """Return the settings written by ``to_dict``, of this version or an earlier one.
-
-    A setting that is missing, because it was added later, has its default: what earlier versions
-    did without it.
 
     Raises:
         InputError: A later version wrote them, a key is unknown, or a value is out of range.
     """
     version = values.get("version", 1)
-    found = renamed({key: value for key, value in values.items() if key != "version"})
+    found = upgraded(values)
     unknown = sorted(set(found) - set(FIELDS))
     if version not in range(1, VERSION + 1) or unknown:
         odd = f": {', '.join(unknown)}" if unknown else f" (settings version {version!r})"
         raise InputError(f"These settings were written by another version of cnnlab{odd}.")
-    return Settings().replace(**(BEFORE if version == 1 else {}), **found)
+    return Settings().replace(**found)

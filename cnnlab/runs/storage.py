@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from cnnlab import files
-from cnnlab.config import InputError, Settings, from_dict, may_change, renamed
+from cnnlab.config import InputError, Settings, from_dict, may_change, renamed, upgraded
 from cnnlab.config.settings import FIELDS
 
 SETTINGS = "settings.json"  # the settings that a run was made with: written once, never changed
@@ -84,10 +84,10 @@ def edited(folder: Path, state: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
         state: Its ``run.json``.
     """
     try:
-        made = renamed(json.loads((folder / SETTINGS).read_text(encoding="utf-8")))
+        made = upgraded(json.loads((folder / SETTINGS).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, AttributeError):
         return {}  # a run of an earlier version has no second record
-    now = renamed(state["settings"])
+    now = upgraded(state["settings"])
     for change in state.get(CHANGES, []):
         for name, new in renamed({change["setting"]: change["new"]}).items():
             if name in FIELDS and may_change(name):  # any other was changed by hand
