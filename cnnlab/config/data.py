@@ -27,6 +27,11 @@ class DataSettings(Section):
         low=0.05,
         high=0.5,
     )
+    split_rule: str = setting(
+        "hash",
+        "hash: an image's own number decides, and no other image; rank: exact shares",
+        choices=("hash", "rank"),
+    )
     shapes_train: int = setting(
         400, "generated training images a class, with source=shapes", low=5, high=100_000
     )

@@ -35,7 +35,7 @@ def assign(manifest: pd.DataFrame, pictures: pd.Series, settings: Settings) -> p
     Args:
         manifest: From ``manifest.build``.
         pictures: From ``audit.pictures``: index path, value the name of the picture.
-        settings: ``seed``, ``validation_fraction``, ``test_fraction``.
+        settings: ``seed``, ``validation_fraction``, ``test_fraction``, ``split_rule``.
 
     Returns:
         One row per accepted image with ``COLUMNS``, in the manifest's order. ``split`` is
@@ -161,7 +161,7 @@ def _draw(table: pd.DataFrame, split: str, left: int, settings: Settings) -> Non
     rows = table[table["split"] == "train"]
     fraction = getattr(settings.data, f"{split}_fraction")
     seed = child_seed(settings.seed, f"split/{split}")
-    drawn = sides.draw(rows, fraction, seed=seed, left=left)
+    drawn = sides.draw(rows, fraction, seed=seed, left=left, rule=settings.data.split_rule)
     table.loc[rows.index[rows["unit"].isin(drawn)], "split"] = split
 
 

@@ -106,8 +106,10 @@ def _split(run: Run, files: pd.DataFrame, table: pd.DataFrame) -> str:
     from cnnlab.data import splits
 
     settings = run.settings
+    ranked = settings.data.split_rule == "rank"
+    near, rule = ("", " by rank") if ranked else ("about ", "")
     drawn = [
-        f"{part} is about {fraction:.0%} of every class, drawn with seed {settings.seed}"
+        f"{part} is {near}{fraction:.0%} of every class, drawn with seed {settings.seed}{rule}"
         for part, fraction in (
             ("test", settings.data.test_fraction),
             ("validation", settings.data.validation_fraction),

@@ -5,12 +5,13 @@ import hashlib
 import numpy as np
 import pandas as pd
 import pytest
-from test_splits import assign, base, sides
+from test_splits import assign, base
+from test_splits import sides as sides_of
 
 from cnnlab.config import InputError, child_seed, make_settings
-from cnnlab.data import splits
+from cnnlab.data import sides, splits
 from cnnlab.data.batches import Dataset
-from cnnlab.evaluation import crossval
+from cnnlab.evaluation import crossval, intervals
 from cnnlab.training.held_out import hold_out
 
 
@@ -120,8 +121,8 @@ def test_units_are_the_connected_parts_named_by_their_first_group():
 @pytest.mark.parametrize("seed", range(3))
 def test_no_group_changes_sides_when_images_and_groups_are_added(seed):
     settings = make_settings("quick", seed=seed)
-    before = sides(assign(patients(60, frames=1), settings))
-    after = sides(assign([*patients(60, frames=4), *patients(90, frames=1)[-30:]], settings))
+    before = sides_of(assign(patients(60, frames=1), settings))
+    after = sides_of(assign([*patients(60, frames=4), *patients(90, frames=1)[-30:]], settings))
     assert {path: after[path] for path in before} == before
 
 
@@ -188,3 +189,81 @@ def test_without_groups_a_number_is_that_of_the_picture():
     for picture, split in zip(table["picture"], table["split"], strict=True):
         number = int.from_bytes(hashlib.sha256(f"{salt}/{picture}".encode()).digest()[:8], "big")
         assert (number / 2**64 < 0.2) == (split == "test")
+
+
+RANK = make_settings("quick", split_rule="rank")
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("size", [5, 7, 40, 41, 100])
+def test_rank_gives_exact_shares(size, seed):
+    sizes = {"cat": size, "dog": 63}
+    rows = [("", label, f"{i}.jpg", f"{label}{i}") for label, n in sizes.items() for i in range(n)]
+    table = assign(rows, make_settings("quick", seed=seed, split_rule="rank"))
+    counts = table.groupby("label")["split"].value_counts()
+    for label, n in sizes.items():
+        test = max(1, round(0.2 * n))
+        assert counts[label, "test"] == test
+        assert counts[label, "validation"] == max(1, round(0.2 * (n - test)))
+
+
+def test_rank_takes_the_first_of_each_class_by_their_numbers():
+    rows = [("", c, f"{i}.jpg", f"{c}{i}") for c in ("cat", "dog") for i in range(40)]
+    table = assign(rows, RANK)
+    table["number"] = [sides.own_number(child_seed(0, "split/test"), p) for p in table["picture"]]
+    for _, members in table.groupby("label"):
+        in_test = members["split"] == "test"
+        assert members.loc[in_test, "number"].max() < members.loc[~in_test, "number"].min()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_rank_divides_patients_evenly_and_never_one_of_them(seed):
+    table = assign(patients(10), make_settings("quick", seed=seed, split_rule="rank"))
+    counts = table.groupby("split")["group"].nunique()
+    assert counts.to_dict() == {"test": 2, "train": 6, "validation": 2}
+    assert (table.groupby("group")["split"].nunique() == 1).all()
+
+
+def mixed(seed):
+    """Forty groups of one to three classes, one to eight images of each."""
+    rng = np.random.default_rng(seed)
+    return [
+        ("", label, f"{g}-{i}.jpg", f"{label}{g}-{i}", f"g{g}")
+        for g in range(40)
+        for label in rng.choice(["cat", "dog", "owl"], rng.integers(1, 4), replace=False)
+        for i in range(rng.integers(1, 9))
+    ]
+
+
+def test_rank_comes_nearer_to_the_share_with_groups_of_any_size_and_mixture():
+    """In images of the class that is farthest from its fifth; a group has up to eight of each."""
+    worst = {"hash": [], "rank": []}
+    for seed in range(20):
+        for rule, found in worst.items():
+            table = assign(mixed(seed), make_settings("quick", seed=seed, split_rule=rule))
+            assert (table.groupby("group")["split"].nunique() == 1).all()
+            assert (table.groupby("label")["split"].nunique() == 3).all()
+            in_test = (table["split"] == "test").groupby(table["label"])
+            found.append((in_test.sum() - 0.2 * in_test.count()).abs().max())
+    assert np.mean(worst["rank"]) < 0.6 * np.mean(worst["hash"])
+    assert max(worst["rank"]) < 16
+
+
+def test_rank_moves_few_when_one_image_is_added():
+    rows = [("", c, f"{i}.jpg", f"{c}{i}") for c in ("cat", "dog") for i in range(60)]
+    before = sides_of(assign(rows[:-19], RANK))
+    for end in range(-18, 0):
+        after = sides_of(assign(rows[:end], RANK))
+        assert sum(after[path] != side for path, side in before.items()) <= 2
+        assert all(after[path] == side for path, side in before.items() if path.startswith("cat"))
+        before = after
+
+
+def test_an_interval_rests_on_patients_where_they_were_declared():
+    """Eight patients, of whom two are always wrong: eight votes, not ninety-six."""
+    table = assign(patients(8))
+    dataset = Dataset(np.zeros((len(table), 1)), table, ["cat", "dog"])
+    hits = ~table["group"].isin(["p0", "p1"]).to_numpy()
+    by_image = intervals.proportion(hits)
+    by_patient = intervals.proportion(hits, groups=dataset.groups(np.arange(len(table))))
+    assert by_patient.high - by_patient.low > 2 * (by_image.high - by_image.low)
