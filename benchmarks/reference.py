@@ -65,12 +65,13 @@ def measured(run: Run) -> dict[str, Any]:
         )
 
     raw, truth = answers(dataset, rows["validation"]), dataset.labels[rows["validation"]]
-    temperature = calibration.fit_temperature(truth, raw)
+    alike = dataset.groups(rows["validation"])
+    temperature = calibration.fit_temperature(truth, raw, groups=alike)
     served = calibration.apply(raw, temperature)
-    sets = conformal.fit(truth, served)
+    sets = conformal.fit(truth, served, groups=alike)
     artifact.save(
         model, run.path("model"), class_names=dataset.class_names, run_id=run.id,
-        card="", temperature=temperature, conformal=sets, novelty=novelty.fit(served),
+        card="", temperature=temperature, conformal=sets, novelty=novelty.fit(served, groups=alike),
     )  # fmt: skip
     opened = run.open_test_set(by="benchmarks/reference.py")
     test = opened.indices("test")
@@ -80,6 +81,7 @@ def measured(run: Run) -> dict[str, Any]:
     scores = report.evaluate(
         truth, probabilities, dataset.class_names,
         samples=settings.evaluation.bootstrap_samples, seed=settings.seed,
+        groups=opened.groups(test),
     )  # fmt: skip
     counts = {name: len(indices) for name, indices in rows.items()} | {"test": len(test)}
     result = {
