@@ -77,8 +77,8 @@ def corrected_t_test(
     Args:
         first: k ≥ 2 scores of one model, a fold each.
         second: k scores of the other on the same folds, in the same order.
-        n_train: Training images of a fold, in the mean; only its ratio to ``n_test`` matters.
-        n_test: Held-out images of a fold, in the mean.
+        n_train: Training images of a fold, on average; only its ratio to ``n_test`` matters.
+        n_test: Held-out images of a fold, on average.
 
     Raises:
         InputError: Lengths differ, fewer than two folds, a score is not finite, or a size not

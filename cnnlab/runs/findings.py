@@ -20,7 +20,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Heatmaps:
-    """Every heatmap method beside the baselines, a random map and a blob in the middle."""
+    """Every heatmap method beside the baselines, a random map and a centre prior."""
 
     images: int
     measures: list[str]
@@ -85,8 +85,8 @@ def _test(scores: Evaluation) -> str:
 def _unsure(sets: SetsResult, none: NoveltyResult | None) -> str:
     text = (
         f"Prediction sets that promise the true class in {sets.promised:.0%} of cases hold it "
-        f"for {sets.coverage:.1%} of the test images, with {sets.size:.2f} classes in the "
-        "mean."
+        f"for {sets.coverage:.1%} of the test images, with {sets.size:.2f} classes on "
+        "average."
     )
     if none:
         text += (
@@ -109,7 +109,7 @@ def _judged(methods: dict[str, list[MethodResult | None]], measures: list[str], 
     never = [name for name, by in won.items() if not by and name not in unknown]
     text = (
         f"On {images} images, {_listed(always) or 'no method'} "
-        f"{'beat' if len(always) > 1 else 'beats'} both a random map and a blob in the middle by "
+        f"{'beat' if len(always) > 1 else 'beats'} both a random map and a centre prior by "
         "every measure."
     )
     if some:

@@ -104,7 +104,7 @@ def save(folder: Path, model: keras.Model, progress: Progress, mark: str) -> Non
         raise InputError(
             f"Cannot write the checkpoint of epoch {epoch} in {folder}: {error.strerror or error}. "
             f"It takes {size:.0f} MB. Make room and train again: what was saved before is kept, "
-            f"and the training goes on after epoch {epoch - 1}."
+            f"and the training resumes after epoch {epoch - 1}."
         ) from error
 
 

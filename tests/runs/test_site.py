@@ -154,7 +154,7 @@ def test_the_findings_and_the_verdicts_on_the_heatmaps_are_there(full):
     assert "19 of 20 are classified right." in text
     assert re.search(r"<i>A</i> ✓ beats both, \+0\.100 1 of 1", text)
     assert re.search(r"B does not beat both, −0\.300 0 of 1", text)
-    assert "On 24 images, <i>A</i> beats both a random map and a blob" in text
+    assert "On 24 images, <i>A</i> beats both a random map and a centre prior" in text
 
 
 def test_an_empty_run_has_a_page_that_says_what_is_missing(run):

@@ -200,7 +200,7 @@ def full_disk(room: int) -> Iterator[None]:
 def test_a_full_disk_leaves_the_last_good_file(tmp_path: Path, missing: float) -> None:
     expected = save(tmp_path, 1)
     room = int((tmp_path / "checkpoint-1.npz").stat().st_size * (1 - missing))
-    with full_disk(room), pytest.raises(InputError, match=r"epoch 2 .*goes on after epoch 1\."):
+    with full_disk(room), pytest.raises(InputError, match=r"epoch 2 .*resumes after epoch 1\."):
         save(tmp_path, 2)
     assert [each.name for each in tmp_path.iterdir()] == ["checkpoint-1.npz"]
     model = network()
