@@ -33,7 +33,7 @@ def test_a_place_that_cannot_be_written_is_told_in_one_line(number, monkeypatch)
     def fails(*_arguments, **_options):
         raise OSError(number, os.strerror(number), "/there/reports")
 
-    monkeypatch.setattr("cnnlab.runs.open_run", fails)
+    monkeypatch.setattr("cnnlab.runs.opening.open_run", fails)
     result = CliRunner().invoke(main, ["run", "--profile", "smoke"])
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith("cnnlab: error: /there/reports: ")
@@ -45,6 +45,6 @@ def test_a_mistake_of_the_program_is_not_hidden(monkeypatch):
     def fails(*_arguments, **_options):
         raise FileNotFoundError(errno.ENOENT, "gone", "somewhere")
 
-    monkeypatch.setattr("cnnlab.runs.open_run", fails)
+    monkeypatch.setattr("cnnlab.runs.opening.open_run", fails)
     result = CliRunner().invoke(main, ["run", "--profile", "smoke"])
     assert isinstance(result.exception, FileNotFoundError)

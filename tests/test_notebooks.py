@@ -190,7 +190,7 @@ def test_the_command_reproduces_and_names_a_changed_image_and_setting(copied, ho
     changed = rows.loc[rows["split"] == "train", "path"].iloc[0]
     Image.new("RGB", (40, 40), "red").save(copied.source().root / changed)
     state = copied.state()
-    state["settings"]["training"]["learning_rate"] = 0.01
+    state["settings"]["learning_rate"] = 0.01
     (copied.folder / "run.json").write_text(json.dumps(state))
     other = CliRunner().invoke(main, ["reproduce", str(copied.folder)])
     assert other.exit_code == 1, other.output

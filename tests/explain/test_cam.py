@@ -51,7 +51,7 @@ def known():
 
 @pytest.fixture(scope="module")
 def reference():
-    return models.build("baseline", image_size=32, num_classes=4, seed=3, l2=1e-4, dropout=0.5)
+    return models.build("reference_cnn", image_size=32, num_classes=4, seed=3, l2=1e-4, dropout=0.5)
 
 
 @pytest.fixture(scope="module")
