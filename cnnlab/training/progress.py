@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+TOO_EARLY = 2  # epochs that say too little of how long the others take
+
 
 def print_progress(row: dict[str, Any]) -> None:
     """Print one plain line for an epoch: the ``report`` of ``fit`` for notebooks and logs.
@@ -47,13 +49,15 @@ class Watch:
     ) -> None:
         self._parts, self._epochs, self._show = parts, epochs, show
         self._name, self._clock = name, clock
-        self._started = clock()
+        self._first = 0.0  # when the first epoch ended: what went before would mislead
         self._run = 0  # epochs
         self._running: dict[int, int] = {}  # part → its epochs so far
         self._ended: set[int] = set()
 
     def __call__(self, part: int, row: dict[str, Any]) -> None:
         """Take one epoch of a part into account and show the line."""
+        now = self._clock()
+        self._first = self._first if self._run else now
         self._run += 1
         self._running[part] = row["epoch"]
         if row["last"]:
@@ -65,8 +69,8 @@ class Watch:
         ]
         shown = shown or [f"{len(self._ended)} of {self._parts} trained"]
         left = self._epochs * (self._parts - len(self._ended)) - sum(self._running.values())
-        if left:
-            seconds = left * (self._clock() - self._started) / self._run
+        if left and self._run > TOO_EARLY:
+            seconds = left * (now - self._first) / (self._run - 1)
             shown.append(f"at most {_duration(seconds)} left")
         self._show(" · ".join(shown))
 

@@ -88,7 +88,9 @@ def test_other_heads_are_refused(images):
     for head in heads:
         with pytest.raises(InputError, match=r"no pooled head.*use grad_cam"):
             pooled.class_activation(network(*head), images)
-    reference = models.build("reference_cnn", image_size=16, num_classes=2, seed=0, l2=0.0, dropout=0.0)
+    reference = models.build(
+        "reference_cnn", image_size=16, num_classes=2, seed=0, l2=0.0, dropout=0.0
+    )
     with pytest.raises(InputError, match="no pooled head"):
         pooled.class_activation(reference, np.zeros((1, 16, 16, 3)))
 
