@@ -132,13 +132,14 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=64, help="pixels a side")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--name", default="", help="of the runs; that of the data if not given")
+    parser.add_argument("--set", dest="overrides", nargs="*", default=[], help="key=value …")
     asked = parser.parse_args()
     name = asked.name or Path(asked.data).name
     results = {}
     for seed in asked.seeds:
         run = runs.open_run(
             f"reference-{name}-{asked.size}-{seed}", profile="full", data=asked.data,
-            overrides=f"image_size={asked.size} seed={seed}",
+            overrides=" ".join([f"image_size={asked.size} seed={seed}", *asked.overrides]),
         )  # fmt: skip
         done = run.folder / RESULT
         print(f"{run.name}  {time.strftime('%H:%M')}", flush=True)
