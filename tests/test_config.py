@@ -152,7 +152,8 @@ def test_json_round_trip_is_exact() -> None:
 
 
 def test_settings_without_sections_are_read_by_their_old_names() -> None:
-    today = make_settings("quick", seed=3, shapes_wrong_labels=0.0)  # it knew of none
+    then = {"image_size": 48, "shapes_wrong_labels": 0.0}  # it knew of no wrong labels
+    today = make_settings("quick", seed=3, **then)
     assert config.from_dict(OF_VERSION_1) == today
 
 
