@@ -240,7 +240,7 @@ def test_existing_folders_and_tiny_counts_are_refused(tmp_path):
 def test_two_processes_may_generate_the_same_folder_at_once(folder, tmp_path):
     code = (
         "import pathlib, sys; from cnnlab.data import shapes; "
-        "shapes.generate(pathlib.Path(sys.argv[1]), train_per_class=6, test_per_class=5, seed=3); "
+        f"shapes.generate(pathlib.Path(sys.argv[1]), **{SIZES}, seed=3); "
         "assert 'tensorflow' not in sys.modules"
     )
     command = [sys.executable, "-W", "error", "-c", code, str(tmp_path / "both")]
