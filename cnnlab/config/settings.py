@@ -21,9 +21,9 @@ VERSION = 2  # of the stored settings; 1 had no sections and no version
 
 # What a setting was called in earlier versions, and what a value was.
 RENAMED = {"data": "source", "model": "architecture"}
+RENAMED_VALUES = {("architecture", "baseline"): "reference_cnn"}
 # What earlier versions did where a setting that came later has another default.
 BEFORE = {"shapes_wrong_labels": 0.0}
-RENAMED_VALUES = {("architecture", "baseline"): "reference_cnn"}
 
 # What may change once a run exists: nothing that decides the model, its answers or the images.
 CHANGEABLE = ("evaluation", "report")

@@ -24,9 +24,13 @@ def origin() -> dict[str, Any]:
     """
     versions = [__version__, *(each.__version__ for each in (tf, keras, np, sklearn))]
     devices = [device.device_type for device in tf.config.list_physical_devices()]
+    return {"code": code(PACKAGE), "versions": versions, "devices": devices, "cores": cores()}
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
     usable = getattr(os, "sched_getaffinity", None)
-    cores = len(usable(0)) if usable else os.cpu_count()
-    return {"code": code(PACKAGE), "versions": versions, "devices": devices, "cores": cores}
+    return len(usable(0)) if usable else os.cpu_count() or 1
 
 
 def code(package: Path) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 
 from cnnlab.engine import tf
+from cnnlab.training.origin import cores
 
 GIB = 2**30
 CGROUP = Path("/sys/fs/cgroup")  # version 2; what a container may use
@@ -28,10 +29,8 @@ def affordable(image_size: int, most: int) -> int:
         image_size: Pixels a side.
         most: Trainings that there are.
     """
-    usable = getattr(os, "sched_getaffinity", None)
-    cores = len(usable(0)) if usable else os.cpu_count() or 1
     each = (1 + 1.6 * (image_size / 224) ** 2) * GIB
-    return max(1, min(cores, int(_free_memory() / each), most))
+    return max(1, min(cores(), int(_free_memory() / each), most))
 
 
 def _free_memory() -> int:
