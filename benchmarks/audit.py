@@ -29,8 +29,9 @@ import numpy as np
 from memory import peak
 from PIL import Image
 
-from cnnlab.data import audit, duplicates, manifest
-from cnnlab.data.folder_source import FolderSource
+from cnnlab.data import manifest
+from cnnlab.data.audit import audit, duplicates
+from cnnlab.data.sources.folder_source import FolderSource
 
 AIMS = {"audit": 60.0, "all pairs": 30.0}  # seconds, for 10,000 images and 100,000 hashes
 AIM_COUNTS = {"audit": 10_000, "all pairs": 100_000}

@@ -40,8 +40,9 @@ from memory import peak
 
 from cnnlab import models
 from cnnlab.engine import keras, tf
-from cnnlab.explain import cam, faithfulness, road
-from cnnlab.explain.methods import METHODS
+from cnnlab.explain.methods import cam
+from cnnlab.explain.methods.registry import METHODS
+from cnnlab.explain.quality import faithfulness, road
 
 BATCH = 32
 AIM = 5.0  # times as many Grad-CAM maps a second as tf-keras-vis

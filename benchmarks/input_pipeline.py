@@ -39,8 +39,9 @@ from PIL import Image
 
 from cnnlab import augment
 from cnnlab.config import Settings, make_settings
-from cnnlab.data import batches, prepared, shapes
-from cnnlab.data.folder_source import FolderSource
+from cnnlab.data import batches, prepared
+from cnnlab.data.sources.folder_source import FolderSource
+from cnnlab.data.synthetic import shapes
 from cnnlab.engine import keras, tf
 
 BATCH = 32

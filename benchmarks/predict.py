@@ -11,7 +11,7 @@ photograph at a time, from its bytes:
 - bare: the SavedModel's signatures ``prepare`` (decode, resize) and ``predict``; no checks;
 - predict_bytes: the plain call of the SavedModel, as any server may make it;
 - model.predict: Keras' own way, on the pixels that ``prepare`` gives;
-- cnnlab: ``Predictor.predict``: the gatekeeper, SHA-256, the cache asked and filled, both rules.
+- cnnlab: ``Predictor.predict``: the validation, SHA-256, the cache asked and filled, both rules.
 
 Then the same photograph again: the cache answers, from memory and from disk.
 """
@@ -31,13 +31,13 @@ import numpy as np
 from PIL import Image
 
 from cnnlab import models
-from cnnlab.deploy import artifact
-from cnnlab.deploy.cache import Cache, key
-from cnnlab.deploy.disk_cache import DiskCache
-from cnnlab.deploy.predict import CACHE_BYTES, Predictor
+from cnnlab.artifact import model_folder
 from cnnlab.engine import keras, tf
 from cnnlab.evaluation.conformal import SetRule
-from cnnlab.evaluation.novelty import NoveltyRule
+from cnnlab.evaluation.ood_detection import NoveltyRule
+from cnnlab.serving.cache import Cache, key
+from cnnlab.serving.disk_cache import DiskCache
+from cnnlab.serving.predictor import CACHE_BYTES, Predictor
 
 AIM = 1.15  # times the bare graph
 HIT_AIM = 100.0  # microseconds
@@ -66,14 +66,14 @@ def saved(folder: Path, size: int) -> Path:
     )
     rules = {"conformal": SetRule(0.9, 0.1, 100), "novelty": NoveltyRule(0.95, 0.2, 100)}
     names = [f"class {number}" for number in range(CLASSES)]
-    artifact.save(model, folder, class_names=names, run_id="benchmark", card="", **rules)
+    model_folder.save(model, folder, class_names=names, run_id="benchmark", card="", **rules)
     return folder
 
 
 def fresh(folder: Path, predictor: Predictor) -> dict[str, Callable[[bytes], np.ndarray]]:
     """Return the ways to answer for bytes that were never seen: name → probabilities."""
     graph = tf.saved_model.load(str(folder / "saved_model")).signatures
-    model = artifact.load_keras(folder)
+    model = model_folder.load_keras(folder)
 
     def pixels(content: bytes) -> np.ndarray:
         return graph["prepare"](image_bytes=tf.constant(content))["pixels"].numpy()[None]

@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 
 from cnnlab import runs, training
-from cnnlab.data import audit, batches, manifest, splits
-from cnnlab.deploy import artifact
-from cnnlab.evaluation import calibration, conformal, novelty, report
+from cnnlab.artifact import model_folder
+from cnnlab.data import batches, manifest, splits
+from cnnlab.data.audit import audit
+from cnnlab.evaluation import calibration, conformal, ood_detection, scoring
 from cnnlab.evaluation.probabilistic import log_loss
 from cnnlab.evaluation.registry import METRICS
 from cnnlab.runs import provenance
@@ -69,16 +70,17 @@ def measured(run: Run) -> dict[str, Any]:
     temperature = calibration.fit_temperature(truth, raw, groups=alike)
     served = calibration.apply(raw, temperature)
     sets = conformal.fit(truth, served, groups=alike)
-    artifact.save(
+    model_folder.save(
         model, run.path("model"), class_names=dataset.class_names, run_id=run.id,
-        card="", temperature=temperature, conformal=sets, novelty=novelty.fit(served, groups=alike),
+        card="", temperature=temperature, conformal=sets,
+        novelty=ood_detection.fit(served, groups=alike),
     )  # fmt: skip
     opened = run.open_test_set(by="benchmarks/reference.py")
     test = opened.indices("test")
     raw, truth = answers(opened, test), opened.labels[test]
     probabilities = calibration.apply(raw, temperature)
     members = conformal.sets(probabilities, sets.threshold)
-    scores = report.evaluate(
+    scores = scoring.evaluate(
         truth, probabilities, dataset.class_names,
         samples=settings.evaluation.bootstrap_samples, seed=settings.seed,
         groups=opened.groups(test),

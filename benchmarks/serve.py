@@ -41,8 +41,8 @@ from pathlib import Path
 import numpy as np
 from predict import photo, saved, spread
 
-from cnnlab.deploy.backend import Backend, exchange
 from cnnlab.engine import tf
+from cnnlab.serving.server.server_process import Backend, exchange
 
 ROOT = Path(__file__).resolve().parent.parent
 CORES = sorted(os.sched_getaffinity(0))

@@ -1,4 +1,4 @@
-"""The layout of the house: imports point down, rooms are small, importing does nothing."""
+"""The layout of the house: imports point down, importing does nothing."""
 
 import ast
 import os
@@ -13,21 +13,22 @@ PACKAGE = Path(__file__).resolve().parent.parent / "cnnlab"
 # From the ground up. A room imports rooms of lower floors, never its siblings on the same one.
 FLOORS = (
     {"config", "files"},
-    {"engine", "records"},
+    {"engine", "records", "statistics"},
     {"images"},
     {"data", "augment", "models"},
     {"training", "evaluation", "explain"},
-    {"deploy"},
+    {"artifact"},
+    {"serving"},
     {"plots"},
     {"widgets"},
     {"runs"},
+    {"report"},
     {"commands"},
     {"__main__"},
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 FRAMEWORKS = {"tensorflow", "keras", "tf_keras"}  # engine.py imports them for everybody
 GRAB_BAGS = {"utils", "util", "helpers", "helper", "common", "misc", "tools"}
-MAX_LINES = 250
 
 
 def source_files() -> dict[str, str]:
@@ -62,8 +63,6 @@ def violations(module: str, source: str) -> list[str]:
     """
     room, *inside = module.split(".")
     found = []
-    if len(source.splitlines()) > MAX_LINES:
-        found.append(f"{module} has {len(source.splitlines())} lines: at most {MAX_LINES}")
     found += [f"{module}: {part} says nothing" for part in {room, *inside} & GRAB_BAGS]
     if module == "__init__":
         return found + [f"the package imports {name}" for name in imported(source) if name != "os"]
@@ -102,13 +101,13 @@ def test_every_floor_is_built_of_rooms_that_exist() -> None:
     [
         ("data.splits", "from cnnlab.training import fit", "imports point down"),
         ("data.splits", "import cnnlab.runs.folder", "imports point down"),
-        ("data.splits", "from cnnlab import deploy", "imports point down"),
-        ("data.splits", "from cnnlab import config, deploy", "imports point down"),
-        ("data.splits", "import os, cnnlab.deploy", "imports point down"),
-        ("data.splits", "def f():\n    from cnnlab import deploy", "imports point down"),
+        ("data.splits", "from cnnlab import artifact", "imports point down"),
+        ("data.splits", "from cnnlab import config, artifact", "imports point down"),
+        ("data.splits", "import os, cnnlab.artifact", "imports point down"),
+        ("data.splits", "def f():\n    from cnnlab import artifact", "imports point down"),
         ("data.splits", "if TYPE_CHECKING:\n    from cnnlab import runs", "imports point down"),
         ("data.splits", "from cnnlab.augment import draw", "imports point down"),  # a sibling
-        ("evaluation.report", "from cnnlab import explain", "imports point down"),
+        ("evaluation.scoring", "from cnnlab import explain", "imports point down"),
         ("config", "from cnnlab.engine import tf", "imports point down"),
         ("images.__init__", "from cnnlab.models import build", "imports point down"),
         ("runs.folder", "from cnnlab.__main__ import main", "imports point down"),
@@ -123,7 +122,6 @@ def test_every_floor_is_built_of_rooms_that_exist() -> None:
         ("data.utils", "", "says nothing"),
         ("data.helpers", "", "says nothing"),
         ("shed", "", "no place"),
-        ("data.splits", "\n" * 251, "251 lines"),
         ("__init__", "from cnnlab.config import Settings", "the package imports"),
     ],
 )
@@ -140,9 +138,11 @@ def test_the_checker_sees_a_planted_violation(module: str, source: str, says: st
         ("data.splits", "from cnnlab.config import Settings\nfrom cnnlab.data import manifest"),
         ("data.__init__", "import numpy as np\nfrom cnnlab import images\nimport kerastuner"),
         ("plots.data", "from cnnlab.plots.style import INK"),
-        ("runs.site", "import cnnlab.deploy.artifact\nfrom cnnlab import __version__"),
+        (
+            "report.front_page",
+            "import cnnlab.artifact.model_folder\nfrom cnnlab import __version__",
+        ),
         ("__main__", "def main():\n    from cnnlab.runs import execute"),
-        ("data.splits", "\n" * 250),
     ],
 )
 def test_the_checker_lets_good_modules_pass(module: str, source: str) -> None:

@@ -18,8 +18,9 @@ from PIL import Image
 from cnnlab.__main__ import main
 from cnnlab.config import InputError
 from cnnlab.data import manifest, splits
-from cnnlab.deploy import backend
-from cnnlab.runs import execute, open_run, results, site, steps
+from cnnlab.report import front_page
+from cnnlab.runs import execute, open_run, results, steps
+from cnnlab.serving.server import server_process
 
 ROOT = Path(__file__).resolve().parent.parent
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -35,7 +36,15 @@ def _code(path):
 
 
 def _lines(source):
-    return [line for line in source.splitlines() if line.strip()]
+    """Return the lines with code in them, without the imports."""
+    imports = {
+        number
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for number in range(node.lineno, node.end_lineno + 1)
+    }
+    lines = enumerate(source.splitlines(), start=1)
+    return [line for number, line in lines if line.strip() and number not in imports]
 
 
 @each_notebook
@@ -108,7 +117,7 @@ def smoke(tmp_path_factory):
         patch.setenv("CNNLAB_HOME", str(home))
         run = open_run("smoke", profile="smoke")
         done = execute.execute(run, execute.available())
-        site.build(run)
+        front_page.build(run)
     return run, {executed.notebook: executed for executed in done}
 
 
@@ -153,15 +162,15 @@ def test_the_run_folder_is_complete(smoke):
     assert [(entry["by"], entry["model_id"]) for entry in state["test_set_opened"]] == [
         ("04_kfold_evaluation", model)
     ]
-    assert not any(row.missing for row in site.summary(run))
-    assert {page.status for page in site.notebooks(run)} == {"done"}
+    assert not any(row.missing for row in front_page.summary(run))
+    assert {page.status for page in front_page.notebooks(run)} == {"done"}
 
 
 @pytest.mark.slow
 def test_the_server_is_asked_where_it_is_built(smoke):
     run, _ = smoke
     found = results.Serving.read(run.folder / "metrics" / "serving.json")
-    assert found.served == backend.PROGRAM.is_file()
+    assert found.served == server_process.PROGRAM.is_file()
     if found.served:
         assert found.same == found.files > 10
         assert set(found.seconds) == {"cached", "fresh"}

@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// What may be written in a contract is described by cnnlab/deploy/contract.schema.json. The tests
+// What may be written in a contract is described by cnnlab/artifact/contract.schema.json. The tests
 // give this package and Python's, which goes by that schema, the same contracts: a change of one
 // belongs in the other, too.
 

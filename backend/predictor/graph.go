@@ -16,7 +16,7 @@ import (
 	protos "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 	"google.golang.org/protobuf/proto"
 
-	"cnnlab/backend/gatekeeper"
+	"cnnlab/backend/validation"
 )
 
 // graph is an opened SavedModel with the signatures prepare and predict.
@@ -106,8 +106,8 @@ func decodingError(err error) error {
 	if strings.Contains(err.Error(), "OOM when allocating") {
 		return fmt.Errorf("decoding an image: %w", err)
 	}
-	return &gatekeeper.Rejected{
-		Code: gatekeeper.CodeCorrupt, Message: "The image data cannot be decoded.",
+	return &validation.Rejected{
+		Code: validation.CodeCorrupt, Message: "The image data cannot be decoded.",
 	}
 }
 

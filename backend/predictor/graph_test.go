@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"cnnlab/backend/artifact"
-	"cnnlab/backend/gatekeeper"
+	"cnnlab/backend/validation"
 	"cnnlab/backend/internal/testmodels"
 )
 
@@ -43,7 +43,7 @@ func TestAnswersAsPythonDoes(t *testing.T) {
 		}
 		for name, expected := range answers {
 			prediction, err := p.Predict(t.Context(), models.Image(t, name))
-			var rejected *gatekeeper.Rejected
+			var rejected *validation.Rejected
 			if errors.As(err, &rejected) {
 				if code := fmt.Sprintf("%q", rejected.Code); code != string(expected) {
 					t.Errorf("%s, %s: refused as %s: expected %s", model, name, code, expected)
@@ -127,7 +127,7 @@ func TestAModelThatIsNoModel(t *testing.T) {
 }
 
 func TestLackOfMemoryIsNoFaultOfTheImage(t *testing.T) {
-	var rejected *gatekeeper.Rejected
+	var rejected *validation.Rejected
 	if err := decodingError(errors.New("OOM when allocating tensor")); errors.As(err, &rejected) {
 		t.Errorf("got %v", err)
 	}

@@ -22,7 +22,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"cnnlab/backend/artifact"
-	"cnnlab/backend/gatekeeper"
+	"cnnlab/backend/validation"
 )
 
 const defaultTop = 5
@@ -115,7 +115,7 @@ func (p *Predictor) Waiting() int { return int(p.queue.inside.Load()) }
 
 // Predict returns the answer for the content of an image file.
 //
-// An image that is refused gives a *gatekeeper.Rejected, a full queue ErrBusy, a context that ends
+// An image that is refused gives a *validation.Rejected, a full queue ErrBusy, a context that ends
 // its error. Callers with the same image share one run of the network.
 func (p *Predictor) Predict(ctx context.Context, image []byte) (Prediction, error) {
 	start := time.Now()
@@ -141,7 +141,7 @@ func (p *Predictor) PredictMany(ctx context.Context, images [][]byte) ([]Result,
 		group.Go(func() error {
 			prediction, err := p.Predict(ctx, image)
 			results[index] = Result{prediction, err}
-			if rejected := (*gatekeeper.Rejected)(nil); errors.As(err, &rejected) {
+			if rejected := (*validation.Rejected)(nil); errors.As(err, &rejected) {
 				return nil
 			}
 			return err
@@ -174,7 +174,7 @@ func (p *Predictor) probabilities(
 			return row, true, nil
 		}
 	}
-	if _, err := gatekeeper.Inspect(image); err != nil {
+	if _, err := validation.Inspect(image); err != nil {
 		return nil, false, err
 	}
 	row, err = p.flights.do(ctx, key, func(ctx context.Context) ([]float32, error) {

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"cnnlab/backend/artifact"
-	"cnnlab/backend/gatekeeper"
+	"cnnlab/backend/validation"
 )
 
 // fakeEngine answers 1 for the class that the image's last byte names; it may be slow or fail.
@@ -50,7 +50,7 @@ func (e *fakeEngine) Predict(images [][]byte) ([][]float32, error) {
 
 func (e *fakeEngine) Close() error { e.closed = true; return nil }
 
-// picture returns what the gatekeeper takes for a PNG; its last byte is the class it shows.
+// picture returns what passes for a PNG; its last byte is the class it shows.
 func picture(number uint32, class byte) []byte {
 	chunk := func(kind, content string) []byte {
 		text := append([]byte(kind), content...)
@@ -89,9 +89,9 @@ func TestPredictWithCache(t *testing.T) {
 }
 
 func TestErrorsAreNotKept(t *testing.T) {
-	engine := &fakeEngine{prepare: &gatekeeper.Rejected{Code: gatekeeper.CodeCorrupt}}
+	engine := &fakeEngine{prepare: &validation.Rejected{Code: validation.CodeCorrupt}}
 	p := fakePredictor(engine, Options{Cache: newCache(t, 1<<20)})
-	var rejected *gatekeeper.Rejected
+	var rejected *validation.Rejected
 	if _, err := p.Predict(t.Context(), picture(0, 3)); !errors.As(err, &rejected) {
 		t.Errorf("got %v: expected a refusal", err)
 	}
@@ -109,7 +109,7 @@ func TestRefusedBeforeAnythingIsDecoded(t *testing.T) {
 	engine := &fakeEngine{}
 	p := fakePredictor(engine, Options{})
 	for _, image := range [][]byte{nil, []byte("GIF89a"), []byte("<html>"), picture(0, 3)[:30]} {
-		var rejected *gatekeeper.Rejected
+		var rejected *validation.Rejected
 		if _, err := p.Predict(t.Context(), image); !errors.As(err, &rejected) {
 			t.Errorf("%q: %v: expected a refusal", image, err)
 		}
@@ -270,11 +270,11 @@ func TestPredictMany(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	codes := []string{"", gatekeeper.CodeUnknownFormat, "", gatekeeper.CodeEmpty}
+	codes := []string{"", validation.CodeUnknownFormat, "", validation.CodeEmpty}
 	labels := []string{"f", "", "a", ""}
 	for index, result := range results {
 		code := ""
-		if rejected := (*gatekeeper.Rejected)(nil); errors.As(result.Err, &rejected) {
+		if rejected := (*validation.Rejected)(nil); errors.As(result.Err, &rejected) {
 			code = rejected.Code
 		}
 		if code != codes[index] || result.Prediction.Label != labels[index] {

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
-	"cnnlab/backend/gatekeeper"
+	"cnnlab/backend/validation"
 )
 
 const (
@@ -55,14 +55,14 @@ func (l *loan) read(body io.Reader, announced int64) ([]byte, error) {
 		count, err := body.Read(content[len(content):cap(content)])
 		content = content[:len(content)+count]
 		switch {
-		case len(content) > gatekeeper.MaxBytes:
-			return nil, tooLarge(gatekeeper.MaxBytes)
+		case len(content) > validation.MaxBytes:
+			return nil, tooLarge(validation.MaxBytes)
 		case errors.Is(err, io.EOF):
 			return content, nil
 		case err != nil:
 			return nil, err
 		case int64(len(content)) == size:
-			grown := min(2*size, gatekeeper.MaxBytes+1)
+			grown := min(2*size, validation.MaxBytes+1)
 			if err := l.take(grown - size); err != nil {
 				return nil, err
 			}
@@ -85,7 +85,7 @@ func (l *loan) single(w http.ResponseWriter, r *http.Request) (upload, error) {
 	case err != nil:
 		return upload{}, err
 	case kind == formType:
-		uploads, err := l.form(w, r, boundary, 1, gatekeeper.MaxBytes+multipartTop)
+		uploads, err := l.form(w, r, boundary, 1, validation.MaxBytes+multipartTop)
 		if err != nil {
 			return upload{}, err
 		}
@@ -94,7 +94,7 @@ func (l *loan) single(w http.ResponseWriter, r *http.Request) (upload, error) {
 		}
 		return uploads[0], nil
 	case kind == "" || kind == "application/octet-stream" || strings.HasPrefix(kind, "image/"):
-		if err := limitBody(w, r, gatekeeper.MaxBytes); err != nil {
+		if err := limitBody(w, r, validation.MaxBytes); err != nil {
 			return upload{}, err
 		}
 		content, err := l.read(r.Body, r.ContentLength)
@@ -157,7 +157,7 @@ func (l *loan) form(
 func (l *loan) part(part *multipart.Part) (upload, error) {
 	received := upload{name: part.FileName()}
 	content, err := l.read(part, -1)
-	if large := (*problem)(nil); errors.As(err, &large) && large.Code == gatekeeper.CodeTooManyBytes {
+	if large := (*problem)(nil); errors.As(err, &large) && large.Code == validation.CodeTooManyBytes {
 		received.refused = large
 		_, err = io.Copy(io.Discard, part)
 		return received, err

@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"cnnlab/backend/artifact"
-	"cnnlab/backend/gatekeeper"
+	"cnnlab/backend/validation"
 	"cnnlab/backend/predictor"
 )
 
@@ -48,7 +48,7 @@ func (m *fakeModel) Predict(ctx context.Context, image []byte) (predictor.Predic
 	case closed:
 		return predictor.Prediction{}, errors.New("the model is closed")
 	case refused:
-		return predictor.Prediction{}, &gatekeeper.Rejected{Code: code, Message: "No."}
+		return predictor.Prediction{}, &validation.Rejected{Code: code, Message: "No."}
 	case string(image) == "busy":
 		return predictor.Prediction{}, fmt.Errorf("asking: %w", predictor.ErrBusy)
 	case string(image) == "late":
@@ -58,7 +58,7 @@ func (m *fakeModel) Predict(ctx context.Context, image []byte) (predictor.Predic
 	case string(image) == "panic":
 		panic("a secret of the machine")
 	case len(image) == 0:
-		return predictor.Prediction{}, &gatekeeper.Rejected{Code: "empty", Message: "Empty."}
+		return predictor.Prediction{}, &validation.Rejected{Code: "empty", Message: "Empty."}
 	}
 	label := fmt.Sprintf("<%d>", len(image))
 	return predictor.Prediction{
@@ -74,7 +74,7 @@ func (m *fakeModel) PredictMany(
 	for index, image := range images {
 		prediction, err := m.Predict(ctx, image)
 		results[index] = predictor.Result{Prediction: prediction, Err: err}
-		if rejected := (*gatekeeper.Rejected)(nil); err != nil && !errors.As(err, &rejected) {
+		if rejected := (*validation.Rejected)(nil); err != nil && !errors.As(err, &rejected) {
 			return nil, err
 		}
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 
-	"cnnlab/backend/gatekeeper"
+	"cnnlab/backend/validation"
 )
 
 func description(t *testing.T) (*openapi3.T, routers.Router) {
@@ -58,18 +58,18 @@ func TestDescribedCodes(t *testing.T) {
 	document, _ := description(t)
 	codes := document.Components.Schemas["Error"].Value.Properties["error"].Value.Properties["code"]
 	for _, code := range []string{
-		gatekeeper.CodeEmpty, gatekeeper.CodeTooManyBytes, gatekeeper.CodeForeignFormat,
-		gatekeeper.CodeUnknownFormat, gatekeeper.CodeCorrupt, gatekeeper.CodeUnsupported,
-		gatekeeper.CodeTooManyScans, gatekeeper.CodeSideTooSmall, gatekeeper.CodeSideTooLarge,
-		gatekeeper.CodeTooManyPixels, gatekeeper.CodeAspectRatio, gatekeeper.CodeAnimated,
+		validation.CodeEmpty, validation.CodeTooManyBytes, validation.CodeForeignFormat,
+		validation.CodeUnknownFormat, validation.CodeCorrupt, validation.CodeUnsupported,
+		validation.CodeTooManyScans, validation.CodeSideTooSmall, validation.CodeSideTooLarge,
+		validation.CodeTooManyPixels, validation.CodeAspectRatio, validation.CodeAnimated,
 	} {
 		if !slices.Contains(codes.Value.Enum, any(code)) {
 			t.Errorf("%s is not described", code)
 		}
 	}
 	image := document.Components.Schemas["Image"].Value
-	if *image.MaxLength != gatekeeper.MaxBytes {
-		t.Errorf("at most %d bytes are described: expected %d", *image.MaxLength, gatekeeper.MaxBytes)
+	if *image.MaxLength != validation.MaxBytes {
+		t.Errorf("at most %d bytes are described: expected %d", *image.MaxLength, validation.MaxBytes)
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"os"
 	"strconv"
 
-	"cnnlab/backend/gatekeeper"
+	"cnnlab/backend/validation"
 	"cnnlab/backend/predictor"
 )
 
@@ -41,18 +41,18 @@ func notReady() *problem {
 }
 
 func tooLarge(limit int64) *problem {
-	return newProblem(http.StatusRequestEntityTooLarge, gatekeeper.CodeTooManyBytes,
+	return newProblem(http.StatusRequestEntityTooLarge, validation.CodeTooManyBytes,
 		"Too many bytes: at most %d are accepted.", limit)
 }
 
 // rejectionStatus returns the status of a refused image; what is not listed is 422.
 func rejectionStatus(code string) int {
 	switch code {
-	case gatekeeper.CodeEmpty:
+	case validation.CodeEmpty:
 		return http.StatusBadRequest
-	case gatekeeper.CodeTooManyBytes:
+	case validation.CodeTooManyBytes:
 		return http.StatusRequestEntityTooLarge
-	case gatekeeper.CodeUnknownFormat, gatekeeper.CodeForeignFormat:
+	case validation.CodeUnknownFormat, validation.CodeForeignFormat:
 		return http.StatusUnsupportedMediaType
 	}
 	return http.StatusUnprocessableEntity
@@ -62,7 +62,7 @@ func rejectionStatus(code string) int {
 func asProblem(err error) *problem {
 	var (
 		known    *problem
-		rejected *gatekeeper.Rejected
+		rejected *validation.Rejected
 		large    *http.MaxBytesError
 	)
 	switch {

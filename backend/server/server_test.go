@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"cnnlab/backend/gatekeeper"
+	"cnnlab/backend/validation"
 )
 
 func TestPredictTakesRawBytesAndForms(t *testing.T) {
@@ -106,7 +106,7 @@ func TestTooManyBytes(t *testing.T) {
 	s := New(Config{MaxBatchBytes: 11 << 20}, &fakeModel{id: hash("a")})
 	live := httptest.NewServer(s)
 	defer live.Close()
-	large := strings.Repeat("x", gatekeeper.MaxBytes+1)
+	large := strings.Repeat("x", validation.MaxBytes+1)
 	for name, body := range map[string]io.Reader{
 		"announced": strings.NewReader(large),
 		"chunked":   io.MultiReader(strings.NewReader(large)),
@@ -165,7 +165,7 @@ func TestBatchAnswersForEachImage(t *testing.T) {
 	s := New(Config{MaxBatchBytes: 20 << 20}, &fakeModel{id: hash("a")})
 	answer := ask(s, formPost(t, "/v1/predict:batch", part{"image", "", "1"},
 		part{"image", "", "refuse corrupt"}, part{"image", "", ""},
-		part{"image", "", strings.Repeat("x", gatekeeper.MaxBytes+1)}, part{"image", "", "12"}))
+		part{"image", "", strings.Repeat("x", validation.MaxBytes+1)}, part{"image", "", "12"}))
 	expect(t, answer, 200, "")
 	var body struct {
 		Predictions []struct {

@@ -21,12 +21,15 @@ def audit(source: str, overrides: tuple[str, ...], as_json: bool) -> None:
 
     SOURCE is 'shapes', a dataset, a folder or a CSV table.
     """
-    from cnnlab.data import audit as auditing
-    from cnnlab.data import manifest, sources
+    from cnnlab.data import manifest
+    from cnnlab.data.audit import audit as auditing
+    from cnnlab.data.sources import selection
 
     with contextlib.redirect_stdout(sys.stderr):  # bars must not get into a pipe
         watched = _watched()
-        found = sources.resolve(make_settings("quick", overrides, source=source), progress=watched)
+        found = selection.resolve(
+            make_settings("quick", overrides, source=source), progress=watched
+        )
         files = manifest.build(found, progress=watched)
         pictures = auditing.pictures(files, found, progress=watched)
     findings = auditing.findings(files, pictures)

@@ -7,7 +7,7 @@ import click
 from cnnlab.commands.terminal import print_table, printable
 
 if TYPE_CHECKING:  # it imports what `cnnlab --help` can do without
-    from cnnlab.runs.headlines import Row
+    from cnnlab.report.headlines import Row
 
 
 @click.command()
@@ -22,9 +22,10 @@ def compare(first: str, second: str) -> None:
 
     Exit status: 0 compared, 2 bad input.
     """
-    from cnnlab.runs import opening, versus
+    from cnnlab.report import comparison_page
+    from cnnlab.runs import opening
 
-    found = versus.compare(opening.find(first), opening.find(second))
+    found = comparison_page.compare(opening.find(first), opening.find(second))
     if found.causes:
         print_table(["part", "what", *found.names], [list(row) for row in found.causes])
     rows = [
@@ -34,7 +35,7 @@ def compare(first: str, second: str) -> None:
     print_table(["figure", *found.names, "difference", "95 % interval"], rows)
     for text in (*found.cautions, *(f"{about}: {said}" for about, said in found.words.items())):
         click.echo(click.wrap_text(printable(text), width=88) + "\n")
-    click.echo(versus.write_page(found))
+    click.echo(comparison_page.write_page(found))
 
 
 def _shown(row: "Row") -> str:

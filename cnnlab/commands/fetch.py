@@ -14,7 +14,7 @@ def fetch(name: str) -> None:
     download that was cut goes on at the next call, and every image is checked. A dataset that is
     there is left as it is.
     """
-    from cnnlab.data import fetch as fetching
+    from cnnlab.data.public import fetch as fetching
 
     folder = fetching.fetch(name, progress=sys.stdout.isatty())
     click.echo(f"{folder}\nTrain on it with: cnnlab run --data {name}")

@@ -15,7 +15,7 @@ from cnnlab.commands.terminal import printable, utf8
 from cnnlab.config import InputError
 
 if TYPE_CHECKING:
-    from cnnlab.deploy.predict import Predictor
+    from cnnlab.serving.predictor import Predictor
 
 Show = Callable[[str, dict[str, Any]], None]
 
@@ -44,7 +44,7 @@ def predict(folder: Path, as_json: bool, cache: Path | None, images: tuple[str, 
     if not folder.is_dir():
         raise InputError(f"There is no model folder {str(folder)!r}: expected reports/<run>/model.")
     found = paths.find(images)
-    from cnnlab.deploy.predict import Predictor
+    from cnnlab.serving.predictor import Predictor
 
     predictor = Predictor(folder, cache_folder=cache)
     show = _show_json if as_json else _table(found, predictor.class_names)
@@ -77,7 +77,7 @@ def _answers(
 
 def _answer(predictor: "Predictor", found: paths.Found) -> dict[str, Any]:
     """Return what is printed of one file: an answer, an error or why it was skipped."""
-    from cnnlab.data.listing import promises_image
+    from cnnlab.data.sources.listing import promises_image
     from cnnlab.images import ImageRejected, read_file
 
     if found.unreadable:

@@ -34,12 +34,13 @@ def run(
 
     wanted = (name or profile or "quick", profile, data, " ".join(overrides))
     opening.refuse(*wanted)
-    from cnnlab.data import sources
-    from cnnlab.runs import amendments, caveats, execute, site
+    from cnnlab.data.sources import selection
+    from cnnlab.report import caveats, front_page
+    from cnnlab.runs import amendments, execute
 
     names = execute.selected(execute.available(), only)
-    if asked.data.source != sources.SHAPES:  # a folder that cannot be used makes no run
-        for note in sources.resolve(asked).notes:
+    if asked.data.source != selection.SHAPES:  # a folder that cannot be used makes no run
+        for note in selection.resolve(asked).notes:
             click.echo(f"note: {printable(note)}")
     opened = opening.open_run(*wanted)
     click.echo(_headline(opened.name, opened.settings))
@@ -49,15 +50,15 @@ def run(
     try:
         done = execute.execute(opened, names, jobs=jobs)
     except execute.NotebookFailed as failure:
-        page = site.build(opened)
+        page = front_page.build(opened)
         complain(str(failure))
         click.echo(page)
         sys.exit(1)
-    page = site.build(opened)
+    page = front_page.build(opened)
     for executed in done:
         if executed.red_lines:
             click.echo(f"note: {executed.notebook} wrote to stderr: {executed.red_lines[0]}")
-    click.echo(f"\n{site.as_text(site.summary(opened))}\n")
+    click.echo(f"\n{front_page.as_text(front_page.summary(opened))}\n")
     if said := caveats.beside_test(opened):
         click.echo(f"{said}\n")
     click.echo(page)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from cnnlab.config import InputError, Settings, child_seed
 from cnnlab.data import prepared, splits
-from cnnlab.data.entries import Source
+from cnnlab.data.sources.entries import Source
 from cnnlab.engine import tf
 
 Transform = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]

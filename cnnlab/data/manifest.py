@@ -1,6 +1,6 @@
 """The manifest: one row for every file found below a source's root, whatever it is.
 
-found = accepted + quarantined + skipped, always. *Accepted* files passed the gatekeeper and were
+found = accepted + quarantined + skipped, always. *Accepted* files passed validation and were
 decoded to the last pixel. *Quarantined* ones are meant to be images (by extension or content)
 and were refused. *Skipped* ones are not meant to be images, or nothing gives them a label.
 Nothing is moved, deleted or followed: links, pipes and devices are listed, never opened.
@@ -19,8 +19,10 @@ from tqdm.auto import tqdm
 
 from cnnlab import images
 from cnnlab.config import InputError
-from cnnlab.data import appearance, duplicates, listing, tables
-from cnnlab.data.entries import Entry, Source
+from cnnlab.data import tables
+from cnnlab.data.audit import appearance, duplicates
+from cnnlab.data.sources import listing
+from cnnlab.data.sources.entries import Entry, Source
 from cnnlab.engine import tf
 
 _JPEG_MODES = {1: "grey", 3: "rgb", 4: "cmyk"}  # by number of components
@@ -162,7 +164,7 @@ def _unlisted(source: Source, path: str) -> str:
 def _looked_at(row: _Row, data: bytes) -> _Row:
     """Return the row with what header and pixels say; raises ``ImageRejected``."""
     header = images.inspect(data)
-    readable = images.admit(data)
+    readable = images.transcode(data)
     pixels = images.decode(readable, duplicates.SIDE)
     brightness, contrast, sharpness = appearance.measure(pixels)
     return replace(
@@ -180,7 +182,7 @@ def _looked_at(row: _Row, data: bytes) -> _Row:
 
 
 def _mode(readable: bytes) -> str:
-    """Return how the pixels of an admitted JPEG or PNG are stored."""
+    """Return how the pixels of an transcoded JPEG or PNG are stored."""
     if readable.startswith(b"\xff\xd8"):
         return _JPEG_MODES[int(tf.image.extract_jpeg_shape(readable).numpy()[2])]
     mode = _PNG_MODES[readable[25]]

@@ -157,7 +157,7 @@ def read_images(
     held: list[bytes] = []
     try:
         for end, (path, content) in enumerate(wanted, 1):
-            held.append(images.admit(_read(root, path, content)))
+            held.append(images.transcode(_read(root, path, content)))
             if end == len(paths) or sum(map(len, held)) > _HELD:
                 pixels[end - len(held) : end] = _prepare_all(size)(tf.constant(held)).numpy()
                 held.clear()

@@ -15,7 +15,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp, softmax
 
 from cnnlab.config import InputError
-from cnnlab.evaluation import grouped, metrics
+from cnnlab.evaluation import metrics
+from cnnlab.statistics import grouped
 
 COLDEST, HOTTEST = 0.05, 20.0  # where separable or worthless answers would drive T to 0 or ∞
 FOLDS = 5

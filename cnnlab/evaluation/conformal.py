@@ -25,7 +25,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from cnnlab.config import InputError
-from cnnlab.evaluation import grouped, metrics
+from cnnlab.evaluation import metrics
+from cnnlab.statistics import grouped
 
 SCORE = "lac"  # of least ambiguous classifiers: 1 - p of the true class
 

@@ -18,8 +18,9 @@ import numpy as np
 import pandas as pd
 
 from cnnlab.config import InputError
-from cnnlab.evaluation import grouped, mantel_haenszel, metrics
+from cnnlab.evaluation import metrics
 from cnnlab.evaluation.probabilistic import log_losses
+from cnnlab.statistics import grouped, mantel_haenszel
 
 LEVEL = 0.95
 SHARE = 0.2  # of the images: what "fifth" in a slice's name means

@@ -16,7 +16,8 @@ Source:
 
 import numpy as np
 
-from cnnlab.evaluation import grouped, weighted
+from cnnlab.evaluation import weighted
+from cnnlab.statistics import grouped
 
 PSEUDO = 6  # rows added to each class before its errors are judged, see ``effective_sizes``
 MAX_CELLS = 2_000_000  # of the confusion counts held at a time: bounds the memory to tens of MB

@@ -31,15 +31,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from cnnlab.config import InputError
-from cnnlab.evaluation import (
-    calibration_error,
-    grouped,
-    influence,
-    metrics,
-    probabilistic,
-    weighted,
-)
-from cnnlab.evaluation.limits import hall, unvaried, wilson
+from cnnlab.evaluation import calibration_error, influence, metrics, probabilistic, weighted
+from cnnlab.statistics import grouped
+from cnnlab.statistics.limits import hall, unvaried, wilson
 
 METHODS = {
     "accuracy": "wilson",

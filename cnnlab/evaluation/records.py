@@ -9,12 +9,12 @@ from math import nan
 
 import pandas as pd
 
-from cnnlab.evaluation.compare import FoldTest, ImageTest
 from cnnlab.evaluation.conformal import SetRule
 from cnnlab.evaluation.intervals import Interval
-from cnnlab.evaluation.novelty import NoveltyRule
+from cnnlab.evaluation.ood_detection import NoveltyRule
 from cnnlab.evaluation.registry import METRICS
 from cnnlab.records import Record, inline, key
+from cnnlab.statistics.paired_tests import FoldTest, ImageTest
 
 UNDEFINED = Interval(nan, nan, nan)
 

@@ -22,8 +22,9 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from cnnlab.config import InputError
-from cnnlab.evaluation import grouped, metrics, weighted
+from cnnlab.evaluation import metrics, weighted
 from cnnlab.evaluation.intervals import Interval
+from cnnlab.statistics import grouped
 
 METHOD = "bca bootstrap"
 MAX_CELLS = 2_000_000  # of one block of resamples: bounds the memory to some tens of MB

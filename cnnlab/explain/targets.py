@@ -15,7 +15,7 @@ from cnnlab.config import InputError
 from cnnlab.engine import keras, tf
 from cnnlab.explain import layers, maps
 from cnnlab.explain.layers import Call
-from cnnlab.explain.traces import trace
+from cnnlab.explain.traced import trace
 
 # A function takes what the model gives (a tensor, or its structure of several) and returns the
 # scores (B,). It is called with batches of any size and must judge each row by itself.

@@ -1,14 +1,13 @@
-"""Images: the gatekeeper that looks at bytes first, and the one decoder that turns them to pixels.
+"""Images: validation looks at the bytes first; the one decoder makes pixels of them.
 
-``inspect`` reads the header only and refuses what is not to be decoded; ``admit`` also turns the
-rarer formats into PNG bytes; ``prepare`` makes pixels of JPEG or PNG bytes in TensorFlow ops, so
-that training, evaluation and serving see the same ones; ``decode`` is all of it for one image.
+``inspect`` reads the header only and refuses what is not to be decoded; ``transcode`` also turns
+the rarer formats into PNG bytes; ``prepare`` makes pixels of JPEG or PNG bytes in TensorFlow ops,
+so that training, evaluation and serving see the same ones; ``decode`` is all of it for one image.
 
 Example:
     >>> pixels = decode(read_file("photo.jpg"), 224)  # uint8 (224, 224, 3), RGB, upright
 """
 
-from cnnlab.images.gatekeeper import admit, inspect, read_file
 from cnnlab.images.limits import (
     MAX_BYTES,
     MAX_FOREIGN_PIXELS,
@@ -23,6 +22,7 @@ from cnnlab.images.limits import (
 )
 from cnnlab.images.orientation import orientation
 from cnnlab.images.pixels import PREPROCESSING_VERSION, decode, prepare
+from cnnlab.images.validation import inspect, read_file, transcode
 
 __all__ = [
     "MAX_BYTES",
@@ -35,11 +35,11 @@ __all__ = [
     "PREPROCESSING_VERSION",
     "Header",
     "ImageRejected",
-    "admit",
     "decode",
     "inspect",
     "orientation",
     "prepare",
     "read_file",
     "too_many_bytes",
+    "transcode",
 ]

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from cnnlab.engine import tf
-from cnnlab.images.gatekeeper import admit
 from cnnlab.images.headers import JPEG_SIGNATURE, PNG_SIGNATURE
 from cnnlab.images.limits import ImageRejected
 from cnnlab.images.orientation import orientation, upright
+from cnnlab.images.validation import transcode
 
 # Part of every cache key and of the model's contract: raise it when any pixel may change.
 PREPROCESSING_VERSION = 1
@@ -122,9 +122,9 @@ def decode(image_bytes: bytes, size: int) -> np.ndarray:
     Raises:
         ImageRejected: By ``inspect``, or ``corrupt`` where the pixels cannot be decoded.
     """
-    admitted = tf.constant(admit(image_bytes))  # a copy: the other one, as PNG large, is let go
+    readable = tf.constant(transcode(image_bytes))  # a copy: the other, large as PNG, is freed
     try:
-        return _compiled(size)(admitted).numpy()
+        return _compiled(size)(readable).numpy()
     except tf.errors.OpError as error:
         reason = re.sub(r"\{\{.*?\}\} ?", "", error.message.split("\n")[0])  # names of graph nodes
         raise ImageRejected("corrupt", f"The image cannot be decoded: {reason}") from None

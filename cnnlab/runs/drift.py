@@ -85,7 +85,8 @@ def _part(relative: str) -> str:
 
 def data(stored: Path, now: Path) -> list[tuple[str, str, str]]:
     """Return (what, stored, now) of files that were added, removed, changed or moved."""
-    from cnnlab.data import changes, manifest  # they import TensorFlow
+    from cnnlab.data import manifest  # they import TensorFlow
+    from cnnlab.data.audit import changes
 
     if not (now / "manifest.csv").exists():
         return [("manifest.csv", "there", ABSENT)]

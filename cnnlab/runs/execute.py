@@ -22,7 +22,7 @@ from papermill.execute import execute_notebook
 from traitlets.config import Config
 
 from cnnlab.config import InputError
-from cnnlab.runs import cells, provenance
+from cnnlab.runs import executed, provenance
 from cnnlab.runs.folder import Run
 from cnnlab.runs.progress import Progress
 
@@ -159,9 +159,11 @@ def _execute_one(
 ) -> Executed:
     source = folder / f"{name}.ipynb"
     target = run.path("notebooks", f"{name}.ipynb")
-    count = cells.count(source) + 1  # papermill adds the parameters
+    count = executed.count(source) + 1  # papermill adds the parameters
     # The settings are in run.json already: the name says everything else.
-    parameters = {"run": run.name} | ({"jobs": jobs} if cells.has_parameter(source, "jobs") else {})
+    parameters = {"run": run.name} | (
+        {"jobs": jobs} if executed.has_parameter(source, "jobs") else {}
+    )
     run.update(lambda state: state["notebooks"].__setitem__(name, {"started": provenance.now()}))
     started = time.perf_counter()
     try:
@@ -172,7 +174,7 @@ def _execute_one(
         error = f"cell {failure.cell}: {failure.error}"
         run.update(lambda state: state["notebooks"][name].__setitem__("failed", error))
         raise
-    done = Executed(name, time.perf_counter() - started, count, tuple(cells.red_lines(target)))
+    done = Executed(name, time.perf_counter() - started, count, tuple(executed.red_lines(target)))
     finished = {"finished": provenance.now(), "seconds": round(done.seconds, 1), "cells": count}
     run.update(lambda state: state["notebooks"][name].update(finished))
     return done
@@ -201,16 +203,16 @@ def _call_papermill(
             )
     except PapermillExecutionError as error:
         message = f"{error.ename}: {' '.join(error.evalue.split()) or '(no message)'}"
-        number, title = cells.matching(target, cells.has_error)[0]
+        number, title = executed.matching(target, executed.has_error)[0]
         raise NotebookFailed(target.stem, number, title, message, target) from None
     except DeadKernelError:
-        number, title = cells.matching(target, cells.was_started)[-1]
+        number, title = executed.matching(target, executed.was_started)[-1]
         message = "the kernel died, which most often means that the memory was full."
         raise NotebookFailed(target.stem, number, title, message, target) from None
 
 
 def _check_all_ran(name: str, path: Path) -> None:
-    for number, title in cells.matching(path, cells.never_ran):
+    for number, title in executed.matching(path, executed.never_ran):
         raise NotebookFailed(name, number, title, "the cell was never executed.", path)
 
 

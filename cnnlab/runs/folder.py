@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # these import TensorFlow, which the runner and `cnnlab --hel
     from matplotlib.figure import Figure
 
     from cnnlab.data.batches import Dataset
-    from cnnlab.data.entries import Source
+    from cnnlab.data.sources.entries import Source
 
 # Columns that stay text, whatever they look like: a class may be called "001" or "None".
 TEXT_COLUMNS = (
@@ -157,9 +157,9 @@ class Run:
 
     def source(self) -> "Source":
         """Return where this run's images come from; generated data is made on first use."""
-        from cnnlab.data import sources
+        from cnnlab.data.sources import selection
 
-        return sources.resolve(self.settings, progress=True)
+        return selection.resolve(self.settings, progress=True)
 
     def dataset(self) -> "Dataset":
         """Return the prepared pixels and splits, the test set sealed.
@@ -167,7 +167,8 @@ class Run:
         Raises:
             InputError: Notebook 01 has not run, or an image is not what it was then.
         """
-        from cnnlab.data import batches, changes, manifest, splits
+        from cnnlab.data import batches, manifest, splits
+        from cnnlab.data.audit import changes
 
         listed = self.require("manifest.csv")
         found, source = manifest.read(listed), self.source()

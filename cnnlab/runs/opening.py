@@ -15,7 +15,7 @@ from cnnlab.config import (
     value_of,
 )
 from cnnlab.config.settings import CHANGEABLE, FIELDS
-from cnnlab.data import catalogue
+from cnnlab.data.public import catalogue
 from cnnlab.runs import amendments, provenance, steps, storage
 from cnnlab.runs.folder import Run
 

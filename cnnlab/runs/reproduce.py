@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from cnnlab.config import InputError, Settings, home, make_settings, to_dict
-from cnnlab.data import sources
+from cnnlab.data.sources import selection
 from cnnlab.runs import (
     amendments,
     drift,
@@ -83,7 +83,7 @@ def reproduce(
     """
     settings = _settings(stored, overrides)
     _refuse_incomplete(Run(stored, settings))
-    sources.resolve(settings)  # data that cannot be used makes no run
+    selection.resolve(settings)  # data that cannot be used makes no run
     past_openings.record(stored)  # an equal model was opened by the run, not by its reproduction
     chosen = [step for step in steps.reproducible() if (stored / step.reproducible).exists()]
     numbers = [step.number for step in chosen]

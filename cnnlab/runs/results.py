@@ -77,7 +77,7 @@ class SuspectedLabels(Record):
 
 @dataclass(frozen=True)
 class MethodResult(Record):
-    """A heatmap method by one measure, see ``explain.faithfulness.compare``.
+    """A heatmap method by one measure, see ``explain.quality.faithfulness.compare``.
 
     Attributes:
         method: Its name, or that of a baseline.
@@ -106,9 +106,9 @@ class Explanations(Record):
         images: How many the methods were tested on.
         verdicts: A sentence a method.
         faithfulness: Measure → the methods and baselines by it.
-        scrambled: Rows of ``explain.sanity.summary``.
+        scrambled: Rows of ``explain.quality.randomization.summary``.
         blocks: Rows, what each block has learnt.
-        claims: Rows of ``explain.depth.claims``.
+        claims: Rows of ``explain.network.depth.claims``.
     """
 
     images: int = 0
@@ -130,8 +130,8 @@ class Serving(Record):
         same: How many they answered alike.
         largest_difference: Of any probability.
         hit_ratio: Share of the requests that the server's cache answered.
-        hit_ratio_foretold: The same, as ``deploy.traffic`` predicts it.
-        seconds: cached or fresh → rows of ``deploy.load.curve``.
+        hit_ratio_foretold: The same, as ``serving.server.request_stream`` predicts it.
+        seconds: cached or fresh → rows of ``serving.server.load_test.curve``.
     """
 
     model_id: str
@@ -169,14 +169,14 @@ def renewed_validation(run: Run, dataset: "Dataset") -> ValidationResult | None:
     Where ``bootstrap_samples`` changed since they were scored, the intervals are made again from
     the stored answers, and ``metrics/validation.json`` is written again.
     """
-    from cnnlab.evaluation import report
+    from cnnlab.evaluation import scoring
 
     found, settings = validation(run), run.settings
     samples = settings.evaluation.bootstrap_samples
     if found is None or found.scores.interval.samples == samples:
         return found
     answered, names = run.load_table("predictions/validation.csv"), dataset.class_names
-    scores = report.evaluate(
+    scores = scoring.evaluate(
         answered["label"].map(names.index).to_numpy(),
         answered[[f"p_{name}" for name in names]].to_numpy("float32"),  # the CSV has all digits
         names,

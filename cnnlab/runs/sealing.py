@@ -21,7 +21,8 @@ def seal_manifest(run: Run, files: pd.DataFrame, name: str) -> None:
     Example:
         >>> seal_manifest(lab, manifest.build(source), source.name)  # doctest: +SKIP
     """
-    from cnnlab.data import changes, manifest  # they import TensorFlow
+    from cnnlab.data import manifest  # they import TensorFlow
+    from cnnlab.data.audit import changes
 
     sealed, split = (run.folder / part for part in ("manifest.csv", "splits.csv"))
     if sealed.exists() and split.exists():

@@ -8,10 +8,10 @@ from cnnlab.training.balance import balanced_weights, imbalance
 from cnnlab.training.checkpoint import weights_digest
 from cnnlab.training.fit import Diverged, Fit, fit, predict
 from cnnlab.training.folds import FoldFailed, fold_runner
-from cnnlab.training.linear import linear_runner
+from cnnlab.training.linear_baseline import linear_runner
+from cnnlab.training.lr_range_test import find_rate
 from cnnlab.training.progress import Watch, print_progress
 from cnnlab.training.protocol import epoch_batches, new_model, subset_runner, train
-from cnnlab.training.rate_finder import find_rate
 from cnnlab.training.stopping import EarlyStopping
 
 __all__ = [

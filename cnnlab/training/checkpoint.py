@@ -23,7 +23,7 @@ import numpy as np
 from cnnlab import files
 from cnnlab.config import InputError
 from cnnlab.engine import keras
-from cnnlab.training.origin import origin
+from cnnlab.training.environment import origin
 
 SEAL = 64  # bytes of a SHA-256 in hexadecimal
 SLOTS = ("checkpoint-0.npz", "checkpoint-1.npz")

@@ -17,7 +17,7 @@ import numpy as np
 
 from cnnlab.config import InputError, Settings, child_seed
 from cnnlab.data.batches import Dataset, evaluation_batches
-from cnnlab.training import kept
+from cnnlab.training import fold_results
 from cnnlab.training.fit import predict
 from cnnlab.training.held_out import hold_out
 from cnnlab.training.processes import affordable, side_by_side, tell
@@ -43,7 +43,7 @@ class _Work:
 
     def train(
         self, fold: int, training: np.ndarray, held_out: np.ndarray, report: Report
-    ) -> kept.Result:
+    ) -> fold_results.Result:
         """Train one fold; its result takes the place of its checkpoints."""
         seed = child_seed(self.settings.seed, f"fold/{fold}")
         data, settings = self.dataset, self.settings
@@ -61,23 +61,27 @@ class _Work:
             data, self.pool[held_out], batch_size=settings.training.batch_size
         )
         probabilities = predict(model, batches)
-        result = kept.Result(probabilities, fitted.seconds, len(fitted.history))
+        result = fold_results.Result(probabilities, fitted.seconds, len(fitted.history))
         if checkpoints:
             fingerprint = self._fingerprint(training, held_out)
-            kept.save(checkpoints.with_suffix(".npz"), result, fingerprint)
+            fold_results.save(checkpoints.with_suffix(".npz"), result, fingerprint)
             shutil.rmtree(checkpoints, ignore_errors=True)
         return result
 
-    def earlier(self, fold: int, training: np.ndarray, held_out: np.ndarray) -> kept.Result | None:
+    def earlier(
+        self, fold: int, training: np.ndarray, held_out: np.ndarray
+    ) -> fold_results.Result | None:
         """Return what an earlier process kept of this very fold; None if that is nothing."""
         if self.folder is None:
             return None
-        return kept.load(self.folder / f"fold-{fold}.npz", self._fingerprint(training, held_out))
+        return fold_results.load(
+            self.folder / f"fold-{fold}.npz", self._fingerprint(training, held_out)
+        )
 
     def _fingerprint(self, training: np.ndarray, held_out: np.ndarray) -> str:
         # Units decide, beside the seed, which images judge the epochs.
         numbered = np.unique(self.dataset.units[self.pool], return_inverse=True)[1]
-        return kept.fingerprint(self.settings, self.content, numbered, training, held_out)
+        return fold_results.fingerprint(self.settings, self.content, numbered, training, held_out)
 
 
 def fold_runner(
@@ -166,12 +170,12 @@ def _remove_all_but(folder: Path, names: set[str]) -> None:
             path.unlink(missing_ok=True)
 
 
-def _print_done(fold: int, k: int, result: kept.Result, note: str = "") -> None:
+def _print_done(fold: int, k: int, result: fold_results.Result, note: str = "") -> None:
     epochs = f"{result.epochs} epoch{'s' if result.epochs != 1 else ''}"
     print(f"fold {fold}/{k}  {epochs}  {result.seconds:.0f} s{note}", flush=True)
 
 
-def _train_mapped(work: _Work, file: Path, fold: int, pair: Pair) -> kept.Result:
+def _train_mapped(work: _Work, file: Path, fold: int, pair: Pair) -> fold_results.Result:
     """Train a fold in another process, which maps the pixels itself."""
     pixels = np.load(file, mmap_mode="r", allow_pickle=False)
     return replace(work, dataset=replace(work.dataset, pixels=pixels)).train(fold, *pair, tell)
@@ -179,7 +183,7 @@ def _train_mapped(work: _Work, file: Path, fold: int, pair: Pair) -> kept.Result
 
 def _outcomes(
     work: _Work, missing: dict[int, Pair], workers: int, report: Report
-) -> Iterator[tuple[int, Callable[[], kept.Result]]]:
+) -> Iterator[tuple[int, Callable[[], fold_results.Result]]]:
     """Give each fold that was trained, and what returns its result or raises its error."""
     if workers > 1:
         bare = replace(work, dataset=replace(work.dataset, pixels=np.empty(0, np.uint8)))

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 
 from cnnlab.engine import tf
-from cnnlab.training.origin import cores
+from cnnlab.training.environment import cores
 
 GIB = 2**30
 CGROUP = Path("/sys/fs/cgroup")  # version 2; what a container may use

@@ -14,8 +14,8 @@ import ipywidgets
 
 from cnnlab.images import MAX_BYTES
 from cnnlab.widgets import cards, history, pictures
-from cnnlab.widgets.asked import Asked, Predicts, View, ask
 from cnnlab.widgets.heatmaps import Explain
+from cnnlab.widgets.upload_result import Asked, Predicts, View, ask
 
 ACCEPTED = ".jpg,.jpeg,.png,.gif,.bmp,.webp,.tif,.tiff,.avif"
 CARDS = 24  # shown at once: each carries its pictures; the history keeps every file
@@ -30,7 +30,7 @@ class PredictionApp(ipywidgets.VBox):
     another opacity nothing at all.
 
     Args:
-        predictor: Answers for the bytes of an image file, such as ``deploy.predict.Predictor``.
+        predictor: Answers for the bytes of an image file, such as ``serving.predictor.Predictor``.
         explainers: Name → function uint8 (S, S, 3) → heatmap float32 (S, S) in 0–1; see
             ``widgets.explainers``. The first is shown, or HiResCAM if it is among them.
 

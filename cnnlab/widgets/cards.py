@@ -2,8 +2,8 @@
 
 import html
 
-from cnnlab.widgets.asked import Answer
 from cnnlab.widgets.pictures import Photo
+from cnnlab.widgets.upload_result import Answer
 
 
 def answered(name: str, answer: Answer, photo: Photo, method: str, evidence: str) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 
 from cnnlab.config import InputError
 from cnnlab.engine import keras
-from cnnlab.explain.methods import METHODS
+from cnnlab.explain.methods.registry import METHODS
 
 Explain = Callable[[np.ndarray], np.ndarray]
 Method = Callable[..., np.ndarray]

@@ -6,7 +6,7 @@ import html
 import io
 from collections.abc import Sequence
 
-from cnnlab.widgets.asked import Asked
+from cnnlab.widgets.upload_result import Asked
 
 COLUMNS = (
     "name",

@@ -1,4 +1,4 @@
-"""The Go toolchain, the crafted files of tests/images and the contracts of tests/deploy."""
+"""The Go toolchain, the crafted files of tests/images and the contracts of tests/artifact."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BACKEND = ROOT / "backend"
-for folder in ("images", "deploy"):  # pytest does so only if it collects tests there
+for folder in ("images", "artifact"):  # pytest does so only if it collects tests there
     sys.path.append(str(ROOT / "tests" / folder))
 
 
@@ -39,9 +39,9 @@ def curl() -> None:
 
 @pytest.fixture(scope="session")
 def verdicts(go, tmp_path_factory) -> Path:
-    """Return the program that prints the Go gatekeeper's verdicts on files."""
+    """Return the program that prints the Go validation's verdicts on files."""
     program = tmp_path_factory.mktemp("go") / "verdicts"
-    command = [go, "build", "-o", str(program), "./gatekeeper/verdicts"]
+    command = [go, "build", "-o", str(program), "./validation/verdicts"]
     subprocess.run(command, cwd=BACKEND, check=True, timeout=600)
     return program
 

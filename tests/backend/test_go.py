@@ -50,5 +50,5 @@ def test_the_tests_pass(models, options):
     # Go would remember an earlier result: it does not see that the answers are new ones.
     command = [BACKEND / "go.sh", "test", "-count=1", *options, "./..."]
     printed = run(*command, CNNLAB_TEST_MODELS=str(models))
-    for package in ("cmd/cnnlab-server", "gatekeeper", "predictor", "server"):
+    for package in ("cmd/cnnlab-server", "validation", "predictor", "server"):
         assert f"ok  \tcnnlab/backend/{package}\t" in printed

@@ -9,8 +9,8 @@ from pathlib import Path
 import contracts
 import numpy as np
 
-from cnnlab.deploy import contract
-from cnnlab.deploy.seal import ModelRefused
+from cnnlab.artifact import contract
+from cnnlab.artifact.integrity import ModelRefused
 
 
 def by_go(program: Path, texts: Iterable[bytes]) -> list[str]:

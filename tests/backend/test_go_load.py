@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 import wire
 
-from cnnlab.deploy import artifact
-from cnnlab.deploy.backend import Backend
-from cnnlab.deploy.predict import Predictor
+from cnnlab.artifact import model_folder
 from cnnlab.engine import keras
 from cnnlab.images import MAX_BYTES
+from cnnlab.serving.predictor import Predictor
+from cnnlab.serving.server.server_process import Backend
 
 pytestmark = pytest.mark.slow
 SIZE = 24
@@ -50,7 +50,9 @@ def folders(tmp_path_factory) -> list[Path]:
     place = tmp_path_factory.mktemp("models")
     for seed in (1, 2):
         names = [f"class {number} of {seed}" for number in range(5)]
-        artifact.save(network(seed), place / str(seed), class_names=names, run_id="load", card="#")
+        model_folder.save(
+            network(seed), place / str(seed), class_names=names, run_id="load", card="#"
+        )
     return [place / "1", place / "2"]
 
 

@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cnnlab.deploy import artifact, parity
-from cnnlab.deploy.backend import Backend
-from cnnlab.deploy.predict import Predictor
+from cnnlab.artifact import model_folder
 from cnnlab.engine import keras
 from cnnlab.evaluation.conformal import SetRule
-from cnnlab.evaluation.novelty import NoveltyRule
+from cnnlab.evaluation.ood_detection import NoveltyRule
 from cnnlab.images import ImageRejected, inspect, limits
+from cnnlab.serving.predictor import Predictor
+from cnnlab.serving.server import parity
+from cnnlab.serving.server.server_process import Backend
 
 CLASS_NAMES = ["ant", "bee", "cat", "dog", "eel"]  # no more than an answer lists: all are compared
 SIZE = 24
@@ -46,7 +47,7 @@ def network() -> keras.Model:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     model = tmp_path_factory.mktemp("parity") / "model"
-    artifact.save(
+    model_folder.save(
         network(),
         model,
         class_names=CLASS_NAMES,

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnlab.deploy import artifact
-from cnnlab.deploy.backend import Backend
+from cnnlab.artifact import model_folder
 from cnnlab.engine import keras
+from cnnlab.serving.server.server_process import Backend
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "go-backend.md").read_text("utf-8")
@@ -50,7 +50,9 @@ def model(tmp_path_factory) -> Path:
         ]
     )
     folder = tmp_path_factory.mktemp("guide") / "model"
-    artifact.save(network, folder, class_names=["ant", "bee", "cat"], run_id="guide", card="# Card")
+    model_folder.save(
+        network, folder, class_names=["ant", "bee", "cat"], run_id="guide", card="# Card"
+    )
     return folder
 
 

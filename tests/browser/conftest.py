@@ -20,13 +20,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from cnnlab.artifact import model_folder
 from cnnlab.config import home
-from cnnlab.deploy import artifact
-from cnnlab.deploy.predict import Predictor
 from cnnlab.engine import keras
 from cnnlab.evaluation.conformal import SetRule
-from cnnlab.evaluation.novelty import NoveltyRule
+from cnnlab.evaluation.ood_detection import NoveltyRule
 from cnnlab.runs import open_run
+from cnnlab.serving.predictor import Predictor
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -85,7 +85,7 @@ def served_run(_shared_home) -> Path:
         pixels = np.random.default_rng(number).integers(0, 256, (24, 24, 3), np.uint8)
         Image.fromarray(pixels).save(images / label / "one.png")
     run = open_run("lab", profile="smoke", data=str(images))
-    artifact.save(
+    model_folder.save(
         _network(),
         run.path("model"),
         class_names=CLASSES,

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnnlab.deploy.predict import Predictor
+from cnnlab.serving.predictor import Predictor
 
 pytestmark = pytest.mark.slow
 

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from cnnlab import runs
-from cnnlab.evaluation import report
-from cnnlab.runs import execute, site, versus
+from cnnlab.evaluation import scoring
+from cnnlab.report import comparison_page, front_page
+from cnnlab.runs import execute
 
 pytestmark = pytest.mark.slow
 
@@ -59,8 +60,8 @@ def reports(tmp_path_factory, stranger):
         patch.setattr(execute, "NOTEBOOKS", _notebooks(home / "checkout", stranger, evil))
         made = [_run(name, classes) for name in ("one", "two")]
         for run in made:
-            site.build(run)
-        versus.write_page(versus.compare(*(run.folder for run in made)))
+            front_page.build(run)
+        comparison_page.write_page(comparison_page.compare(*(run.folder for run in made)))
     return home / "reports"
 
 
@@ -88,7 +89,7 @@ def _run(name, classes):
     run = runs.open_run(name, profile="smoke")
     labels = np.repeat(np.arange(60), 3)
     odds = np.random.default_rng(0).random((180, 60)) + 3 * np.eye(60)[labels]
-    scores = report.evaluate(labels, odds / odds.sum(1, keepdims=True), classes, samples=9, seed=0)
+    scores = scoring.evaluate(labels, odds / odds.sum(1, keepdims=True), classes, samples=9, seed=0)
     scores = scores.to_json()
     scores["per_class"][7]["auc"] = None
     run.save_json("metrics/test.json", scores)

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from cnnlab.deploy import predict
+from cnnlab.serving import predictor
 
 
 class _Predictor:
@@ -18,18 +18,18 @@ class _Predictor:
 
     def predict(self, image_bytes, top=5):
         if not image_bytes:
-            raise predict.ImageRejected("empty", "The file is empty.")
+            raise predictor.ImageRejected("empty", "The file is empty.")
         if image_bytes.startswith(b"<"):
-            raise predict.ImageRejected("unknown_format", "This is not an image.")
+            raise predictor.ImageRejected("unknown_format", "This is not an image.")
         top = (("cat", 0.75), ("dog", 0.25))
         sure = image_bytes.startswith(b"\x89PNG")
         doubts = ((), None) if sure else (("cat", "dog"), True)
-        return predict.Prediction("cat", 0.75, top, *doubts, self.cached, "0" * 64, "1" * 64, 2.5)
+        return predictor.Prediction("cat", 0.75, top, *doubts, self.cached, "0" * 64, "1" * 64, 2.5)
 
 
 @pytest.fixture
 def model(tmp_path, monkeypatch):
-    monkeypatch.setattr(predict, "Predictor", _Predictor)
+    monkeypatch.setattr(predictor, "Predictor", _Predictor)
     (tmp_path / "model").mkdir()
     return tmp_path / "model"
 

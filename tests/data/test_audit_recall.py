@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from cnnlab.data import audit, manifest
-from cnnlab.data.folder_source import FolderSource
+from cnnlab.data import manifest
+from cnnlab.data.audit import audit
+from cnnlab.data.sources.folder_source import FolderSource
 
 LABELS = ("cat", "dog", "owl", "yak")
 PER_CLASS = {"train": 550, "test": 150}  # distinct pictures

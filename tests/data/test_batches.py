@@ -10,8 +10,9 @@ from PIL import Image
 
 from cnnlab import images
 from cnnlab.config import InputError, make_settings
-from cnnlab.data import audit, batches, manifest, splits
-from cnnlab.data.folder_source import FolderSource
+from cnnlab.data import batches, manifest, splits
+from cnnlab.data.audit import audit
+from cnnlab.data.sources.folder_source import FolderSource
 from cnnlab.engine import tf
 
 CLASSES = ["cat", "dog", "owl"]

@@ -12,7 +12,7 @@ from PIL import Image
 from cnnlab import images
 from cnnlab.config import InputError
 from cnnlab.data import manifest
-from cnnlab.data.folder_source import FolderSource
+from cnnlab.data.sources.folder_source import FolderSource
 
 needs_posix = pytest.mark.skipif(sys.platform != "linux", reason="names and links of Linux")
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cnnlab.evaluation import intervals, registry, report
+from cnnlab.evaluation import intervals, registry, scoring
 
 
 @pytest.mark.parametrize("classes", [2, 4])
@@ -11,7 +11,7 @@ def test_an_evaluation_holds_every_metric_as_its_entry_computes_it(classes):
     odds = generator.random((60, classes)) + np.eye(classes)[labels]
     probabilities = odds / odds.sum(axis=1, keepdims=True)
     names = [f"c{number}" for number in range(classes)]
-    found = report.evaluate(labels, probabilities, names, samples=20, seed=0)
+    found = scoring.evaluate(labels, probabilities, names, samples=20, seed=0)
     for name, metric in registry.METRICS.items():
         estimate = found.score(name).estimate
         assert estimate == pytest.approx(metric.compute(labels, probabilities)), name

@@ -5,9 +5,11 @@ import pytest
 
 from cnnlab.config import InputError
 from cnnlab.engine import keras, tf
-from cnnlab.explain import cam, features, targets
 from cnnlab.explain import layers as opening
-from cnnlab.explain.methods import METHODS
+from cnnlab.explain import targets
+from cnnlab.explain.methods import cam
+from cnnlab.explain.methods.registry import METHODS
+from cnnlab.explain.network import features
 
 layers = keras.layers
 

@@ -3,7 +3,8 @@ import pytest
 
 from cnnlab.config import InputError
 from cnnlab.engine import keras, tf
-from cnnlab.explain import cam, maps, targets
+from cnnlab.explain import maps, targets
+from cnnlab.explain.methods import cam
 
 layers = keras.layers
 

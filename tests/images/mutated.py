@@ -21,7 +21,7 @@ from pathlib import Path
 import crafted
 import numpy as np
 
-from cnnlab.images import ImageRejected, admit, decode, inspect
+from cnnlab.images import ImageRejected, decode, inspect, transcode
 
 SIZE = 32
 SECONDS = 2  # of computing: a busy machine must not fail a file
@@ -109,7 +109,7 @@ def _repair(data: bytearray) -> None:
 def ending(image_bytes: bytes) -> str:
     """Return how a file ends: accepted, a code, or what it broke."""
     try:
-        for step in (inspect, admit):
+        for step in (inspect, transcode):
             step(image_bytes)
         pixels = decode(image_bytes, SIZE)
     except ImageRejected as rejection:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import EpsImagePlugin
 
-from cnnlab.images import ImageRejected, admit, decode, inspect
+from cnnlab.images import ImageRejected, decode, inspect, transcode
 
 SIZE = 32
 FILES = crafted.files()
@@ -30,7 +30,7 @@ def test_there_are_a_hundred_of_both_kinds_in_all_formats() -> None:
 def test_crafted_file(name: str) -> None:
     image_bytes, expected = FILES[name]
     codes, messages = [], []
-    for step in (inspect, admit, lambda data: decode(data, SIZE)):
+    for step in (inspect, transcode, lambda data: decode(data, SIZE)):
         try:
             result = step(image_bytes)
         except ImageRejected as rejection:

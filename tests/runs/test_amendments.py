@@ -4,7 +4,8 @@ import pytest
 
 from cnnlab import runs
 from cnnlab.config import InputError
-from cnnlab.runs import amendments, site, steps
+from cnnlab.report import front_page
+from cnnlab.runs import amendments, steps
 
 FOURTH, FIFTH = "04_kfold_evaluation", "05_interpretability"
 
@@ -90,14 +91,14 @@ def test_the_front_page_says_what_is_older_than_which_change():
     entry = {"started": run.state()["created"], "finished": run.state()["created"], "seconds": 1.0}
     run.record("notebooks", {"02_augmentation": entry, FOURTH: entry})
     runs.open_run("demo", overrides="bootstrap_samples=99 figure_dpi=90")
-    pages = {page.name: page for page in site.notebooks(run)}
+    pages = {page.name: page for page in front_page.notebooks(run)}
     assert pages[FOURTH].status == "out of date"
     assert pages[FOURTH].detail == (
         "older than bootstrap_samples=99 (it used 50), figure_dpi=90 (it used 144)"
     )
     assert pages["02_augmentation"].status == "older figures"
     assert pages["01_explore_data"].status == "not run"
-    page = site.build(runs.open_run("demo")).read_text()
+    page = front_page.build(runs.open_run("demo")).read_text()
     assert "<strong>04_kfold_evaluation</strong> is older than bootstrap_samples=99" in page
     assert "The figures of 02_augmentation are older than figure_dpi=90 (it used 144)." in page
     assert "from 50 to 99" in page

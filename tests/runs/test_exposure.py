@@ -8,14 +8,15 @@ from dataclasses import dataclass
 import pandas as pd
 import pytest
 
-from cnnlab import runs
+from cnnlab import report, runs
 from cnnlab.config import InputError
 from cnnlab.data import ledger
 from cnnlab.evaluation import records
 from cnnlab.evaluation.conformal import SetRule
 from cnnlab.evaluation.intervals import Interval
-from cnnlab.evaluation.novelty import NoveltyRule
-from cnnlab.runs import Run, execute, exposure, findings, past_openings, reproduce, versus
+from cnnlab.evaluation.ood_detection import NoveltyRule
+from cnnlab.report import comparison_page, findings
+from cnnlab.runs import Run, execute, exposure, past_openings, reproduce
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ def test_card_and_front_page_say_it(clock):
     scores = records.Evaluation(20, ("cup",), basis, {"accuracy": Interval(0.9, 0.8, 0.95)})
     rules = records.Calibration(1.0, SetRule(0.9, 0.1, 9), NoveltyRule(0.95, 0.4, 19))
     validation = records.ValidationResult(scores, calibration=rules)
-    card = runs.model_card(run, validation=validation, test=records.TestResult(scores))
+    card = report.model_card(run, validation=validation, test=records.TestResult(scores))
     assert "| figure | test, after 1 model, n = 20 |" in card
     assert f"{said(run)} (By the ledger of test openings, 2026-01-02.)" in card
     assert "once" not in card
@@ -163,7 +164,9 @@ def test_a_comparison_says_whether_the_images_are_the_same():
     opened("c", range(20))
 
     def compared(*two):
-        return versus.compare(*(run.folder for run in two)).words["Models tested on these images"]
+        return comparison_page.compare(*(run.folder for run in two)).words[
+            "Models tested on these images"
+        ]
 
     assert compared(first, second) == (
         "Both have the same 20 test images. 3 models altogether were measured on them. "

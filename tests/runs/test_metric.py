@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cnnlab import runs
-from cnnlab.evaluation import crossval, records, registry, report, resampling
+from cnnlab import report
+from cnnlab.evaluation import crossval, records, registry, resampling, scoring
 from cnnlab.evaluation.conformal import SetRule
-from cnnlab.evaluation.novelty import NoveltyRule
-from cnnlab.runs import results, site, versus
+from cnnlab.evaluation.ood_detection import NoveltyRule
+from cnnlab.report import comparison_page, front_page
+from cnnlab.runs import results
 
 ALL = np.ones(20, bool)
 
@@ -37,12 +38,12 @@ def test_it_is_evaluated_with_an_interval(measured):
     assert stored["interval"]["methods"]["error_percent"] == resampling.METHOD
     scores = results.test(run).scores
     assert scores.score("error_percent").estimate == 25
-    assert report.headlines(scores).loc["error rate (%)", "estimate"] == 25
+    assert scoring.headlines(scores).loc["error rate (%)", "estimate"] == 25
 
 
 def test_headline_card_and_comparison_show_it(measured):
     first, second = measured("a", np.arange(20) > 4, ALL), measured("b", ALL, ALL)
-    rows = {row.label: row for row in site.summary(first)}
+    rows = {row.label: row for row in front_page.summary(first)}
     assert rows["Test error rate (%) (lower is better)"].value == "25.0"
 
     first.save_table("training/history.csv", pd.DataFrame({"epoch": [1], "validation_loss": [0.5]}))
@@ -51,10 +52,12 @@ def test_headline_card_and_comparison_show_it(measured):
     test = results.test(first)
     rules = records.Calibration(1.0, SetRule(0.9, 0.1, 20), NoveltyRule(0.95, 0.4, 20))
     validation = records.ValidationResult(test.scores, calibration=rules)
-    card = runs.model_card(first, validation=validation, test=test)
+    card = report.model_card(first, validation=validation, test=test)
     assert "| error rate (%) | 25.0 [" in card
 
-    lines = {line.label: line for line in versus.compare(first.folder, second.folder).lines}
+    lines = {
+        line.label: line for line in comparison_page.compare(first.folder, second.folder).lines
+    }
     line = lines["Test error rate (%) (lower is better)"]
     assert (line.first.value, line.second.value, line.difference) == ("25.0", "0.0", "+25.0")
     assert line.limits.startswith("+")

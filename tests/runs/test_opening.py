@@ -4,7 +4,8 @@ import pytest
 
 from cnnlab import runs
 from cnnlab.config import InputError, make_settings
-from cnnlab.runs import opening, site, storage, versus
+from cnnlab.report import comparison_page, front_page
+from cnnlab.runs import opening, storage
 
 
 def test_a_new_run_writes_its_settings_and_where_it_comes_from(home):
@@ -262,10 +263,10 @@ def test_an_edit_of_a_run_without_sections_is_noticed(old):
 
 def test_a_run_without_sections_is_shown_and_compared(old):
     run = runs.open_run("old")
-    page = site.build(run).read_text()
+    page = front_page.build(run).read_text()
     assert "Network <code>reference_cnn</code> on <code>shapes</code>" in page
     runs.open_run("new", profile="smoke", overrides="seed=1")
-    causes = versus.compare(old, old.parent / "new").causes
+    causes = comparison_page.compare(old, old.parent / "new").causes
     assert [row for row in causes if row[0] == "settings"] == [
         ("settings", "seed", "0", "1"),
         ("settings", "shapes_wrong_labels", "0.0", "0.02"),

@@ -6,9 +6,9 @@ import pytest
 
 from cnnlab import runs
 from cnnlab.config import InputError
-from cnnlab.evaluation import report
+from cnnlab.evaluation import scoring
 from cnnlab.evaluation.conformal import SetRule
-from cnnlab.evaluation.novelty import NoveltyRule
+from cnnlab.evaluation.ood_detection import NoveltyRule
 from cnnlab.evaluation.records import Calibration, ValidationResult
 from cnnlab.runs import results
 
@@ -91,13 +91,13 @@ def test_validation_scores_are_renewed_from_the_stored_answers_where_resamples_c
         class_names=names, indices=lambda _: np.arange(8), groups=lambda _: None
     )
     options = {"seed": run.settings.seed}
-    older = report.evaluate(labels, probabilities, names, samples=40, **options)
+    older = scoring.evaluate(labels, probabilities, names, samples=40, **options)
     rules = Calibration(1.0, SetRule(0.9, 0.2, 8), NoveltyRule(0.95, 0.3, 8))
     run.save_json("metrics/validation.json", ValidationResult(older, calibration=rules))
-    answered = report.predictions(rows, labels, probabilities, names)
+    answered = scoring.predictions(rows, labels, probabilities, names)
     run.save_table("predictions/validation.csv", answered)
     samples = run.settings.evaluation.bootstrap_samples
-    expected = report.evaluate(labels, probabilities, names, samples=samples, **options)
+    expected = scoring.evaluate(labels, probabilities, names, samples=samples, **options)
     found = results.renewed_validation(run, dataset)
     assert (found.scores, found.calibration) == (expected, rules)
     assert results.validation(run) == found

@@ -8,8 +8,9 @@ from PIL import Image
 
 from cnnlab import runs
 from cnnlab.config import InputError, home
-from cnnlab.data import audit, manifest, splits
-from cnnlab.data.folder_source import FolderSource
+from cnnlab.data import manifest, splits
+from cnnlab.data.audit import audit
+from cnnlab.data.sources.folder_source import FolderSource
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure as Drawing
 from cnnlab import runs
 from cnnlab.config import InputError
 from cnnlab.config.settings import SECTIONS
-from cnnlab.runs import drift, gallery, site, steps
+from cnnlab.report import front_page, gallery
+from cnnlab.runs import drift, steps
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
@@ -54,7 +55,7 @@ def _written(step):
             paths.append(ast.literal_eval(arguments[0]))
         elif function in WRITES:
             paths.append(WRITES[function])
-        elif name == "artifact.save" and ast.unparse(arguments[1]).startswith("lab.path("):
+        elif name == "model_folder.save" and ast.unparse(arguments[1]).startswith("lab.path("):
             paths.append(ast.literal_eval(arguments[1].args[0]) + "/")
     return paths, figures
 
@@ -153,7 +154,7 @@ def test_no_other_module_names_a_notebook():
             if isinstance(node, ast.Constant) and isinstance(node.value, str)
             if id(node) not in told and re.search(r"\b\d\d_[a-z]", node.value)
         ]
-    templates = (ROOT / "cnnlab" / "runs" / "templates").iterdir()
+    templates = (ROOT / "cnnlab" / "report" / "templates").iterdir()
     texts = {path.name: path.read_text(encoding="utf-8") for path in templates}
     found += [(name, text) for name, text in texts.items() if re.search(r"\b\d\d_[a-z]", text)]
     assert {name for name, _ in found} == {"steps.py"}
@@ -208,11 +209,11 @@ def test_one_step_more_is_known_everywhere(planted):
     entries = {"03_training": "2026-01-02", "04_kfold_evaluation": "2026-01-03"}
     entries |= {"08_more": "2026-01-01"}
     planted.record("notebooks", {name: {"finished": at} for name, at in entries.items()})
-    pages = {page.name: page for page in site.notebooks(planted)}
+    pages = {page.name: page for page in front_page.notebooks(planted)}
     assert pages["08_more"].status == "out of date"
     assert pages["08_more"].detail == "older than the last 03_training"
     assert drift.compared(planted.folder, planted.folder) == ["metrics/gain.json"]
-    assert 'href="metrics/gain.json"' in site.build(planted).read_text(encoding="utf-8")
+    assert 'href="metrics/gain.json"' in front_page.build(planted).read_text(encoding="utf-8")
     assert [step.number for step in steps.reproducible()] == ["01", "03", "04", "08"]
 
 
@@ -221,7 +222,7 @@ def test_what_is_built_on_stale_results_is_stale_itself(planted):
     planted.record(
         "notebooks", {name: {"finished": f"2026-01-0{day}"} for name, day in entries.items()}
     )
-    pages = {page.name: (page.status, page.detail) for page in site.notebooks(planted)}
+    pages = {page.name: (page.status, page.detail) for page in front_page.notebooks(planted)}
     assert pages["03_training"] == ("out of date", "older than the last 01_explore_data")
     stale = "built on 03_training, which is out of date itself"
     assert pages["04_kfold_evaluation"] == pages["08_more"] == ("out of date", stale)

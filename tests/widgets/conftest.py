@@ -15,7 +15,7 @@ SIZE = 8
 
 
 class RefusedError(InputError):
-    """Stands for the gatekeeper's refusal."""
+    """Stands for the validation's refusal."""
 
     message = "0 bytes came <here>: expected an image."
 

@@ -104,7 +104,7 @@ def test_a_bad_file_gives_its_reason_and_harms_no_other(shown, picture, upload):
     assert _status(shown) == "2 images answered, 2 refused"
 
 
-def test_a_file_that_was_too_large_to_be_sent_is_refused_in_the_gatekeepers_words(shown, upload):
+def test_a_file_that_was_too_large_to_be_sent_is_refused_in_the_words_of_validation(shown, upload):
     size = MAX_BYTES + 1
     shown.upload.value = (upload("big.jpg", b"", f"application/x-not-sent;bytes={size}"),)
     (card,) = _find(shown, "cnnlab-error")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from cnnlab.engine import keras
-from cnnlab.explain import cam
-from cnnlab.explain.methods import METHODS
+from cnnlab.explain.methods import cam
+from cnnlab.explain.methods.registry import METHODS
 from cnnlab.widgets import explainers
 
 

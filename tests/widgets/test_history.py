@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from cnnlab.widgets import history
-from cnnlab.widgets.asked import Asked
+from cnnlab.widgets.upload_result import Asked
 
 
 def _answered(name: str, label: str = "disc", **changes: object) -> Asked:

@@ -10,11 +10,11 @@ import h5py
 import numpy as np
 from PIL import Image
 
-from cnnlab.deploy import artifact, contract, h5
-from cnnlab.deploy.predict import Predictor
+from cnnlab.artifact import contract, h5, model_folder
 from cnnlab.engine import keras
 from cnnlab.evaluation.conformal import SetRule
-from cnnlab.evaluation.novelty import NoveltyRule
+from cnnlab.evaluation.ood_detection import NoveltyRule
+from cnnlab.serving.predictor import Predictor
 
 CLASS_NAMES = ["zebra", '<b>ant</b> & "é"', "鼠 🐭", "d\u2028", "e", "f"]  # more than are listed
 SIZE = 16
@@ -68,7 +68,7 @@ def as_format_2(folder: Path) -> None:
     for name in ("files", "bytes", "formats"):
         del stated[name]
     stated["format"] = 2
-    with h5py.File(folder / artifact.H5, "r+") as file:
+    with h5py.File(folder / model_folder.H5, "r+") as file:
         file.attrs[h5.ATTRIBUTE] = contract.as_json(stated)
     contract.seal_contract(folder, stated)
 
@@ -82,7 +82,7 @@ def main(folder: Path) -> None:
         "novelty": NoveltyRule(accepted=0.9, threshold=0.3, calibrated_on=50),
     }
     for name, seed, chosen in (("model", 1, rules), ("other", 2, {})):
-        artifact.save(
+        model_folder.save(
             network(seed),
             folder / name,
             class_names=CLASS_NAMES,

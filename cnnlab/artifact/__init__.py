@@ -1,0 +1,1 @@
+"""The model folder: the contract, the files, and what proves that they belong together."""

@@ -1,0 +1,223 @@
+"""The model folder: ``model.h5``, ``saved_model/``, ``card.md`` and the contract over them."""
+
+import hashlib
+import math
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from cnnlab.artifact import h5, integrity
+from cnnlab.artifact.contract import (
+    CONTRACT,
+    FORMAT,
+    OUTSIDE_H5,
+    as_json,
+    check_facts,
+    read_contract,
+    seal_contract,
+)
+from cnnlab.artifact.integrity import ArtifactDamaged, ModelRefused, damaged
+from cnnlab.artifact.records import Artifact, Preprocessing
+from cnnlab.artifact.saved_model import export
+from cnnlab.config import InputError
+from cnnlab.engine import keras
+from cnnlab.evaluation.conformal import SetRule
+from cnnlab.evaluation.ood_detection import NoveltyRule
+from cnnlab.images import PREPROCESSING_VERSION
+from cnnlab.training.checkpoint import weights_digest
+
+__all__ = [
+    "Artifact",
+    "ArtifactDamaged",
+    "ModelRefused",
+    "load",
+    "load_keras",
+    "save",
+    "write_card",
+]
+
+CARD = "card.md"
+H5 = "model.h5"
+SAVED_MODEL = "saved_model"
+
+
+def save(
+    model: keras.Model,
+    folder: Path | str,
+    *,
+    class_names: Sequence[str],
+    run_id: str,
+    card: str,
+    temperature: float = 1.0,
+    conformal: SetRule | None = None,
+    novelty: NoveltyRule | None = None,
+) -> dict[str, Any]:
+    """Write a model folder and return its contract.
+
+    The folder is written beside its place and then renamed, so a reader sees the old one or the
+    new one, complete; between the two renames, for an instant, none. ``model_id`` is a SHA-256
+    over all that an answer depends on: the architecture's configuration, the weights' bytes in
+    order, the class names, the image size, the preprocessing, the temperature and both rules with
+    their scores; not over the files, since TensorFlow does not write the same graph byte for byte
+    twice: equal models have equal ids.
+
+    Args:
+        model: A trained classifier, (B, S, S, 3) in 0…255 → softmax (B, C); mixed precision is
+            rebuilt in float32. It is not changed.
+        folder: Where to write. An earlier model folder there is replaced; any other is refused.
+        class_names: C different labels, in the order of the model's outputs.
+        run_id: The name of the run that trained it.
+        card: The model card, Markdown.
+        temperature: T of softmax(log p / T), 0.01…100, applied inside the SavedModel.
+        conformal: Which classes are plausible, fitted on tempered probabilities.
+        novelty: When an image shows none of the classes, likewise.
+
+    Raises:
+        InputError: The labels, the shapes or the temperature do not fit, the model cannot be
+            rebuilt in float32, or the folder holds something else.
+    """
+    folder = Path(os.path.abspath(folder))
+    facts = _answers(model, class_names, temperature, conformal, novelty)
+    check_facts({"run_id": run_id})
+    _refuse_foreign(folder)
+    copy = h5.float32_copy(model)
+    contract = {"format": FORMAT, **facts, "run_id": run_id}
+    contract |= {"parameters": int(copy.count_params()), "model_id": _model_id(copy, facts)}
+    with integrity.replacing(folder) as new:
+        h5.write(copy, new / H5, as_json(contract))
+        export(copy, new / SAVED_MODEL, facts["image_size"], facts["temperature"])
+        (new / CARD).write_text(card, "utf-8")
+        return seal_contract(new, contract | {"formats": {}})
+
+
+def identity(
+    model: keras.Model,
+    *,
+    class_names: Sequence[str],
+    temperature: float = 1.0,
+    conformal: SetRule | None = None,
+    novelty: NoveltyRule | None = None,
+) -> str:
+    """Return the ``model_id`` that ``save`` would give; nothing is written."""
+    facts = _answers(model, class_names, temperature, conformal, novelty)
+    return _model_id(h5.float32_copy(model), facts)
+
+
+def load(folder: Path | str) -> Artifact:
+    """Return a model folder after checking the SHA-256 of every file in it.
+
+    Nothing is unpickled, no link inside the folder is followed, and TensorFlow opens nothing
+    before the check is done.
+
+    Raises:
+        InputError: There is no such folder.
+        ArtifactDamaged: A file is missing, changed, extra or not a regular file.
+        ModelRefused: The contract is of a later version of cnnlab, or holds what none may.
+    """
+    folder = Path(folder).resolve()
+    if not folder.is_dir():
+        raise InputError(f"No model folder at {folder}: expected one with a {CONTRACT}.")
+    contract = read_contract(folder)
+    integrity.check(folder, contract["files"], CONTRACT)
+    # The contract cannot list its own hash. Its copy inside model.h5 is sealed, and what that
+    # copy lacks is checked here: so no byte of contract.json can change unseen either.
+    inner = {name: value for name, value in contract.items() if name not in OUTSIDE_H5}
+    total = integrity.total_bytes(folder, contract["files"])
+    if h5.read_contract(folder / H5) != as_json(inner) or contract.get("bytes") != total:
+        raise damaged(folder, CONTRACT, f"does not agree with {H5}")
+    return Artifact(folder, contract)
+
+
+def load_keras(folder: Path | str) -> keras.Model:
+    """Return the network of a model folder, uncompiled, after checking every hash.
+
+    Its probabilities are the network's own: the temperature is applied by the SavedModel only.
+
+    Raises:
+        ArtifactDamaged: As ``load``.
+    """
+    return h5.read(load(folder).folder / H5)
+
+
+def write_card(folder: Path | str, text: str) -> dict[str, Any]:
+    """Replace ``card.md`` and its hash together, and return the new contract.
+
+    The model and its id stay as they are. A damaged folder is refused, never sealed anew.
+
+    Args:
+        folder: A model folder.
+        text: The new card, Markdown.
+
+    Raises:
+        ArtifactDamaged: As ``load``.
+    """
+    artifact = load(folder)
+    with integrity.replacing(artifact.folder) as new:
+        shutil.copytree(artifact.folder, new, dirs_exist_ok=True, symlinks=True)
+        (new / CARD).write_text(text, "utf-8")
+        return seal_contract(new, artifact.contract)
+
+
+def _answers(
+    model: keras.Model,
+    class_names: Sequence[str],
+    temperature: float,
+    conformal: SetRule | None,
+    novelty: NoveltyRule | None,
+) -> dict[str, Any]:
+    """Return the part of the contract that an answer depends on, beside the network itself.
+
+    Raises:
+        InputError: An entry is out of range, or does not fit the model.
+    """
+    image_size, num_classes = _shapes(model)
+    if isinstance(class_names, str) or len(set(class_names)) != len(class_names):
+        raise InputError(f"The labels {class_names!r} are not all different.")
+    if len(class_names) != num_classes:
+        raise InputError(
+            f"Got {len(class_names)} labels for a model with {num_classes} outputs: expected one "
+            "label for each output, in their order."
+        )
+    if not math.isfinite(temperature):
+        raise InputError(f"temperature={temperature} is out of range: expected a finite number.")
+    facts = {
+        "class_names": list(class_names),
+        "image_size": image_size,
+        "preprocessing": asdict(Preprocessing(PREPROCESSING_VERSION)),
+        "temperature": float(temperature),
+        "conformal": asdict(conformal) if conformal else None,
+        "novelty": asdict(novelty) if novelty else None,
+    }
+    check_facts(facts)
+    return facts
+
+
+def _shapes(model: keras.Model) -> tuple[int, int]:
+    """Return S and C of a model (None, S, S, 3) → (None, C)."""
+    shapes = (getattr(model, "input_shape", None), getattr(model, "output_shape", None))
+    match shapes:
+        case ((_, int(height), int(width), 3), (_, int(num_classes))) if height == width:
+            return height, num_classes
+    raise InputError(
+        f"The model maps {shapes[0]} to {shapes[1]}: expected (None, S, S, 3) to (None, C)."
+    )
+
+
+def _model_id(model: keras.Model, facts: dict[str, Any]) -> str:
+    """Return the SHA-256 that names a float32 model; ``save`` says what goes in."""
+    network = {"architecture": model.get_config(), "weights": weights_digest(model)}
+    return hashlib.sha256(as_json(facts | network).encode()).hexdigest()
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Refuse to replace what is not a model folder."""
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise InputError(f"{folder} is not a folder: expected a new name or a model folder.")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / CONTRACT).is_file():
+        raise InputError(
+            f"{folder} holds something else than a model: expected a new name, an empty folder "
+            "or an earlier model."
+        )

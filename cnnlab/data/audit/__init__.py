@@ -1,0 +1,1 @@
+"""What is wrong or odd in a dataset: copies, leaks, outliers, changes."""

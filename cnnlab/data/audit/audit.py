@@ -1,0 +1,248 @@
+"""What is wrong, repeated, leaking or odd in a dataset, found from its manifest."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cnnlab.data import prepared
+from cnnlab.data.audit import appearance, duplicates
+from cnnlab.data.sources import groups
+from cnnlab.data.sources.entries import Source
+from cnnlab.data.synthetic.faults import WRONG_LABEL
+
+FINDING_COLUMNS = ["kind", "path", "other", "detail"]
+KINDS = (
+    "quarantined",
+    "skipped",
+    "exact_leak",
+    "near_leak",
+    "label_conflict",
+    "exact_duplicate",
+    "near_duplicate",
+    "unusual",
+    "outlier",
+)
+COPIES = ("exact_duplicate", "near_duplicate", "exact_leak", "near_leak")
+UNBALANCED = 10.0  # largest class : smallest class; beyond, guessing the largest looks like skill
+SMALL = 32  # pixels: a picture with a shorter side says little
+
+# What a refusal amounts to; every other code means that the file is damaged.
+_REFUSALS = {"empty": "empty", "unknown_format": "not_an_image", "side_too_small": "tiny"}
+_SIDES = {"test": 0, "validation": 1}  # of a leaking pair, the image on the held-out side is kept
+
+
+def pictures(manifest: pd.DataFrame, source: Source, *, progress: bool = False) -> pd.Series:
+    """Return which accepted images show the same picture.
+
+    Equal bytes are one picture, and so are near copies: perceptual hashes propose them, their
+    pixels confirm them. The relation is made transitive.
+
+    Args:
+        manifest: From ``manifest.build``.
+        source: The same source; only candidates are opened again.
+        progress: Show a bar on standard output.
+
+    Returns:
+        str Series "picture", index = path of the accepted rows. A picture is named by the SHA-256
+        of its largest copy (pixels, then bytes, then the smallest hash). Other images and exact
+        copies never change that, and nor do near copies that are smaller, as most are.
+
+    Raises:
+        InputError: An image cannot be read any more.
+    """
+    accepted = manifest[manifest["status"] == "accepted"]
+    distinct = accepted.drop_duplicates("sha256")
+    paths = distinct["path"].tolist()
+
+    def load(i: int) -> np.ndarray:
+        return prepared.read_image(source.root, paths[i], duplicates.SIDE)
+
+    clusters = duplicates.clusters(distinct["phash"].tolist(), load, progress=progress)
+    area = distinct["width"] * distinct["height"]
+    largest = distinct.assign(cluster=clusters, area=area).sort_values(
+        ["area", "bytes", "sha256"], ascending=[False, False, True]
+    )
+    names = largest.groupby("cluster")["sha256"].transform("first").str[:16]
+    by_content = dict(zip(largest["sha256"], names, strict=True))
+    named = accepted["sha256"].map(by_content).to_numpy()
+    return pd.Series(named, index=accepted["path"].to_numpy(), name="picture", dtype="str")
+
+
+def findings(manifest: pd.DataFrame, pictures: pd.Series) -> pd.DataFrame:
+    """Return everything worth knowing before training, one row per finding.
+
+    Kinds: ``quarantined`` and ``skipped`` (detail: the reason); ``exact_duplicate`` and
+    ``near_duplicate`` (``other`` shows the same picture, in the same split); ``exact_leak`` and
+    ``near_leak`` (``other`` is the copy on the held-out side); ``label_conflict`` (detail: both
+    labels); ``unusual`` (detail: grey, cmyk, transparent, exif_rotated or small); ``outlier``
+    (detail: the measure that stands out; see ``appearance``). The last two are for a person to
+    look at: they exclude nothing.
+
+    Args:
+        manifest: From ``manifest.build``.
+        pictures: From ``pictures``.
+
+    Returns:
+        A table with kind, path, other, detail; ordered by kind as in ``KINDS``, then by path.
+    """
+    refused = manifest[manifest["status"] != "accepted"]
+    rows = list(zip(refused["status"], refused["path"], [""] * len(refused), refused["reason"],
+                    strict=True))  # fmt: skip
+    accepted = manifest[manifest["status"] == "accepted"]
+    accepted = accepted.assign(picture=pictures.reindex(accepted["path"]).to_numpy())
+    for _, members in accepted[accepted.duplicated("picture", keep=False)].groupby("picture"):
+        rows += _copies(members)
+    rows += _unusual(accepted)
+    rows += [("outlier", path, "", detail) for path, detail in appearance.outliers(accepted)]
+    table = pd.DataFrame(rows, columns=FINDING_COLUMNS, dtype="str")
+    rank = table["kind"].map(KINDS.index)
+    return table.assign(rank=rank).sort_values(["rank", "path", "other", "detail"]).drop(
+        columns="rank"
+    ).reset_index(drop=True)  # fmt: skip
+
+
+def balance(manifest: pd.DataFrame) -> pd.DataFrame:
+    """Return how many accepted images each class has in each split: label, split, count."""
+    placed = manifest[manifest["label"] != ""]
+    accepted = placed[placed["status"] == "accepted"]
+    every = pd.MultiIndex.from_product(
+        [sorted(placed["label"].unique()), sorted(placed["split"].unique())],
+        names=["label", "split"],
+    )
+    counts = accepted.groupby(["label", "split"]).size().reindex(every, fill_value=0)
+    return counts.rename("count").reset_index()
+
+
+def summary(manifest: pd.DataFrame, findings: pd.DataFrame) -> dict[str, Any]:
+    """Return the audit in numbers, ready for JSON.
+
+    Args:
+        manifest: From ``manifest.build``.
+        findings: From ``findings``.
+
+    Returns:
+        ``files`` (status → count, and found), ``reasons`` (status → reason → count), ``findings``
+        (kind → count), ``balance`` (rows of ``balance``), ``imbalance`` (the accepted images of
+        the largest class over those of the smallest; None if that is empty), ``warnings`` and,
+        where any was declared, ``groups`` (their number and sizes, see ``groups.counts``).
+    """
+    status = manifest["status"]
+    files = {name: int((status == name).sum()) for name in ("accepted", "quarantined", "skipped")}
+    reasons = {
+        name: manifest.loc[status == name, "reason"].value_counts().to_dict()
+        for name in ("quarantined", "skipped")
+    }
+    counts = balance(manifest)
+    sizes = counts.groupby("label")["count"].sum().sort_values(kind="stable")
+    ratio = float(sizes.iloc[-1] / sizes.iloc[0]) if sizes.iloc[0] else None
+    warning = (
+        f"class {sizes.index[-1]!r} has {sizes.iloc[-1]} images, {sizes.index[0]!r} only "
+        f"{sizes.iloc[0]}: judge by macro scores, and add images of the small class"
+    )
+    declared, doubts = groups.counts(manifest)
+    return {
+        "files": files | {"found": len(manifest)},
+        "reasons": reasons,
+        "findings": findings["kind"].value_counts(sort=False).to_dict(),
+        "balance": counts.to_dict(orient="records"),
+        "imbalance": ratio,
+        "warnings": [warning] * (ratio is None or ratio > UNBALANCED) + doubts,
+    } | ({"groups": declared} if declared else {})
+
+
+def score(findings: pd.DataFrame, faults: pd.DataFrame) -> pd.DataFrame:
+    """Compare findings with the faults that were planted.
+
+    A copy is found if it was reported, with the right kind, together with the picture that it
+    copies or another copy of that picture; ``extra`` counts reports that nothing planted
+    explains. Wrong labels do not count: the audit does not look at what a picture shows.
+
+    Args:
+        findings: From ``findings``.
+        faults: path, fault, other: the truth file of a generated dataset.
+
+    Returns:
+        One row per planted kind of fault, wrong labels aside: fault, planted, found, recall, extra.
+    """
+    faults = faults[faults["fault"] != WRONG_LABEL]
+    picture = _pictures(faults)
+    reported: dict[str, set[str]] = {}
+    extra: dict[str, int] = {}
+    planted = {fault: set(rows["path"]) for fault, rows in faults.groupby("fault")}
+    for row in findings.itertuples(index=False):
+        fault = _fault(str(row.kind), str(row.detail))
+        if fault in COPIES:
+            first, second = picture.get(str(row.path)), picture.get(str(row.other))
+            right = first is not None and first == second
+        else:
+            right = row.path in planted.get(fault, ())
+        if right:
+            reported.setdefault(fault, set()).update((str(row.path), str(row.other)))
+        else:
+            extra[fault] = extra.get(fault, 0) + 1
+    rows = []
+    for fault, paths in sorted(planted.items()):
+        found = len(paths & reported.get(fault, set()))
+        rows.append((fault, len(paths), found, found / len(paths), extra.get(fault, 0)))
+    return pd.DataFrame(rows, columns=["fault", "planted", "found", "recall", "extra"])
+
+
+def _copies(members: pd.DataFrame) -> list[tuple[str, str, str, str]]:
+    """Return the findings among the copies of one picture.
+
+    Each copy is reported once per kind, with the first of the images that it repeats.
+    """
+    order = members["split"].map(lambda split: _SIDES.get(split, 2))
+    members = members.assign(side=order).sort_values(["side", "path"])
+    rows = [
+        (r.path, r.split, r.label, r.sha256)
+        for r in members[["path", "split", "label", "sha256"]].itertuples(index=False)
+    ]
+    result = []
+    for i, (path, split, label, content) in enumerate(rows[1:], start=1):
+        earlier = rows[:i]
+        for kind, same_side in (("duplicate", True), ("leak", False)):
+            known = [row for row in earlier if (row[1] == split) == same_side]
+            exact = [row for row in known if row[3] == content]
+            if exact:
+                result.append((f"exact_{kind}", path, exact[0][0], ""))
+            elif known:
+                result.append((f"near_{kind}", path, known[0][0], ""))
+        other = next((row for row in earlier if row[2] != label), None)
+        if other:
+            result.append(("label_conflict", path, other[0], f"{label} / {other[2]}"))
+    return result
+
+
+def _unusual(accepted: pd.DataFrame) -> list[tuple[str, str, str, str]]:
+    """Return the findings on accepted images that many readers get wrong."""
+    mode, shorter = accepted["mode"], accepted[["width", "height"]].min(axis=1)
+    odd = {
+        "grey": mode.isin(["grey", "grey_alpha"]),
+        "cmyk": mode == "cmyk",
+        "transparent": mode.isin(["rgba", "grey_alpha"]),
+        "exif_rotated": accepted["orientation"] > 1,
+        "small": shorter < SMALL,
+    }
+    return [("unusual", path, "", word) for word, chosen in odd.items()
+            for path in accepted.loc[chosen, "path"]]  # fmt: skip
+
+
+def _fault(kind: str, detail: str) -> str:
+    """Return the name of the planted fault that a finding of this kind would mean."""
+    if kind == "quarantined":
+        return _REFUSALS.get(detail, "corrupt")
+    return detail if kind == "unusual" else kind
+
+
+def _pictures(faults: pd.DataFrame) -> dict[str, str]:
+    """Return the original of every path that takes part in a planted copy, itself included."""
+    origin = {str(r.path): str(r.other) for r in faults.itertuples() if r.fault in COPIES}
+    result = {}
+    for path in [*origin, *origin.values()]:
+        original = path
+        while original in origin:
+            original = origin[original]
+        result[path] = original
+    return result

@@ -1,0 +1,1 @@
+"""Public datasets by name: found, downloaded, checked and unpacked."""

@@ -1,0 +1,74 @@
+"""Where images come from: the generated shapes, a fetched dataset, a folder or a table."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from cnnlab.config import InputError, Settings, home
+from cnnlab.data.public import catalogue
+from cnnlab.data.sources import folder_source, table_source, user_table
+from cnnlab.data.sources.entries import Source
+from cnnlab.data.sources.folder_source import FolderSource
+from cnnlab.data.synthetic import shapes
+
+SHAPES = "shapes"
+
+
+def resolve(settings: Settings, *, progress: bool = False) -> Source:
+    """Return the source that the settings mean; generate the shapes on their first use.
+
+    Args:
+        settings: ``source`` is ``"shapes"``, a public dataset such as ``"flowers"``, the path of a
+            folder or that of a table; ``group_by``; ``seed`` and all that begins with ``shapes``
+            say which shapes.
+        progress: Show a bar while generating.
+
+    Raises:
+        InputError: There is no such folder or table, it cannot be used, or the dataset was not
+            fetched yet.
+
+    Example:
+        >>> resolve(make_settings("quick", source="photos/flowers")).class_names()
+        ['daisy', 'tulip']
+    """
+    asked = settings.data.source
+    if asked == SHAPES:
+        return _shapes(settings, progress)
+    if asked in catalogue.DATASETS:
+        root = catalogue.fetched(asked)
+    else:
+        root = Path(os.path.expanduser(asked))  # where nobody has that name, as it is
+    # Path("") would be the current folder; a path that may not be looked at does not exist here.
+    if not asked.strip() or not os.path.exists(root):
+        raise InputError(
+            f"There is no data folder {asked!r}: expected {SHAPES!r}, the path of a folder or of a "
+            f"CSV table, or one of {', '.join(catalogue.DATASETS)}."
+        )
+    root = root.resolve()
+    if root.suffix.lower() in user_table.SUFFIXES and not root.is_dir():
+        return table_source.read(root, settings.data.group_by)
+    if not root.is_dir():
+        raise InputError(f"{root} is a file, and no CSV table: {folder_source.EXPECTED}.")
+    return folder_source.open_folder(root, settings.data.group_by)
+
+
+def _shapes(settings: Settings, progress: bool) -> Source:
+    """Return the generated dataset; its folder is named by everything that decides its files."""
+    parameters: dict[str, Any] = {
+        "train_per_class": settings.data.shapes_train,
+        "test_per_class": settings.data.shapes_test,
+        "seed": settings.seed,
+    }
+    if wrong := settings.data.shapes_wrong_labels:  # runs of earlier versions have none
+        parameters["wrong_labels"] = wrong
+    text = json.dumps({"version": shapes.VERSION, **parameters}, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    folder = home() / "data" / "raw" / f"shapes-{digest}"
+    if not folder.exists():
+        shapes.generate(folder, progress=progress, **parameters)
+    root, truth = folder / "images", folder / "truth"
+    if not (root.is_dir() and truth.is_dir()):
+        raise InputError(f"{folder} is incomplete: delete it, and it will be generated anew.")
+    return FolderSource(SHAPES, root, folder_source.LAYOUTS[0], truth, settings.data.group_by)

@@ -1,0 +1,1 @@
+"""The generated default data, and its ground truth."""

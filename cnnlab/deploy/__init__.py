@@ -1,1 +1,0 @@
-"""The model folder: its contract, its SavedModel, its predictor."""

@@ -1,0 +1,1 @@
+"""Heatmaps: one module a family of methods."""

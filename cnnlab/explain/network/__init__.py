@@ -1,0 +1,1 @@
+"""What a network has learnt, stage by stage."""

@@ -1,0 +1,1 @@
+"""Are the heatmaps right? Faithfulness, deletion, randomized weights."""

@@ -1,0 +1,135 @@
+"""The dataset card: what a run's data is, what was found in it, what was decided and why."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from cnnlab.report import markdown
+from cnnlab.runs.folder import Run
+from cnnlab.runs.results import Audit
+
+SPLITS = ("train", "validation", "test", "excluded")
+
+# What becomes of each kind of finding, and the reason; in the order of the card.
+DECISIONS = {
+    "quarantined": "Left out: an image by its name or content, but one that cannot be used.",
+    "skipped": "Left out: never meant to be an image of a class.",
+    "exact_leak": "The copy outside the test set is excluded: a test on seen images measures "
+    "memory. Between training and validation, validation keeps it.",
+    "near_leak": "Excluded like an exact leak: another compression or size is the same picture.",
+    "label_conflict": "Inside one split no copy is used: nobody here can say which label is right.",
+    "exact_duplicate": "The first copy is used, so that no picture counts twice. The test folder "
+    "is left as it is.",
+    "near_duplicate": "The first copy is used, as of exact duplicates.",
+    "unusual": "Used: the decoder makes upright RGB of each of them.",
+    "outlier": "Used, and worth a look: unlike the others is not yet wrong.",
+}
+LIMITS = """\
+- Wrong labels are not found, unless one picture stands under two of them.
+- Copies that were cropped, mirrored or turned escape the comparison, as do those so bright that
+  they are half white.
+- Who or what the pictures show, who took them and under which licence is not recorded here."""
+
+
+def dataset_card(run: Run, files: pd.DataFrame, findings: pd.DataFrame, table: pd.DataFrame) -> str:
+    """Return the card of a run's dataset as Markdown.
+
+    Args:
+        run: Gives the settings and the name of the dataset.
+        files: From ``manifest.build``.
+        findings: From ``audit.findings``.
+        table: From ``splits.assign``.
+
+    Example:
+        >>> card = dataset_card(lab, files, findings, table)  # doctest: +SKIP
+        >>> lab.save_text("dataset_card.md", card)  # doctest: +SKIP
+    """
+    from cnnlab.data import manifest  # they import TensorFlow
+    from cnnlab.data.audit import audit
+
+    summary = Audit.from_json(audit.summary(files, findings))
+    name = (run.state()["dataset"] or {}).get("name", run.settings.data.source)
+    counts = summary.files
+    origin = (
+        f"{counts.found} files found = {counts.accepted} accepted + "
+        f"{counts.quarantined} quarantined + {counts.skipped} skipped.\n\n"
+        f"Manifest SHA-256 `{manifest.digest(files)}`: the same hash is the same data."
+    )
+    sections = {
+        f"# Dataset card: {markdown.cell(name)}": origin,
+        "## Balance": _balance(table, summary.warnings),
+        "## Images": _images(files[files["status"] == "accepted"], run.settings.data.image_size),
+        "## Found, and what was decided": _found(findings, summary.reasons),
+        "## The split": _split(run, files, table),
+        "## Not shown": LIMITS,
+    }
+    return "\n\n".join(f"{title}\n\n{text}" for title, text in sections.items()) + "\n"
+
+
+def _balance(table: pd.DataFrame, warnings: Sequence[str]) -> str:
+    counts = pd.crosstab(table["label"], table["split"]).reindex(columns=SPLITS, fill_value=0)
+    rows = [[label, *row] for label, row in zip(counts.index, counts.to_numpy(), strict=True)]
+    rows.append(["**all**", *counts.sum()])
+    used = counts.drop(columns="excluded").sum(axis=1)
+    ratio = f"Largest class : smallest class = {used.max() / used.min():.1f} : 1, as used."
+    told = [f"**Warning:** {markdown.cell(warning)}." for warning in warnings]
+    return "\n\n".join([markdown.table(["class", *SPLITS], rows), ratio, *told])
+
+
+def _images(accepted: pd.DataFrame, size: int) -> str:
+    measures = ["width", "height", "brightness", "contrast", "sharpness"]
+    spread = accepted[measures].quantile([0, 0.5, 1])
+    rows = [[name, *(f"{value:.4g}" for value in spread[name])] for name in measures]
+    kinds = accepted.groupby(["format", "mode"]).size().sort_values(ascending=False)
+    listed = ", ".join(f"{count} {form} {mode}" for (form, mode), count in kinds.items())
+    return (
+        f"{markdown.table(['', 'smallest', 'median', 'largest'], rows)}\n\n"
+        "Width and height in pixels as stored; brightness and contrast in grey levels (0–255); "
+        f"sharpness without a unit. The network sees {size} × {size} pixels.\n\n{listed}."
+    )
+
+
+def _found(findings: pd.DataFrame, reasons: dict[str, dict[str, int]]) -> str:
+    rows = []
+    for kind, decision in DECISIONS.items():
+        chosen = findings[findings["kind"] == kind]
+        if len(chosen):
+            words = chosen["detail"].str.split(":").str[0].value_counts()
+            why = reasons.get(kind) or (words.to_dict() if kind in ("unusual", "outlier") else {})
+            detail = ", ".join(f"{count} {word}" for word, count in why.items())
+            rows.append([kind, len(chosen), detail, chosen["path"].iloc[0], decision])
+    if not rows:
+        return "Nothing: every file is an image, and no two show the same picture."
+    return markdown.table(["finding", "count", "of these", "first", "decision"], rows)
+
+
+def _split(run: Run, files: pd.DataFrame, table: pd.DataFrame) -> str:
+    from cnnlab.data import splits
+
+    settings = run.settings
+    ranked = settings.data.split_rule == "rank"
+    near, rule = ("", " by rank") if ranked else ("about ", "")
+    drawn = [
+        f"{part} is {near}{fraction:.0%} of every class, drawn with seed {settings.seed}{rule}"
+        for part, fraction in (
+            ("test", settings.data.test_fraction),
+            ("validation", settings.data.validation_fraction),
+        )
+        if not (files["split"] == part).any()
+    ]
+    text = "Copies of one picture never stand on two sides. "
+    groups = splits.group_counts(table)
+    if len(groups):
+        text += "Nor do groups, of which all images are used. "
+    else:
+        text += "No groups were declared: two pictures count as independent. "
+    text += f"{'; '.join(drawn).capitalize()}." if drawn else "All parts are the source's own."
+    excluded = table.loc[table["split"] == "excluded", "reason"].value_counts()
+    listed = ", ".join(f"{count} {reason}" for reason, count in excluded.items())
+    text += f"\n\nExcluded images: {listed or 'none'}."
+    if len(groups):
+        rows = groups.reset_index().to_numpy().tolist()
+        number = table.loc[table["group"] != "", "group"].nunique()
+        text += f"\n\n{number} groups were declared:\n\n"
+        text += markdown.table(["side", *groups.columns], rows)
+    return text

@@ -1,0 +1,150 @@
+"""The model card: what a model is, what it was measured to do, and what nobody has shown."""
+
+from collections.abc import Sequence
+
+from cnnlab.evaluation import registry
+from cnnlab.evaluation.intervals import Interval
+from cnnlab.evaluation.records import CrossValidation, TestResult, ValidationResult
+from cnnlab.report import caveats, markdown
+from cnnlab.runs import exposure
+from cnnlab.runs.folder import Run
+
+LIMITS = """\
+- The label is always one of the classes above, also for a picture that shows none of them;
+  *none of these* catches a part of such pictures only.
+- Probabilities, prediction sets and *none of these* were fitted on the validation images, which
+  also chose the epoch: on other pictures of the same kind they may fall a little short.
+- The intervals say how the figures would move with other images *of the same kind*. Pictures from
+  another camera, place or time are another kind; measure again before relying on them.
+- Heatmaps show where the evidence lies, not why; they prove nothing about single answers."""
+
+
+def model_card(
+    run: Run,
+    *,
+    validation: ValidationResult,
+    kfold: CrossValidation | None = None,
+    test: TestResult | None = None,
+) -> str:
+    """Return the card of a run's model as Markdown.
+
+    Args:
+        run: Gives the settings, the split, the training history and the provenance.
+        validation: What the validation images gave.
+        kfold: The cross-validation, once it was done.
+        test: What the test images gave, once they were opened.
+    """
+    sections = {
+        f"Model card: {run.name}": _purpose(validation.scores.class_names),
+        "Data": _data(run),
+        "Protocol": _protocol(run),
+        "Results": _results(validation, kfold, test, exposure.of(run)),
+        "Calibration": _calibration(validation, test),
+        "Limits": LIMITS,
+        "Provenance": _provenance(run),
+    }
+    titled = "\n\n".join(f"## {title}\n\n{text}" for title, text in sections.items())
+    return titled.removeprefix("#") + "\n"  # the first is the page's own title
+
+
+def _purpose(class_names: Sequence[str]) -> str:
+    return (
+        f"An image classifier for {len(class_names)} classes: {', '.join(class_names)}.\n\n"
+        "Intended for pictures like those it was trained on, as an aid to a person who can check "
+        "the answer. Not intended for decisions about people."
+    )
+
+
+def _data(run: Run) -> str:
+    table = run.load_table("splits.csv")
+    counts = table.groupby(["label", "split"]).size().unstack(fill_value=0).reset_index()
+    dataset = run.state()["dataset"] or {}
+    text = (
+        f"Dataset `{dataset.get('name', '?')}`, manifest SHA-256 `{dataset.get('sha256', '?')}`. "
+        "Images per class and split; *excluded* are copies and conflicts:\n\n"
+        f"{markdown.table(list(counts), counts.to_numpy().tolist())}"
+    )
+    wrong = caveats.wrong_labels(run)
+    return f"{text}\n\n{wrong}" if wrong else text
+
+
+def _protocol(run: Run) -> str:
+    data, model, training = run.settings.data, run.settings.model, run.settings.training
+    augmentation = run.settings.augmentation
+    history = run.load_table("training/history.csv")
+    best = int(history.loc[history["validation_loss"].idxmin(), "epoch"])
+    return (
+        f"Network `{model.architecture}`, input {data.image_size} × {data.image_size} RGB; L2 "
+        f"{model.l2:g}, dropout {model.dropout:g}. Adam {training.learning_rate:g}, batch "
+        f"{training.batch_size}, at most {training.epochs} epochs, patience {training.patience}: "
+        f"stopped after {len(history)}, weights of epoch {best}. Augmentation: rotation "
+        f"±{augmentation.rotation:g}°, zoom ±{augmentation.zoom:.0%}, brightness "
+        f"±{augmentation.brightness:.0%}, horizontal flip {'on' if augmentation.flip else 'off'}. "
+        f"Seed {run.settings.seed}."
+    )
+
+
+def _results(
+    validation: ValidationResult,
+    kfold: CrossValidation | None,
+    test: TestResult | None,
+    seen: exposure.Exposure,
+) -> str:
+    splits = {seen.heading: test, "validation (chose the epoch)": validation}
+    known = {name: found.scores for name, found in splits.items() if found}
+    rows = [
+        [metric.label, *(_figure(metric, scores.score(name)) for scores in known.values())]
+        for name, metric in registry.shown(registry.CARD).items()
+    ]
+    heads = [f"{name}, n = {scores.n}" for name, scores in known.items()]
+    text = markdown.table(["figure", *heads], rows)
+    basis = next(iter(known.values())).interval  # of the test, once it was opened
+    text += f"\n\nBrackets: {basis.level:.0%} intervals{basis.over}."
+    text += f" {basis.warning}" if basis.warning else ""
+    text += f" {caveats.one_training(kfold is not None)}"
+    if test and seen.text:
+        text += f"\n\n{seen.dated}"
+    if kfold:
+        spread = kfold.over_folds["accuracy"]
+        text += (
+            f"\n\n{kfold.k}-fold cross-validation of the protocol: accuracy "
+            f"{spread.mean:.3f} ± {spread.deviation:.3f} (deviation over folds)."
+        )
+    if kfold and kfold.comparison:
+        text += f" {kfold.comparison.verdict}"
+    return text
+
+
+def _figure(metric: registry.Metric, scored: Interval) -> str:
+    """Return "estimate [low, high]", or a dash where the figure is not defined."""
+    estimate, low, high = map(metric.text, (scored.estimate, scored.low, scored.high))
+    return f"{estimate} [{low}, {high}]" if estimate != "–" else "–"
+
+
+def _calibration(validation: ValidationResult, test: TestResult | None) -> str:
+    rules = validation.calibration
+    sets, strange = rules.sets, rules.none_of_these
+    lines = [
+        f"- Served is softmax(log p / T) with T = {rules.temperature:.3f}.",
+        f"- A prediction set holds every class of at least {sets.threshold:.3f}, to contain the "
+        f"true one in about {sets.coverage:.0%} of all cases or more.",
+        f"- *None of these* is said where no class reaches {strange.threshold:.3f}: of known "
+        f"classes, {1 - strange.accepted:.0%}.",
+    ]
+    if test and test.sets:
+        lines[1] += f" Test: {test.sets.coverage:.1%}, {test.sets.size:.2f} classes a set."
+    if test and test.none_of_these:
+        told = test.none_of_these
+        lines[2] += (
+            f" Test: {told.known:.1%}; of generated shapes that no class has, "
+            f"{told.strangers:.1%} (AUROC {told.auroc:.2f})."
+        )
+    return "\n".join(lines)
+
+
+def _provenance(run: Run) -> str:
+    state = run.state()
+    versions = ", ".join(f"{name} {version}" for name, version in state["versions"].items())
+    commit = state["commit"] or {"id": "unknown", "dirty": False}
+    changed = " with local changes" if commit["dirty"] else ""
+    return f"Run `{run.id}`, commit `{commit['id']}`{changed}. {versions}."

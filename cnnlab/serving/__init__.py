@@ -1,0 +1,1 @@
+"""A model folder at work: bytes of an image in, an answer out."""

@@ -1,0 +1,3 @@
+from measured_runs import measured
+
+__all__ = ["measured"]

@@ -1,0 +1,40 @@
+import pytest
+
+from cnnlab import runs
+from cnnlab.report import caveats, findings
+
+GRADE = {
+    **{"images": 1200, "planted": 24, "suspected": 60, "found": 20, "recall": 20 / 24},
+    **{"precision": 1 / 3, "first_precision": 0.5, "chance": 0.02, "named": None},
+    **{"accuracy": 0.905, "true_accuracy": 0.9205},
+}
+
+
+@pytest.fixture
+def run():
+    return runs.open_run("demo", profile="smoke")
+
+
+def test_without_folds_nothing_is_said_of_them():
+    assert "folds" not in caveats.one_training(folds=False)
+    assert caveats.one_training(folds=True).startswith(caveats.ONE_TRAINING)
+    assert "deviation over the folds" in caveats.one_training(folds=True)
+
+
+def test_nothing_is_said_before_there_are_figures(run):
+    assert caveats.beside_test(run) == ""
+    assert caveats.wrong_labels(run) == ""
+
+
+def test_wrong_labels_are_told_with_what_they_do_to_the_figures(run):
+    run.save_json("metrics/suspected_labels.json", GRADE)
+    said = caveats.wrong_labels(run)
+    for expected in ("24 of the 1,200 labels", "20 of them are among the 60", "0.905", "0.920"):
+        assert expected in said
+    assert [found.text for found in findings.findings(run)] == [said]
+
+
+def test_a_plain_folder_has_no_known_wrong_labels(run):
+    run.save_json("metrics/suspected_labels.json", {})  # what notebook 04 leaves then
+    assert runs.results.suspected_labels(run).planted == 0
+    assert caveats.wrong_labels(run) == ""

@@ -1,0 +1,77 @@
+import pandas as pd
+import pytest
+
+from cnnlab import report, runs
+from cnnlab.evaluation import records
+from cnnlab.evaluation.conformal import SetRule
+from cnnlab.evaluation.intervals import Interval
+from cnnlab.evaluation.ood_detection import NoveltyRule
+from cnnlab.report import caveats
+from cnnlab.statistics.paired_tests import FoldTest, ImageTest
+
+KNOWN = ("accuracy", "macro_f1", "weighted_f1", "log_loss", "brier")  # the others are undefined
+SCORES = records.Evaluation(
+    n=40,
+    class_names=("cup", "hat"),
+    interval=records.IntervalBasis(0.95, 50),
+    scores=dict.fromkeys(KNOWN, Interval(0.91234, 0.85, 0.95)),
+)
+VALIDATION = records.ValidationResult(
+    SCORES,
+    calibration=records.Calibration(1.25, SetRule(0.9, 0.125, 40), NoveltyRule(0.95, 0.375, 40)),
+)
+KFOLD = records.CrossValidation(
+    k=5,
+    folds=(),
+    over_folds={"accuracy": records.Spread(0.88, 0.02)},
+    comparison=records.Comparison(
+        "a rival",
+        FoldTest(5, 0.88, 0.5, 0.38, 0.3, 0.4, 9.0, 0.01),
+        ImageTest(40, 9, 1, 0.02),
+        "The network is better.",
+    ),
+)
+TEST = records.TestResult(
+    SCORES, records.SetsResult(0.9, 0.925, 1.5), records.NoveltyResult(0.0625, 0.5, 0.875, 0.4)
+)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
+    opened = runs.open_run("carded", profile="smoke")
+    table = pd.DataFrame({"label": ["cup", "cup", "hat"], "split": ["train", "test", "train"]})
+    opened.save_table("splits.csv", table)
+    history = pd.DataFrame({"epoch": [1, 2, 3], "validation_loss": [0.9, 0.5, 0.7]})
+    opened.save_table("training/history.csv", history)
+    opened.record("dataset", {"name": "cups", "sha256": "f" * 64})
+    return opened
+
+
+def test_a_card_before_the_test_set_is_opened(run):
+    card = report.model_card(run, validation=VALIDATION)
+    assert card.startswith("# Model card: carded\n")
+    assert "2 classes: cup, hat" in card
+    assert "| figure | validation (chose the epoch), n = 40 |" in card
+    assert "| accuracy | 0.912 [0.850, 0.950] |" in card
+    assert "test" not in card.partition("## Results")[2].partition("## Calibration")[0]
+    assert "cross-validation of the protocol" not in card
+    assert "| macro AUC | – |" in card  # undefined
+    assert "T = 1.250" in card
+    assert "at least 0.125, to contain the true one in about 90% of all cases or more.\n" in card
+    assert "no class reaches 0.375: of known classes, 5%." in card
+    assert "stopped after 3, weights of epoch 2" in card
+    assert "f" * 64 in card
+
+
+def test_a_card_with_every_result(run):
+    card = report.model_card(run, validation=VALIDATION, kfold=KFOLD, test=TEST)
+    assert "| figure | test, n = 40 | validation (chose the epoch), n = 40 |" in card
+    assert "| accuracy | 0.912 [0.850, 0.950] | 0.912 [0.850, 0.950] |" in card
+    assert "5-fold cross-validation of the protocol: accuracy 0.880 ± 0.020" in card
+    assert caveats.one_training(folds=True) in card
+    assert "The network is better." in card
+    assert "Test: 92.5%, 1.50 classes a set." in card
+    assert "Test: 6.2%; of generated shapes that no class has, 50.0% (AUROC 0.88)." in card
+    assert "| label | test | train |" in card
+    assert "| cup | 1 | 1 |" in card

@@ -1,0 +1,42 @@
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from cnnlab.runs import executed
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A notebook that papermill stopped in: its third cell raised, its fourth never ran."""
+    red = new_output("stream", name="stderr", text="careful\n\nagain\n")
+    error = new_output("error", ename="E", evalue="x", traceback=[])
+    started = {"papermill": {"start_time": "2026-01-01"}}
+    listed = [
+        new_markdown_cell("# Title"),
+        new_code_cell('run = "lab"\njobs = 1  # folds', metadata={"tags": ["parameters"]}),
+        new_code_cell('run = "x"', metadata={"tags": ["injected-parameters"]}, execution_count=1),
+        new_code_cell("\nx = f()\ny", outputs=[red, error], execution_count=2, metadata=started),
+        new_code_cell("late = 1"),
+        new_code_cell(""),
+    ]
+    listed[1].execution_count = 1
+    target = tmp_path / "n.ipynb"
+    nbformat.write(new_notebook(cells=listed), target)
+    return target
+
+
+def test_cells_keep_the_numbers_that_they_were_written_with(path):
+    assert executed.count(path) == 6
+    assert executed.matching(path, executed.has_error) == [(3, "x = f()")]
+    assert executed.matching(path, executed.was_started) == [(3, "x = f()")]
+    assert executed.matching(path, executed.never_ran) == [(4, "late = 1")]
+
+
+def test_red_lines_are_those_with_something_in_them(path):
+    assert executed.red_lines(path) == ["careful", "again"]
+
+
+def test_parameters_are_those_of_the_tagged_cell(path):
+    assert executed.has_parameter(path, "run")
+    assert executed.has_parameter(path, "jobs")
+    assert not executed.has_parameter(path, "late")
