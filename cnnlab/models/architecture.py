@@ -1,0 +1,68 @@
+"""A family of networks as the registry knows it, and the registry."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+
+from cnnlab.config import InputError
+from cnnlab.config.model import ARCHITECTURES
+from cnnlab.config.section import Section, did_you_mean
+from cnnlab.engine import keras
+
+
+@dataclass(frozen=True)
+class ParameterCount:
+    """How many parameters a network must have, known from elsewhere.
+
+    Attributes:
+        trainable: Weights, biases, and the scales and shifts of normalisations.
+        fixed: What no gradient changes: moving means and variances.
+        num_classes: Width of the softmax.
+        image_size: Pixels a side.
+        options: As in the setting ``network_options``.
+        source: Who says so: a paper, another library, or the sum written out.
+    """
+
+    trainable: int
+    fixed: int
+    num_classes: int
+    image_size: int
+    options: str = ""
+    source: str = "each layer's weights, written out"
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A family of networks.
+
+    Attributes:
+        name: Its name in the registry, that of its module and of every network it builds.
+        summary: What it is and where it comes from, in a sentence.
+        options: The frozen section of what one may choose; its defaults are the family's.
+        build: (options, *, image_size, num_classes, seed, l2, dropout) → the network.
+        stages: Names of the layers that can end a stage, first to last. Those that a network has
+            are its stages; at most six.
+        parameters: Counts that a test holds the family to.
+    """
+
+    name: str
+    summary: str
+    options: type[Section]
+    build: Callable[..., keras.Model]
+    stages: tuple[str, ...]
+    parameters: tuple[ParameterCount, ...]
+
+
+def architecture(name: str) -> Architecture:
+    """Return a registered family; its module is imported now.
+
+    Raises:
+        InputError: The name is not registered.
+    """
+    if name not in ARCHITECTURES:
+        raise InputError(
+            f"Unknown architecture {name!r}: expected one of {', '.join(ARCHITECTURES)}."
+            f"{did_you_mean(name, ARCHITECTURES)}"
+        )
+    found: Architecture = import_module(f"cnnlab.models.{name}").ARCHITECTURE
+    return found
