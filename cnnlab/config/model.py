@@ -6,7 +6,7 @@ from cnnlab.config.section import Section, setting
 
 # The registry of networks: each is the name of a module in ``cnnlab.models``, which says the rest
 # in its ``ARCHITECTURE``. The names stand here, because settings are read without Keras.
-ARCHITECTURES = ("reference_cnn",)
+ARCHITECTURES = ("reference_cnn", "resnet", "mobilenet_v3_small")
 
 
 @dataclass(frozen=True)
