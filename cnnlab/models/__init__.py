@@ -9,6 +9,7 @@ from cnnlab.config.model import ARCHITECTURES
 from cnnlab.engine import keras
 from cnnlab.models import structure
 from cnnlab.models.architecture import Architecture, ParameterCount, architecture
+from cnnlab.models.description import described
 from cnnlab.models.options import parsed_options
 from cnnlab.models.structure import pools_globally
 
@@ -19,6 +20,7 @@ __all__ = [
     "architecture",
     "build",
     "check_options",
+    "describe",
     "pools_globally",
     "stages",
 ]
@@ -85,3 +87,21 @@ def stages(model: keras.Model) -> tuple[str, ...]:
         if stated:
             return stated
     return structure.stages(model)
+
+
+def describe(model: keras.Model) -> str:
+    """Return two sentences about a network, made from its graph: for notebooks and cards.
+
+    What a family is and where it comes from, without a network, is ``architecture(name).summary``.
+
+    Returns:
+        Convolutions and stages, what stands behind them, and the number of parameters; of a model
+        without a graph, the latter.
+
+    Example:
+        "reference_cnn has 4 convolutions in 4 stages that end with 32, 64, 128 and 256 channels,
+        at 64 × 64 down to 8 × 8 pixels; then flattening, a hidden layer of 512 units, dropout and
+        a softmax over 5 classes. It has 2,490,565 parameters, 84% of them behind the feature maps,
+        a part that grows with the image."
+    """
+    return described(model, stages(model))

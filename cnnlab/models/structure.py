@@ -15,7 +15,6 @@ CONVOLUTIONS = (
     keras.layers.DepthwiseConv2D,
     keras.layers.SeparableConv2D,
 )
-GLOBAL_POOLING = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
 # What only moves, thins or repeats the values of the layer before it ends no stage.
 _COPYING = (
     keras.layers.MaxPooling2D,
@@ -50,19 +49,25 @@ class Step:
     output: Shape
 
 
-def steps(model: keras.Model) -> list[Step]:
+def steps(model: keras.Model, *, scale: int = 1) -> list[Step]:
     """Return every layer and operation of a Sequential or Functional model in order of execution.
 
     Nested models are opened. Nothing is computed and the model is not changed: only shapes pass
-    through it. An image size that the model leaves open counts as ``SIDE``.
+    through it.
+
+    Args:
+        model: A built model with one input. An image size that it leaves open counts as ``SIDE``.
+        scale: How many times the image size.
 
     Returns:
         The steps; none of a model that has no graph (a subclassed one).
     """
     if not _has_graph(model) or not model.built or len(model.inputs) != 1:
         return []
-    batch, *size = model.inputs[0].shape
-    image = keras.KerasTensor((batch, *(side or SIDE for side in size)), model.inputs[0].dtype)
+    batch, *size, colours = model.inputs[0].shape
+    image = keras.KerasTensor(
+        (batch, *(scale * (side or SIDE) for side in size), colours), model.inputs[0].dtype
+    )
     found: list[Step] = []
     _run(model, "", (image,), {}, found)
     return found
@@ -101,19 +106,22 @@ def thinned(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def pools_globally(model: keras.Model) -> bool:
-    """Return whether a network averages (or takes the maximum) over all places before it answers.
+    """Return whether a network has the same weights at every image size.
 
-    Such a network has the same weights at every image size; one that flattens its maps has not.
-    A network without a graph is taken for one that has not, too.
+    Such a network averages (or takes the maximum) over all places; one that flattens its maps has
+    a weight for each place. What is compared are the shapes behind the maps, of images as large
+    and twice as large. A network without a graph is taken for one that has not.
     """
-    collapsing = [
-        step
-        for step in steps(model)
-        if len(step.output) in (2, 3) and any(len(shape) == 4 for shape in step.inputs)
+    try:
+        larger = steps(model, scale=2)
+    except Exception:  # each layer that knows one size only has its own way to say so
+        return False
+    behind = [
+        (one.output, other.output)
+        for one, other in zip(steps(model), larger, strict=True)
+        if len(one.output) < 4
     ]
-    return bool(collapsing) and all(
-        isinstance(step.operation, GLOBAL_POOLING) for step in collapsing
-    )
+    return bool(behind) and all(one == other for one, other in behind)
 
 
 def _has_graph(model: Any) -> bool:

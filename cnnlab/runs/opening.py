@@ -113,8 +113,13 @@ def settled(settings: Settings) -> Settings:
     """Return settings whose data exist, a folder or table by its absolute path.
 
     Raises:
-        InputError: There is no such folder or table, or the dataset was not fetched yet.
+        InputError: There is no such folder or table, or the dataset was not fetched yet; or the
+            network has no such options.
     """
+    if settings.model.network_options:
+        from cnnlab import models  # asks for Keras
+
+        models.check_options(settings.model.architecture, settings.model.network_options)
     if settings.data.source == "shapes":
         return settings
     if settings.data.source in catalogue.DATASETS:

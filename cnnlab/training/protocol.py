@@ -30,6 +30,7 @@ def new_model(dataset: Dataset, settings: Settings, *, seed: int | None = None) 
         seed=child_seed(settings.seed if seed is None else seed, "init"),
         l2=settings.model.l2,
         dropout=settings.model.dropout,
+        options=settings.model.network_options,
     )
 
 
