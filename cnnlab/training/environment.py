@@ -13,7 +13,7 @@ from cnnlab import __version__
 from cnnlab.engine import keras, tf
 
 PACKAGE = Path(__file__).resolve().parents[1]
-ROOMS = ("augment.py", "config", "engine.py", "data", "images", "models", "training")
+ROOMS = ("augment", "config", "engine.py", "data", "images", "models", "training")
 
 
 @cache
