@@ -90,7 +90,7 @@ shear = Affine(
     meaning="0.1 moves each row by up to 0.1 of its height above or below the centre",
     high=1,
     text="shear ±{:g}",
-    parameters=("shear (across a row)",),
+    parameters=("shear (slope)",),
     draw=centred,
     backward=_sheared,
 )
@@ -99,7 +99,7 @@ translation = Affine(
     meaning="0.1 moves the image by up to 0.1 of its side, across and down",
     high=0.5,
     text="translation ±{:.0%}",
-    parameters=("right (sides)", "down (sides)"),
+    parameters=("shift right (sides)", "shift down (sides)"),
     draw=centred,
     numbers=2,
     backward=_shifted,

@@ -69,18 +69,17 @@ def _data(run: Run) -> str:
 
 
 def _protocol(run: Run) -> str:
+    from cnnlab import augment  # it loads TensorFlow, which no other page needs
+
     data, model, training = run.settings.data, run.settings.model, run.settings.training
-    augmentation = run.settings.augmentation
     history = run.load_table("training/history.csv")
     best = int(history.loc[history["validation_loss"].idxmin(), "epoch"])
     return (
         f"Network `{model.architecture}`, input {data.image_size} × {data.image_size} RGB; L2 "
         f"{model.l2:g}, dropout {model.dropout:g}. Adam {training.learning_rate:g}, batch "
         f"{training.batch_size}, at most {training.epochs} epochs, patience {training.patience}: "
-        f"stopped after {len(history)}, weights of epoch {best}. Augmentation: rotation "
-        f"±{augmentation.rotation:g}°, zoom ±{augmentation.zoom:.0%}, brightness "
-        f"±{augmentation.brightness:.0%}, horizontal flip {'on' if augmentation.flip else 'off'}. "
-        f"Seed {run.settings.seed}."
+        f"stopped after {len(history)}, weights of epoch {best}. Augmentation: "
+        f"{augment.described(run.settings.augmentation)}. Seed {run.settings.seed}."
     )
 
 

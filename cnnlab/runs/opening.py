@@ -110,16 +110,20 @@ def _wanted(profile: str, data: str, overrides: str) -> Settings:
 
 
 def settled(settings: Settings) -> Settings:
-    """Return settings whose data exist, a folder or table by its absolute path.
+    """Return settings whose data and ops exist, a folder or table by its absolute path.
 
     Raises:
-        InputError: There is no such folder or table, or the dataset was not fetched yet; or the
-            network has no such options.
+        InputError: There is no such folder or table, or the dataset was not fetched yet; the
+            network has no such options, or there is no such augmentation op.
     """
-    if settings.model.network_options:
-        from cnnlab import models  # asks for Keras
+    if settings.model.network_options:  # Keras is imported only where it is needed
+        from cnnlab import models
 
         models.check_options(settings.model.architecture, settings.model.network_options)
+    if settings.augmentation.more_augmentation:
+        from cnnlab import augment
+
+        augment.strengths(settings.augmentation)
     if settings.data.source == "shapes":
         return settings
     if settings.data.source in catalogue.DATASETS:

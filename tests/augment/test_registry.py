@@ -89,6 +89,4 @@ def test_further_reads_names_and_numbers() -> None:
 
 def test_the_ops_in_words() -> None:
     text = augment.described(AugmentationSettings(flip=False, more_augmentation="erasing=0.25"))
-    assert text == (
-        "flip off, rotation ±20°, zoom ±20%, brightness ±20%, erasing in 25% of the images"
-    )
+    assert text == "flip off, rotation ±20°, zoom ±20%, brightness ±20%, erasing 25% of images"

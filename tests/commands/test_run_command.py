@@ -12,6 +12,12 @@ from cnnlab.runs import execute, open_run
         (["--set", "epochs=many"], ["epochs='many'", "expected a whole number"]),
         (["--set", "image_size=8"], ["image_size=8 is out of range", "16 to 1024"]),
         (["--set", "data=a b"], ["without spaces"]),
+        (["--set", "more_augmentation=shear"], ["'shear'", "expected name=strength"]),
+        (
+            ["--set", "more_augmentation=shear=0.1,translate=0.1"],
+            ["Unknown op 'translate'", "translation (0 to 0.5)"],
+        ),
+        (["--set", "more_augmentation=shear=2"], ["shear=2", "out of range: expected 0 to 1"]),
         (["--data", "nowhere"], ["no data folder 'nowhere'"]),
         (["--only", "09"], ["no notebook 09", "01"]),
         (["--run", "a/b"], ["'a/b'"]),

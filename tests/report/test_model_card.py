@@ -75,3 +75,12 @@ def test_a_card_with_every_result(run):
     assert "Test: 6.2%; of generated shapes that no class has, 50.0% (AUROC 0.88)." in card
     assert "| label | test | train |" in card
     assert "| cup | 1 | 1 |" in card
+
+
+def test_a_card_names_every_op_of_the_augmentation(run):
+    card = report.model_card(run, validation=VALIDATION)
+    usual = "horizontal flip, rotation ±20°, zoom ±20%, brightness ±20%"
+    assert f"Augmentation: {usual}. Seed 0." in card
+    more = run.settings.replace(more_augmentation="erasing=0.25", flip=False)
+    card = report.model_card(runs.Run(run.folder, more), validation=VALIDATION)
+    assert "flip off, rotation ±20°, zoom ±20%, brightness ±20%, erasing 25% of images." in card

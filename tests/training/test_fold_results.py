@@ -60,7 +60,8 @@ def test_everything_that_decides_a_fold_is_in_its_fingerprint():
 
 @pytest.mark.parametrize(
     "override",
-    ["l2=0.01", "dropout=0.1", "image_size=48", "rotation=5", "flip=false", "batch_size=8",
+    ["l2=0.01", "dropout=0.1", "image_size=48", "rotation=5", "flip=false",
+     "more_augmentation=shear=0.1", "batch_size=8",
      "learning_rate=0.1", "patience=7", "class_weight=balanced", "fold_epochs=9",
      "validation_fraction=0.3"],
 )  # fmt: skip
