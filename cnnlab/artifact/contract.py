@@ -4,14 +4,15 @@
 does so by code of its own, tested to give the same verdict with the same code.
 """
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
+from cnnlab import hashing
 from cnnlab.artifact import integrity, schema
 from cnnlab.artifact.integrity import ModelRefused, damaged
 from cnnlab.config import InputError
+from cnnlab.hashing import canonical_json
 
 CONTRACT = "contract.json"
 FORMAT = 3  # what is written
@@ -31,7 +32,7 @@ def seal_contract(folder: Path, contract: dict[str, Any]) -> dict[str, Any]:
     """
     files = integrity.hashes(folder, CONTRACT)
     sealed = contract | {"files": files, "bytes": integrity.total_bytes(folder, files)}
-    text = as_json(sealed, indent=2) + "\n"
+    text = canonical_json(sealed, indent=2) + "\n"
     parse(text.encode(), folder)
     (folder / CONTRACT).write_text(text, "utf-8")
     return sealed
@@ -59,7 +60,7 @@ def parse(content: bytes, folder: Path) -> dict[str, Any]:
         if not isinstance(contract, dict) or not _shallow(contract):
             raise ValueError
         # Catches what JSON itself would let pass: another spacing, a key given twice.
-        canonical = (as_json(contract, indent=2) + "\n").encode()
+        canonical = (canonical_json(contract, indent=2) + "\n").encode()
     except (ValueError, RecursionError):
         raise damaged(folder, CONTRACT, "was changed") from None
     number = contract.get("format")
@@ -86,12 +87,7 @@ def format_id(model_id: str, name: str, entry: dict[str, Any]) -> str:
     """
     content = {name: value for name, value in entry.items() if name != "id"}
     whole = {"entry": content, "model_id": model_id, "name": name}
-    return hashlib.sha256(as_json(whole).encode()).hexdigest()
-
-
-def as_json(value: Any, indent: int | None = None) -> str:
-    """Return JSON that is the same text for equal values."""
-    return json.dumps(value, sort_keys=True, indent=indent, allow_nan=False)
+    return hashing.json_digest(whole)
 
 
 def check_facts(facts: dict[str, Any]) -> None:

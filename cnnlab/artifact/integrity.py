@@ -1,6 +1,5 @@
 """A sealed folder: the SHA-256 of every file, and a change of content all at once."""
 
-import hashlib
 import io
 import os
 import shutil
@@ -10,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cnnlab import hashing
 from cnnlab.config import InputError
 
 
@@ -73,7 +73,7 @@ def check(folder: Path, expected: dict[str, str], leave_out: str) -> None:
 def digest(folder: Path, name: str) -> str:
     """Return the SHA-256 of one file, hexadecimal."""
     with open_regular(folder, name) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashing.file_digest(file)
 
 
 def total_bytes(folder: Path, names: Iterable[str]) -> int:

@@ -1,6 +1,5 @@
 """The model folder: ``model.h5``, ``saved_model/``, ``card.md`` and the contract over them."""
 
-import hashlib
 import math
 import os
 import shutil
@@ -14,7 +13,6 @@ from cnnlab.artifact.contract import (
     CONTRACT,
     FORMAT,
     OUTSIDE_H5,
-    as_json,
     check_facts,
     read_contract,
     seal_contract,
@@ -26,6 +24,7 @@ from cnnlab.config import InputError
 from cnnlab.engine import keras
 from cnnlab.evaluation.conformal import SetRule
 from cnnlab.evaluation.ood_detection import NoveltyRule
+from cnnlab.hashing import canonical_json, json_digest
 from cnnlab.images import PREPROCESSING_VERSION
 from cnnlab.training.checkpoint import weights_digest
 
@@ -87,7 +86,7 @@ def save(
     contract = {"format": FORMAT, **facts, "run_id": run_id}
     contract |= {"parameters": int(copy.count_params()), "model_id": _model_id(copy, facts)}
     with integrity.replacing(folder) as new:
-        h5.write(copy, new / H5, as_json(contract))
+        h5.write(copy, new / H5, canonical_json(contract))
         export(copy, new / SAVED_MODEL, facts["image_size"], facts["temperature"])
         (new / CARD).write_text(card, "utf-8")
         return seal_contract(new, contract | {"formats": {}})
@@ -126,7 +125,7 @@ def load(folder: Path | str) -> Artifact:
     # copy lacks is checked here: so no byte of contract.json can change unseen either.
     inner = {name: value for name, value in contract.items() if name not in OUTSIDE_H5}
     total = integrity.total_bytes(folder, contract["files"])
-    if h5.read_contract(folder / H5) != as_json(inner) or contract.get("bytes") != total:
+    if h5.read_contract(folder / H5) != canonical_json(inner) or contract.get("bytes") != total:
         raise damaged(folder, CONTRACT, f"does not agree with {H5}")
     return Artifact(folder, contract)
 
@@ -209,7 +208,7 @@ def _shapes(model: keras.Model) -> tuple[int, int]:
 def _model_id(model: keras.Model, facts: dict[str, Any]) -> str:
     """Return the SHA-256 that names a float32 model; ``save`` says what goes in."""
     network = {"architecture": model.get_config(), "weights": weights_digest(model)}
-    return hashlib.sha256(as_json(facts | network).encode()).hexdigest()
+    return json_digest(facts | network)
 
 
 def _refuse_foreign(folder: Path) -> None:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from importlib import resources
 from typing import Any, NamedTuple
 
+from cnnlab import hashing
+
 ANNOTATIONS = {"$schema", "$defs", "title", "description", "then"}  # "then" belongs to "if"
 TYPES: dict[str, Callable[[Any], bool]] = {
     "object": lambda value: isinstance(value, dict),
@@ -66,7 +68,7 @@ def _holds_at_most(value: Any, stated: int) -> bool:
 
 
 def _are_different(value: list[Any], stated: bool) -> bool:
-    return len({json.dumps(item, sort_keys=True) for item in value}) == len(value) or not stated
+    return len({hashing.canonical_json(item) for item in value}) == len(value) or not stated
 
 
 KEYWORDS = {

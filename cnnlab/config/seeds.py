@@ -1,6 +1,6 @@
 """Child seeds: one root seed, a named stream of randomness for every purpose."""
 
-import hashlib
+from cnnlab import hashing
 
 
 def child_seed(seed: int, name: str) -> int:
@@ -10,5 +10,4 @@ def child_seed(seed: int, name: str) -> int:
         >>> child_seed(0, "split") == child_seed(0, "split") != child_seed(0, "fold/3")
         True
     """
-    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
-    return int.from_bytes(digest[:4], "big") >> 1
+    return int(hashing.digest(f"{seed}/{name}".encode())[:8], 16) >> 1

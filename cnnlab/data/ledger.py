@@ -12,7 +12,6 @@ was encoded again is another image here.
 """
 
 import csv
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
@@ -20,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cnnlab import files
+from cnnlab import files, hashing
 from cnnlab.config import InputError, home
 
 KEY = np.dtype("<u8")
@@ -55,7 +54,7 @@ class Opening:
     @property
     def path(self) -> Path:
         """The one file for this model and these images."""
-        name = hashlib.sha256(f"{self.model_id} {self.images}".encode()).hexdigest()[:40]
+        name = hashing.digest(f"{self.model_id} {self.images}".encode())[:40]
         return folder() / "openings" / f"{name}.json"
 
 
@@ -92,7 +91,7 @@ def test_images(run_folder: Path) -> np.ndarray:
 
 def digest(images: np.ndarray) -> str:
     """Return the SHA-256 (hex) that names a set of images, whatever their order and copies."""
-    return hashlib.sha256(_packed(images)).hexdigest()
+    return hashing.digest(_packed(images))
 
 
 def record(opening: Opening, images: np.ndarray) -> None:
@@ -107,7 +106,7 @@ def record(opening: Opening, images: np.ndarray) -> None:
     """
     stored = _path(opening.images)
     try:
-        if hashlib.sha256(_content(stored)).hexdigest() != opening.images:
+        if hashing.digest(_content(stored)) != opening.images:
             stored.parent.mkdir(parents=True, exist_ok=True)
             with files.replacing(stored) as temporary:
                 temporary.write_bytes(_packed(images))
@@ -161,7 +160,7 @@ def images_of(images: str) -> np.ndarray:
     """
     path = _path(images)
     content = _content(path)
-    if hashlib.sha256(content).hexdigest() != images:
+    if hashing.digest(content) != images:
         raise InputError(_unknown_images(images))
     return np.frombuffer(content, KEY)
 

@@ -6,7 +6,6 @@ and were refused. *Skipped* ones are not meant to be images, or nothing gives th
 Nothing is moved, deleted or followed: links, pipes and devices are listed, never opened.
 """
 
-import hashlib
 import os
 import stat
 import sys
@@ -17,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm.auto import tqdm
 
-from cnnlab import images
+from cnnlab import hashing, images
 from cnnlab.config import InputError
 from cnnlab.data import tables
 from cnnlab.data.audit import appearance, duplicates
@@ -120,7 +119,7 @@ def digest(manifest: pd.DataFrame) -> str:
     files = manifest[manifest["status"] != "skipped"]
     named = files[NAMED + ["group"] * bool((files["group"] != "").any())]
     lines = (repr(row) for row in named.itertuples(index=False, name=None))
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return hashing.digest("\n".join(lines).encode())
 
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:
@@ -142,7 +141,7 @@ def _examine(source: Source, entry: Entry | None, path: str, trouble: str) -> _R
         data = images.read_file(source.root / path)
     except images.ImageRejected as rejection:
         return replace(row, status=refused, reason=rejection.code)
-    row = replace(row, sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
+    row = replace(row, sha256=hashing.digest(data), bytes=len(data))
     try:
         row = _looked_at(row, data)
     except images.ImageRejected as rejection:

@@ -7,7 +7,6 @@ the manifest lists: what is decoded is hashed first.
 """
 
 import functools
-import hashlib
 import json
 import os
 import shutil
@@ -22,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
-from cnnlab import images
+from cnnlab import hashing, images
 from cnnlab.config import InputError
 from cnnlab.engine import tf
 
@@ -69,7 +68,7 @@ def open_pixels(
 def _key(contents: Sequence[str], size: int) -> str:
     """Return what decides the pixels, as a file name."""
     parts = [str(size), str(images.PREPROCESSING_VERSION), *contents]
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+    return hashing.digest("\0".join(parts).encode())[:32]
 
 
 def _intact(file: Path, shape: tuple[int, ...]) -> bool:
@@ -79,8 +78,7 @@ def _intact(file: Path, shape: tuple[int, ...]) -> bool:
     """
     try:
         record = json.loads(file.with_suffix(".json").read_text("utf-8"))
-        with open(file, "rb") as opened:
-            content = hashlib.file_digest(opened, "sha256").hexdigest()
+        content = hashing.file_digest(file)
     except (OSError, ValueError):
         return False
     return isinstance(record, dict) and record == _record(file, shape, content)
@@ -128,8 +126,7 @@ def _build(
                 pool.shutdown(cancel_futures=True)
                 raise
         pixels.flush()
-        with open(partial, "rb") as opened:
-            content = hashlib.file_digest(opened, "sha256").hexdigest()
+        content = hashing.file_digest(partial)
         record = partial.with_suffix(".json")
         record.write_text(json.dumps(_record(file, shape, content)) + "\n", "utf-8")
         os.replace(partial, file)
@@ -203,7 +200,7 @@ def read_image(root: Path, path: str, size: int, content: str = "") -> np.ndarra
 def _read(root: Path, path: str, content: str) -> bytes:
     """Return the bytes of a file, which must have this SHA-256; "" stands for any."""
     data = images.read_file(root / path)
-    if content and (found := hashlib.sha256(data).hexdigest()) != content:
+    if content and (found := hashing.digest(data)) != content:
         raise InputError(
             f"{path} changed since its manifest was made: its SHA-256 is {found[:12]}…, expected "
             f"{content[:12]}…. Put the file back, or make the manifest anew, in another run."

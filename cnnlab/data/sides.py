@@ -4,11 +4,11 @@ A hash of (seed, unit) is the unit's own number, uniform in 0…1. Neither names
 play a part.
 """
 
-import hashlib
 from collections import Counter
 
 import pandas as pd
 
+from cnnlab import hashing
 from cnnlab.config import InputError
 
 NAMED = 3  # groups in a message
@@ -66,8 +66,7 @@ def draw(
 
 def own_number(seed: int, unit: str) -> float:
     """Return a unit's own number, uniform in 0…1."""
-    digest = hashlib.sha256(f"{seed}/{unit}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
+    return int(hashing.digest(f"{seed}/{unit}".encode())[:16], 16) / 2**64
 
 
 def _ranked(members: Members, numbers: dict[str, float], fraction: float) -> set[str]:

@@ -1,7 +1,6 @@
 """What all pages share: their look, sortable tables, and the promise that nothing leaves them."""
 
 import base64
-import hashlib
 import math
 from importlib.resources import files as package_files
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from cnnlab import files
+from cnnlab import files, hashing
 
 SCRIPT = "sort.js"
 
@@ -48,7 +47,7 @@ def policy() -> str:
     A page shows names of classes and files, and what notebooks print. Whatever stands there, the
     browser runs no script but ours and fetches nothing.
     """
-    digest = base64.b64encode(hashlib.sha256(read(SCRIPT).encode()).digest()).decode("ascii")
+    digest = base64.b64encode(bytes.fromhex(hashing.digest(read(SCRIPT).encode()))).decode("ascii")
     return (
         "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; font-src data:; "
         f"style-src 'unsafe-inline'; script-src 'sha256-{digest}'"

@@ -1,12 +1,12 @@
 """A bounded memory of answers: thread-safe, least recently used first out, a folder behind it."""
 
-import hashlib
 import threading
 from dataclasses import dataclass
 
 import numpy as np
 from cachetools import LRUCache
 
+from cnnlab import hashing
 from cnnlab.config import InputError
 from cnnlab.images import PREPROCESSING_VERSION
 from cnnlab.serving.disk_cache import DiskCache, Entry
@@ -23,7 +23,7 @@ def key(image_bytes: bytes, model_id: str) -> str:
         >>> key(b"", "m")[:8]
         'e3b0c442'
     """
-    return f"{hashlib.sha256(image_bytes).hexdigest()}-{model_id}-{PREPROCESSING_VERSION}"
+    return f"{hashing.digest(image_bytes)}-{model_id}-{PREPROCESSING_VERSION}"
 
 
 @dataclass(frozen=True)

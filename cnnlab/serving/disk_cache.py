@@ -1,7 +1,6 @@
 """Answers on disk: a JSON file each, whole or ignored, shared by any number of processes."""
 
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -13,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cnnlab import hashing
 from cnnlab.config import InputError
 
 FORMAT = 1  # counts up with every change of an entry's fields; others are dropped
@@ -195,7 +195,8 @@ def _encoded(name: str, entry: Entry) -> bytes:
         "probabilities": entry.probabilities.tolist(),  # float64 holds every float32 exactly
         "elapsed_ms": float(entry.elapsed_ms),
     }
-    return _json(fields | {"sha256": _checksum(fields)})
+    sealed = fields | {"sha256": hashing.json_digest(fields)}
+    return hashing.canonical_json(sealed).encode()
 
 
 def _decoded(content: bytes, name: str) -> Entry:
@@ -206,8 +207,8 @@ def _decoded(content: bytes, name: str) -> Entry:
     """
     try:
         fields = json.loads(content)
-        checksum = fields.pop("sha256")
-        if checksum != _checksum(fields) or (fields["format"], fields["key"]) != (FORMAT, name):
+        intact = fields.pop("sha256") == hashing.json_digest(fields)
+        if not intact or (fields["format"], fields["key"]) != (FORMAT, name):
             raise ValueError("not the entry that its name promises")
         probabilities = np.array(fields["probabilities"], "float32")
         if probabilities.ndim != 1 or not np.isfinite(probabilities).all():
@@ -217,13 +218,3 @@ def _decoded(content: bytes, name: str) -> Entry:
         raise ValueError("not an entry") from error
     probabilities.flags.writeable = False
     return Entry(probabilities, elapsed_ms)
-
-
-def _checksum(fields: dict[str, object]) -> str:
-    """Return the SHA-256 over an entry's other fields."""
-    return hashlib.sha256(_json(fields)).hexdigest()
-
-
-def _json(fields: dict[str, object]) -> bytes:
-    """Return JSON that is the same text for equal fields."""
-    return json.dumps(fields, sort_keys=True, allow_nan=False).encode()

@@ -14,6 +14,7 @@ from cnnlab.artifact import contract, h5, model_folder
 from cnnlab.engine import keras
 from cnnlab.evaluation.conformal import SetRule
 from cnnlab.evaluation.ood_detection import NoveltyRule
+from cnnlab.hashing import canonical_json
 from cnnlab.serving.predictor import Predictor
 
 CLASS_NAMES = ["zebra", '<b>ant</b> & "é"', "鼠 🐭", "d\u2028", "e", "f"]  # more than are listed
@@ -69,7 +70,7 @@ def as_format_2(folder: Path) -> None:
         del stated[name]
     stated["format"] = 2
     with h5py.File(folder / model_folder.H5, "r+") as file:
-        file.attrs[h5.ATTRIBUTE] = contract.as_json(stated)
+        file.attrs[h5.ATTRIBUTE] = canonical_json(stated)
     contract.seal_contract(folder, stated)
 
 

@@ -1,6 +1,5 @@
 """What changed in a folder of images: between two manifests, or since one was made."""
 
-import hashlib
 import os
 from collections import defaultdict, deque
 from collections.abc import Mapping
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cnnlab import images
+from cnnlab import hashing, images
 from cnnlab.data import manifest
 from cnnlab.data.sources.entries import Entry
 
@@ -103,7 +102,7 @@ def _change(path: Path, size: int, content: str, made: int) -> str:
         touched = max(found.st_mtime_ns, found.st_ctime_ns)  # tools set the first, not the second
         if found.st_size == size and touched < made:
             return ""
-        now = hashlib.sha256(images.read_file(path)).hexdigest()
+        now = hashing.digest(images.read_file(path))
     except (FileNotFoundError, NotADirectoryError):
         return "removed"
     except (OSError, images.ImageRejected):

@@ -1,6 +1,5 @@
 """Public datasets by name: downloaded, checked and unpacked into ``data/raw/<name>``."""
 
-import hashlib
 import os
 import socket
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 from PIL import Image
 from tqdm.auto import tqdm
 
+from cnnlab import hashing
 from cnnlab.config import InputError, home
 from cnnlab.data.public import archives, download
 from cnnlab.data.public.catalogue import DATASETS, Archive, Arrays, by_hand, complete, place
@@ -69,10 +69,10 @@ def content_digest(folder: Path) -> str:
     files = {
         os.fsencode(path.relative_to(folder).as_posix()): path for path in folder.rglob("*.jpg")
     }
-    digest = hashlib.sha256()
-    for relative, path in sorted(files.items()):
-        digest.update(f"{_sha256(path)}  ".encode() + relative + b"\n")
-    return digest.hexdigest()
+    return hashing.stream_digest(
+        f"{hashing.file_digest(path)}  ".encode() + relative + b"\n"
+        for relative, path in sorted(files.items())
+    )
 
 
 def _unpacked(name: str, dataset: Archive, folder: Path, progress: bool) -> Path:
@@ -93,7 +93,8 @@ def _unpacked(name: str, dataset: Archive, folder: Path, progress: bool) -> Path
     try:
         _check(dataset.size, archive.stat().st_size, f"{dataset.address}: bytes of the file")
         if dataset.sha256:
-            _check(dataset.sha256, _sha256(archive), f"{dataset.address}: SHA-256 of the file")
+            found = hashing.file_digest(archive)
+            _check(dataset.sha256, found, f"{dataset.address}: SHA-256 of the file")
         archives.extract(
             archive, folder, max_files=MAX_FILES, max_bytes=MAX_BYTES, progress=progress
         )
@@ -161,8 +162,3 @@ def _check(expected: str | int | None, found: str | int, what: str) -> None:
 
 def _part(name: str) -> Path:
     return home() / "data" / "downloads" / f"{name}.part"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

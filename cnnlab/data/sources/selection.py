@@ -1,11 +1,10 @@
 """Where images come from: the generated shapes, a fetched dataset, a folder or a table."""
 
-import hashlib
-import json
 import os
 from pathlib import Path
 from typing import Any
 
+from cnnlab import hashing
 from cnnlab.config import InputError, Settings, home
 from cnnlab.data.public import catalogue
 from cnnlab.data.sources import folder_source, table_source, user_table
@@ -63,9 +62,8 @@ def _shapes(settings: Settings, progress: bool) -> Source:
     }
     if wrong := settings.data.shapes_wrong_labels:  # runs of earlier versions have none
         parameters["wrong_labels"] = wrong
-    text = json.dumps({"version": shapes.VERSION, **parameters}, sort_keys=True)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-    folder = home() / "data" / "raw" / f"shapes-{digest}"
+    name = hashing.json_digest({"version": shapes.VERSION, **parameters})[:12]
+    folder = home() / "data" / "raw" / f"shapes-{name}"
     if not folder.exists():
         shapes.generate(folder, progress=progress, **parameters)
     root, truth = folder / "images", folder / "truth"
