@@ -48,3 +48,173 @@ def test_the_file_is_on_disk_before_it_takes_the_name(tmp_path, monkeypatch):
     with files.replacing(tmp_path / "one.bin") as temporary:
         temporary.write_bytes(b"1")
     assert events == ["fsync", "replace", "fsync"]
+
+
+def test_without_durability_nothing_waits_for_the_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda number: pytest.fail("waited"))
+    files.write(tmp_path / "one.txt", "é", durable=False)
+    assert (tmp_path / "one.txt").read_bytes() == "é".encode()
+
+
+def test_text_and_bytes_are_written_as_they_are(tmp_path):
+    files.write(tmp_path / "text", "a\r\n\u2028")
+    files.write(tmp_path / "bytes", b"\xff\r\n")
+    assert (tmp_path / "text").read_bytes() == "a\r\n\u2028".encode()
+    assert (tmp_path / "bytes").read_bytes() == b"\xff\r\n"
+    with pytest.raises(UnicodeEncodeError):
+        files.write(tmp_path / "text", "\ud800")
+    assert (tmp_path / "text").read_bytes() == "a\r\n\u2028".encode()
+
+
+def test_a_whole_file_is_on_disk_before_it_takes_the_name(tmp_path, monkeypatch):
+    events = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda number: (events.append("fsync"), fsync(number)))
+    monkeypatch.setattr(os, "replace", lambda a, b: (events.append("replace"), replace(a, b)))
+    files.write(tmp_path / "one.bin", b"1")
+    assert events == ["fsync", "replace", "fsync"]
+
+
+def test_the_old_file_stays_when_a_whole_one_cannot_be_moved(tmp_path, monkeypatch):
+    def full(source, target):
+        raise OSError("disk full")
+
+    files.write(tmp_path / "one.txt", "old")
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="disk full"):
+        files.write(tmp_path / "one.txt", "new")
+    assert (tmp_path / "one.txt").read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with one file in it, alone in its parent."""
+    made = tmp_path / "place" / "model"
+    made.mkdir(parents=True)
+    (made / "a").write_text("earlier")
+    return made
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_folder_shows_its_new_content_only_when_complete(folder):
+    with files.replacing_folder(folder) as new:
+        (new / "inner").mkdir()
+        (new / "inner" / "b").touch()
+        (new / "link").symlink_to("nowhere")
+        assert names(folder) == ["a"]
+        assert new.name == folder.name
+    assert names(folder) == ["inner", "link"]
+    assert names(folder.parent) == ["model"]
+
+
+@pytest.mark.parametrize("making", [files.replacing_folder, files.new_folder])
+def test_parents_are_made_and_the_folder_is_open_to_those_whom_the_umask_lets(tmp_path, making):
+    (tmp_path / "ordinary").mkdir()
+    with making(tmp_path / "x" / "y") as new:
+        (new / "c").touch()
+    assert names(tmp_path / "x") == ["y"]
+    assert names(tmp_path / "x" / "y") == ["c"]
+    mode = (tmp_path / "ordinary").stat().st_mode
+    assert (tmp_path / "x" / "y").stat().st_mode == mode
+
+
+@pytest.mark.parametrize("making", [files.replacing_folder, files.new_folder])
+def test_an_error_while_filling_changes_nothing(folder, making):
+    def interrupted():
+        with making(folder) as new:
+            (new / "c").touch()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert names(folder) == ["a"]
+    assert names(folder.parent) == ["model"]
+
+
+@pytest.mark.parametrize("broken", [1, 2])
+def test_a_failed_rename_leaves_the_earlier_folder(folder, monkeypatch, broken):
+    real, calls = os.replace, []
+
+    def failing(source, target):
+        calls.append(target)
+        if len(calls) == broken:
+            raise OSError("interrupted")
+        real(source, target)
+
+    def replaced():
+        with files.replacing_folder(folder) as new:
+            (new / "b").touch()
+
+    monkeypatch.setattr(os, "replace", failing)
+    with pytest.raises(OSError, match="interrupted"):
+        replaced()
+    assert names(folder) == ["a"]
+    assert names(folder.parent) == ["model"]
+
+
+def test_a_folder_is_on_disk_before_it_takes_the_name(folder, monkeypatch):
+    synced, real = [], os.fsync
+
+    def fsync(number):
+        synced.append(os.readlink(f"/proc/self/fd/{number}").rpartition("/")[2])
+        real(number)
+
+    def replace(source, target):
+        synced.append("replace")
+        real_replace(source, target)
+
+    real_replace = os.replace
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", replace)
+    with files.replacing_folder(folder) as new:
+        (new / "inner").mkdir()
+        (new / "inner" / "b").touch()
+    assert synced == ["model", "b", "inner", "replace", "replace", "place"]
+
+
+def test_a_new_folder_replaces_none_with_content(folder):
+    def second():
+        with files.new_folder(folder) as new:
+            (new / "a").write_text("later")
+
+    with pytest.raises(OSError, match="not empty"):
+        second()
+    assert (folder / "a").read_text() == "earlier"
+    assert names(folder.parent) == ["model"]
+
+
+def test_only_what_was_left_unfinished_long_ago_is_removed(tmp_path):
+    old, recent, foreign = (tmp_path / name for name in (".unfinished-a", ".unfinished-b", ".c"))
+    for path in (old, recent, foreign):
+        path.mkdir()
+        (path / "half").touch()
+    single, link = tmp_path / ".unfinished-file", tmp_path / ".unfinished-link"
+    single.touch()
+    link.symlink_to(foreign)
+    for path in (old, foreign, single, link):
+        os.utime(path, (0, 0), follow_symlinks=False)
+    files.remove_abandoned(tmp_path, 60)
+    assert names(tmp_path) == [".c", ".unfinished-b"]
+    assert names(foreign) == ["half"]
+    files.remove_abandoned(tmp_path / "missing", 60)
+
+
+def test_what_a_killed_writer_leaves_is_found_again(tmp_path):
+    def killed():
+        with files.replacing(tmp_path / "one.txt") as temporary:
+            temporary.touch()
+            seen.append(names(tmp_path))
+            (left,) = tmp_path.iterdir()
+            os.utime(left, (0, 0))
+            files.remove_abandoned(tmp_path, 60)
+            seen.append(names(tmp_path))
+            raise KeyboardInterrupt
+
+    seen = []
+    with pytest.raises(KeyboardInterrupt):
+        killed()
+    assert [len(found) for found in seen] == [1, 0]

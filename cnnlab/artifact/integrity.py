@@ -1,12 +1,9 @@
-"""A sealed folder: the SHA-256 of every file, and a change of content all at once."""
+"""The files of a model folder: the SHA-256 of each, checked before anything is loaded."""
 
 import io
 import os
-import shutil
 import stat
-import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from cnnlab import hashing
@@ -97,37 +94,6 @@ def open_regular(folder: Path, name: str) -> io.BufferedReader:
         os.close(number)
         raise damaged(folder, name, "is not a regular file")
     return os.fdopen(number, "rb")
-
-
-@contextmanager
-def replacing(folder: Path) -> Iterator[Path]:
-    """Give an empty folder to fill; when all went well, it takes the place of ``folder``.
-
-    It is a sibling, so that renaming it is one step on one file system. After an error the
-    earlier folder is as it was and the new one is gone.
-    """
-    mark = uuid.uuid4().hex[:8]
-    new, old = (folder.with_name(f".{folder.name}.{mark}.{kind}") for kind in ("new", "old"))
-    new.mkdir(parents=True)
-    try:
-        yield new
-        _swap(new, folder, old)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _swap(new: Path, folder: Path, old: Path) -> None:
-    """Put ``new`` in the place of ``folder``, which moves to ``old``, or leave all as it is."""
-    if not folder.exists():
-        os.replace(new, folder)
-        return
-    os.replace(folder, old)  # a folder that is not empty cannot be replaced in one step
-    try:
-        os.replace(new, folder)
-    except BaseException:
-        os.replace(old, folder)
-        raise
 
 
 def _names(folder: Path, root: Path) -> Iterator[str]:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from cnnlab import files
 from cnnlab.artifact import h5, integrity
 from cnnlab.artifact.contract import (
     CONTRACT,
@@ -85,7 +86,7 @@ def save(
     copy = h5.float32_copy(model)
     contract = {"format": FORMAT, **facts, "run_id": run_id}
     contract |= {"parameters": int(copy.count_params()), "model_id": _model_id(copy, facts)}
-    with integrity.replacing(folder) as new:
+    with files.replacing_folder(folder) as new:
         h5.write(copy, new / H5, canonical_json(contract))
         export(copy, new / SAVED_MODEL, facts["image_size"], facts["temperature"])
         (new / CARD).write_text(card, "utf-8")
@@ -154,7 +155,7 @@ def write_card(folder: Path | str, text: str) -> dict[str, Any]:
         ArtifactDamaged: As ``load``.
     """
     artifact = load(folder)
-    with integrity.replacing(artifact.folder) as new:
+    with files.replacing_folder(artifact.folder) as new:
         shutil.copytree(artifact.folder, new, dirs_exist_ok=True, symlinks=True)
         (new / CARD).write_text(text, "utf-8")
         return seal_contract(new, artifact.contract)

@@ -108,13 +108,11 @@ def record(opening: Opening, images: np.ndarray) -> None:
     try:
         if hashing.digest(_content(stored)) != opening.images:
             stored.parent.mkdir(parents=True, exist_ok=True)
-            with files.replacing(stored) as temporary:
-                temporary.write_bytes(_packed(images))
+            files.write(stored, _packed(images))
         if _opening(opening.path) is None:
             opening.path.parent.mkdir(parents=True, exist_ok=True)
-            with files.replacing(opening.path) as temporary:
-                text = json.dumps(asdict(opening), indent=2, ensure_ascii=False)
-                temporary.write_text(text + "\n", encoding="utf-8")
+            text = json.dumps(asdict(opening), indent=2, ensure_ascii=False)
+            files.write(opening.path, text + "\n")
     except OSError as error:
         raise InputError(
             f"Cannot record in {folder()} that run {opening.run!r} opens its test set: "

@@ -9,19 +9,15 @@ the manifest lists: what is decoded is hashed first.
 import functools
 import json
 import os
-import shutil
 import sys
-import tempfile
-import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from cnnlab import hashing, images
+from cnnlab import files, hashing, images
 from cnnlab.config import InputError
 from cnnlab.engine import tf
 
@@ -60,7 +56,7 @@ def open_pixels(
     shape = (len(paths), size, size, 3)
     if not _intact(file, shape):
         cache.mkdir(parents=True, exist_ok=True)
-        _clear(cache)
+        files.remove_abandoned(cache, _STALE)
         _build(file, paths, contents, root, shape, progress)
     return np.load(file, mmap_mode="r", allow_pickle=False)
 
@@ -84,14 +80,6 @@ def _intact(file: Path, shape: tuple[int, ...]) -> bool:
     return isinstance(record, dict) and record == _record(file, shape, content)
 
 
-def _clear(cache: Path) -> None:
-    """Remove what killed builders left behind; it may be as large as an entry."""
-    for left in cache.glob(f".{'[0-9a-f]' * 32}.*"):
-        with suppress(FileNotFoundError):  # another process may be quicker
-            if time.time() - left.stat().st_mtime > _STALE:
-                shutil.rmtree(left, ignore_errors=True)
-
-
 def _record(file: Path, shape: tuple[int, ...], content: str) -> dict[str, object]:
     return {"key": file.stem, "shape": list(shape), "dtype": "uint8", "sha256": content}
 
@@ -105,8 +93,7 @@ def _build(
     progress: bool,
 ) -> None:
     """Decode every image into a temporary file, then put it and its record in place."""
-    with tempfile.TemporaryDirectory(prefix=f".{file.stem}.", dir=file.parent) as folder:
-        partial = Path(folder) / file.name
+    with files.replacing(file, durable=False) as partial:
         pixels = np.lib.format.open_memmap(partial, "w+", np.uint8, shape)
 
         def fill(start: int) -> int:
@@ -127,10 +114,8 @@ def _build(
                 raise
         pixels.flush()
         content = hashing.file_digest(partial)
-        record = partial.with_suffix(".json")
-        record.write_text(json.dumps(_record(file, shape, content)) + "\n", "utf-8")
-        os.replace(partial, file)
-        os.replace(record, file.with_suffix(".json"))
+    record = json.dumps(_record(file, shape, content)) + "\n"
+    files.write(file.with_suffix(".json"), record, durable=False)
 
 
 def read_images(

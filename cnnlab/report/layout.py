@@ -32,8 +32,7 @@ def write(template: str, target: Path, **facts: Any) -> None:
     environment.tests["known"] = known
     script, rules = read(SCRIPT), policy()
     page = environment.get_template(template).render(script=script, policy=rules, **facts)
-    with files.replacing(target) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    files.write(target, page)
 
 
 def read(name: str) -> str:

@@ -65,8 +65,7 @@ def write_page(
         "dark_css": _dark_css(exporter),
     }
     page, _ = exporter.from_notebook_node(node, resources=resources)
-    with files.replacing(target) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    files.write(target, page)
 
 
 def sections(node: nbformat.NotebookNode) -> Iterator[Section]:

@@ -109,8 +109,7 @@ class Run:
     def save_text(self, relative: str, text: str) -> Path:
         """Write a text file, UTF-8."""
         path = self.path(relative)
-        with files.replacing(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        files.write(path, text)
         return path
 
     def save_json(self, relative: str, data: Any) -> Path:

@@ -22,8 +22,7 @@ CHANGES = "settings_changed"  # in run.json: what was changed since, oldest firs
 def write_json(path: Path, data: Any) -> None:
     """Write JSON; NumPy values become plain ones, NaN and infinities become null."""
     text = json.dumps(plain(data), indent=2, ensure_ascii=False, allow_nan=False)
-    with files.replacing(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+    files.write(path, text + "\n")
 
 
 def plain(value: Any) -> Any:

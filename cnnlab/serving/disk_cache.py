@@ -4,15 +4,13 @@ import contextlib
 import json
 import os
 import re
-import tempfile
 import threading
-import time
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from cnnlab import hashing
+from cnnlab import files, hashing
 from cnnlab.config import InputError
 
 FORMAT = 1  # counts up with every change of an entry's fields; others are dropped
@@ -20,10 +18,9 @@ DISK_BYTES = 64 * 2**20
 BLOCK = 4096  # bytes: what file systems give out, so what even a short file takes
 SLACK = 20  # a folder is looked through after each 1/20 of its bound that was written
 MAX_ENTRY_BYTES = 2**20  # an entry of 1,000 classes takes 20 kB
-ABANDONED = 3600  # seconds after which an unfinished file is nobody's any more
+ABANDONED = 3600  # seconds after which an unfinished entry is that of a killed process
 
 _ENTRY = re.compile(r"[0-9a-f]{64}-\w+-\d+\.json")
-_UNFINISHED = ".unfinished-"
 # Windows has neither flag.
 _READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
@@ -109,15 +106,7 @@ class DiskCache:
         path = self._path(name)
         try:
             content = _encoded(name, entry)
-            number, unfinished = tempfile.mkstemp(prefix=_UNFINISHED, dir=self.folder)
-            try:
-                # No fsync: what a power cut tears is found out by its checksum.
-                with os.fdopen(number, "wb") as file:
-                    file.write(content)
-                os.replace(unfinished, path)
-            except BaseException:
-                os.unlink(unfinished)
-                raise
+            files.write(path, content, durable=False)  # the checksum tells a torn file
         except (OSError, ValueError):  # ValueError: not a number, which JSON does not know
             self._fault()
             return
@@ -146,6 +135,7 @@ class DiskCache:
         """Look through the folder and delete what was unused longest, down to a bound."""
         if most is None:
             most = self.max_bytes - self.max_bytes // SLACK
+        files.remove_abandoned(self.folder, ABANDONED)
         with self._lock:
             found = sorted(_entries(self.folder))
             total = sum(size for _, size, _ in found)
@@ -159,17 +149,14 @@ class DiskCache:
 
 
 def _entries(folder: Path) -> list[tuple[int, int, str]]:
-    """Return (last use in ns, bytes taken, path) of all entries; abandoned files are deleted."""
+    """Return (last use in ns, bytes taken, path) of all entries."""
     found = []
-    with contextlib.suppress(OSError), os.scandir(folder) as files:
-        for file in files:
+    with contextlib.suppress(OSError), os.scandir(folder) as listed:
+        for file in listed:
             with contextlib.suppress(OSError):  # another process was faster
-                status = file.stat(follow_symlinks=False)
-                is_old = time.time() - status.st_mtime > ABANDONED
                 if _ENTRY.fullmatch(file.name):
+                    status = file.stat(follow_symlinks=False)
                     found.append((status.st_mtime_ns, _taken(status.st_size), file.path))
-                elif file.name.startswith(_UNFINISHED) and is_old:
-                    os.unlink(file.path)
     return found
 
 

@@ -37,30 +37,3 @@ def test_a_path_that_leaves_the_folder_is_only_a_missing_file(folder):
     expected = integrity.hashes(folder, "list") | {"../outside": hashlib.sha256(b"a").hexdigest()}
     with pytest.raises(ArtifactDamaged, match=r"outside .* is missing"):
         integrity.check(folder, expected, "list")
-
-
-def test_replacing_shows_the_new_folder_only_when_complete(folder):
-    with integrity.replacing(folder) as new:
-        assert new.parent == folder.parent
-        (new / "c").touch()
-        assert (folder / "a").exists()
-    assert [path.name for path in folder.iterdir()] == ["c"]
-    assert list(folder.parent.iterdir()) == [folder]
-
-
-def test_replacing_makes_missing_parents(tmp_path):
-    with integrity.replacing(tmp_path / "x" / "y") as new:
-        (new / "c").touch()
-    assert (tmp_path / "x" / "y" / "c").exists()
-
-
-def test_an_error_while_filling_changes_nothing(folder):
-    def interrupted():
-        with integrity.replacing(folder) as new:
-            (new / "c").touch()
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    assert (folder / "a").exists()
-    assert list(folder.parent.iterdir()) == [folder]

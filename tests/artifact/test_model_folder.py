@@ -262,7 +262,7 @@ def test_a_failed_rename_puts_the_earlier_model_back(copied, tiny, monkeypatch):
         real(source, target)
 
     before = contract_of(copied)
-    monkeypatch.setattr("cnnlab.artifact.integrity.os.replace", second_fails)
+    monkeypatch.setattr("cnnlab.files.os.replace", second_fails)
     with pytest.raises(OSError, match="interrupted"):
         save(tiny(seed=9), copied)
     assert model_folder.load(copied).contract == before

@@ -150,17 +150,17 @@ def test_what_cannot_be_recorded_is_told_in_one_line(home, monkeypatch):
     assert "Not a directory. Make room there or make it writable" in str(caught.value)
     (home / "data").unlink()
 
-    def full(path):
+    def full(path, content):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(ledger.files, "replacing", full)
+        patch.setattr(ledger.files, "write", full)
         with pytest.raises(InputError, match="No space left on device"):
             ledger.record(opening(), IMAGES)
     assert ledger.openings() == ([], [])
     ledger.record(opening(), IMAGES)
     with monkeypatch.context() as patch:  # what is recorded needs no room
-        patch.setattr(ledger.files, "replacing", full)
+        patch.setattr(ledger.files, "write", full)
         ledger.record(opening(), IMAGES)
 
 

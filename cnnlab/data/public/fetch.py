@@ -3,7 +3,6 @@
 import os
 import socket
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 from PIL import Image
 from tqdm.auto import tqdm
 
-from cnnlab import hashing
+from cnnlab import files, hashing
 from cnnlab.config import InputError, home
 from cnnlab.data.public import archives, download
 from cnnlab.data.public.catalogue import DATASETS, Archive, Arrays, by_hand, complete, place
@@ -45,18 +44,16 @@ def fetch(name: str, *, progress: bool = False) -> Path:
     if complete(folder):
         return folder
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder.parent) as temporary:
-            made = Path(temporary) / name  # not the temporary folder: nobody else may read that
-            made.mkdir()
+        with files.new_folder(folder) as made:
             if isinstance(dataset, Archive):
-                made = _unpacked(name, dataset, made, progress)
+                unpacked = made.with_name("unpacked")
+                unpacked.mkdir()
+                os.replace(_unpacked(name, dataset, unpacked, progress), made)
             else:
                 _write_arrays(name, dataset, made, progress)
-            if not complete(folder):  # another process may have been quicker
-                os.replace(made, folder)
     except OSError as error:
-        raise InputError(f"Cannot write {folder}: {error}.") from None
+        if not complete(folder):  # not another process' result
+            raise InputError(f"Cannot write {folder}: {error}.") from None
     _part(name).unlink(missing_ok=True)
     return folder
 
@@ -66,12 +63,12 @@ def content_digest(folder: Path) -> str:
 
     The lines are sorted by the bytes of the POSIX paths relative to ``folder``.
     """
-    files = {
+    listed = {
         os.fsencode(path.relative_to(folder).as_posix()): path for path in folder.rglob("*.jpg")
     }
     return hashing.stream_digest(
         f"{hashing.file_digest(path)}  ".encode() + relative + b"\n"
-        for relative, path in sorted(files.items())
+        for relative, path in sorted(listed.items())
     )
 
 

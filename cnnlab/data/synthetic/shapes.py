@@ -15,10 +15,7 @@ requested. The share asked for of the training pictures has a wrong label: they 
 class's folder and have no other fault. Test labels are right.
 """
 
-import os
-import shutil
 import sys
-import tempfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -29,6 +26,7 @@ import pandas as pd
 from PIL import Image
 from tqdm.auto import tqdm
 
+from cnnlab import files
 from cnnlab.config import InputError, child_seed
 from cnnlab.data.synthetic import faults, scenes
 
@@ -99,19 +97,13 @@ def generate(
             raise InputError(f"{name}={count} is too few: expected {MIN_PER_CLASS} or more.")
     if folder.exists():
         raise InputError(f"{folder} exists already: delete it to generate it anew.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    planned = _plan(train_per_class, test_per_class, seed, wrong_labels)
     try:
-        planned = _plan(train_per_class, test_per_class, seed, wrong_labels)
-        _write_all(partial, planned, seed, progress)
-        partial.chmod(0o755)  # mkdtemp gives 0o700, which would hide the data from other accounts
-        try:
-            os.replace(partial, folder)
-        except OSError:
-            if not (folder / "truth" / "faults.csv").is_file():  # not another process' result
-                raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        with files.new_folder(folder) as made:
+            _write_all(made, planned, seed, progress)
+    except OSError:
+        if not (folder / "truth" / "faults.csv").is_file():  # not another process' result
+            raise
 
 
 def _plan(train: int, test: int, seed: int, wrong_labels: float) -> list[_Item]:

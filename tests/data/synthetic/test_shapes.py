@@ -239,7 +239,7 @@ def test_existing_folders_and_tiny_counts_are_refused(tmp_path):
 @pytest.mark.slow
 def test_two_processes_may_generate_the_same_folder_at_once(folder, tmp_path):
     code = (
-        "import pathlib, sys; from cnnlab.data import shapes; "
+        "import pathlib, sys; from cnnlab.data.synthetic import shapes; "
         f"shapes.generate(pathlib.Path(sys.argv[1]), **{SIZES}, seed=3); "
         "assert 'tensorflow' not in sys.modules"
     )
