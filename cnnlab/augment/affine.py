@@ -13,7 +13,7 @@ from cnnlab.augment.op import Affine, centred, factor
 
 def _identities(count: int) -> np.ndarray:
     """Return maps that move nothing, to be changed in place: float64 (B, 3, 3)."""
-    return np.tile(np.eye(3), (count, 1, 1))
+    return np.broadcast_to(np.eye(3), (count, 3, 3)).copy()
 
 
 def _mirrored(flipped: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ Drawing is NumPy, and the graph of an epoch has few operations: each is prepared
 epoch, which takes as long as hundreds of draws. All that touches pixels is one compiled function.
 """
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from functools import cache, reduce
 
 import numpy as np
@@ -36,22 +36,21 @@ def transform(
         InputError: See ``registry.strengths``.
     """
     wanted = strengths(settings)
-    actions = _actions(wanted)
+    loops = _loops(wanted)
 
+    @tf.autograph.experimental.do_not_convert  # there is nothing to convert, and it takes time
     def augment(images: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
         batch = _squares(images)
         size = batch.shape[1]
 
-        def parameters(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        def parameters(rows: np.ndarray) -> list[np.ndarray]:
             drawn = draw(rows, wanted, seed=seed, epoch=epoch)
-            return affine_map(drawn, size), _packed(drawn, actions, len(rows))
+            return [affine_map(drawn, size), *(_packed(drawn, ops, len(rows)) for ops in loops)]
 
         with tf.device("CPU:0"):
-            kinds = (tf.float32, tf.float32)
-            drawn = tf.numpy_function(parameters, [indices], kinds, stateful=False)
-            shapes = (None, 2, 3), (None, _width(actions))
-            matrices, packed = map(tf.ensure_shape, drawn, shapes)
-            return _rendered(batch, matrices, packed, actions)
+            kinds = [tf.float32] * (1 + len(loops))
+            matrices, *packed = tf.numpy_function(parameters, [indices], kinds, stateful=False)
+            return _rendered(batch, matrices, packed, loops)
 
     return augment
 
@@ -72,11 +71,12 @@ def apply(images: ArrayLike, parameters: Draw) -> tf.Tensor:
     Example:
         >>> turned = apply(images, {"rotation": np.array([[90.0]])})  # doctest: +SKIP
     """
-    batch, actions = _squares(images), _actions(parameters)
+    batch, loops = _squares(images), _loops(parameters)
     drawn = {name: np.asarray(values) for name, values in parameters.items()}
     matrices = np.broadcast_to(affine_map(drawn, batch.shape[1]), (len(batch), 2, 3))
+    packed = [_packed(drawn, ops, len(batch)) for ops in loops]
     with tf.device("CPU:0"):  # where tf.data runs it, so that pixels are the same everywhere
-        return _rendered(batch, matrices, _packed(drawn, actions, len(batch)), actions)
+        return _rendered(batch, matrices, packed, loops)
 
 
 def affine_map(drawn: Draw, size: int) -> np.ndarray:
@@ -88,7 +88,7 @@ def affine_map(drawn: Draw, size: int) -> np.ndarray:
     """
     ops = [(op, drawn[name]) for name, op in OPS.items() if name in drawn]
     maps = [op.backward(values) for op, values in ops if isinstance(op, Affine)]
-    whole = reduce(np.matmul, maps, np.eye(3)[None])
+    whole = reduce(np.matmul, maps) if maps else np.eye(3)[None]
     linear, shift = whole[:, :2, :2], whole[:, :2, 2:]
     centre = (size - 1) / 2
     offset = centre - centre * linear.sum(axis=2, keepdims=True) + size * shift
@@ -134,22 +134,24 @@ def _reflected(places: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def _rendered(
-    images: tf.Tensor, matrices: tf.Tensor, packed: tf.Tensor, actions: tuple[Pixel, ...]
+    images: tf.Tensor,
+    matrices: ArrayLike,
+    packed: Sequence[ArrayLike],
+    loops: list[tuple[Pixel, ...]],
 ) -> tf.Tensor:
-    """Return the images resampled, then changed by the ops on levels."""
-    loops: list[tuple[Pixel, ...]] = [()]
-    for op in actions:
-        loops = [*loops[:-1], (*loops[-1], op)] if op.by_level else [*loops, (op,)]
-    pixels = _compiled(loops[0])(images, packed[:, : _width(loops[0])], matrices)
-    start = _width(loops[0])
-    for ops in loops[1:]:
-        pixels = _compiled(ops)(pixels, packed[:, start : start + _width(ops)])
-        start += _width(ops)
+    """Return the images resampled and changed by the ops on levels, loop by loop."""
+    size, pixels, maps = images.shape[1], images, [tf.ensure_shape(matrices, (None, 2, 3))]
+    for ops, values in zip(loops, packed, strict=True):
+        values = tf.ensure_shape(values, (None, _width(ops)))
+        pixels = _compiled(ops, size, pixels.dtype, resampled=bool(maps))(pixels, values, *maps)
+        maps = []  # the first loop resamples
     return pixels
 
 
-@cache  # one function for all epochs: another would be traced and compiled anew
-def _compiled(ops: tuple[Pixel, ...]) -> Callable[..., tf.Tensor]:
+@cache  # one function for all epochs and sizes of a batch: another would be traced and compiled
+def _compiled(
+    ops: tuple[Pixel, ...], size: int, dtype: tf.DType, *, resampled: bool
+) -> Callable[..., tf.Tensor]:
     """Return (images, packed parameters[, maps of the resampling]) → images, as one loop."""
 
     @tf.function(jit_compile=True)  # several times as fast as op by op
@@ -162,21 +164,27 @@ def _compiled(ops: tuple[Pixel, ...]) -> Callable[..., tf.Tensor]:
             start += len(op.parameters)
         return pixels
 
-    return loop
+    maps = [tf.TensorSpec((None, 2, 3))] if resampled else []
+    images = tf.TensorSpec((None, size, size, 3), dtype)
+    return loop.get_concrete_function(images, tf.TensorSpec((None, _width(ops))), *maps)
 
 
-def _actions(names: Container[str]) -> tuple[Pixel, ...]:
-    """Return the ops on levels among these, in the order in which they act."""
-    return tuple(op for name, op in OPS.items() if name in names and isinstance(op, Pixel))
+def _loops(names: Container[str]) -> list[tuple[Pixel, ...]]:
+    """Return the ops on levels among these, in the order in which they act: a tuple a loop."""
+    loops: list[tuple[Pixel, ...]] = [()]
+    for name, op in OPS.items():
+        if name in names and isinstance(op, Pixel):
+            loops = [*loops[:-1], (*loops[-1], op)] if op.by_level else [*loops, (op,)]
+    return loops
 
 
 def _width(ops: tuple[Pixel, ...]) -> int:
     return sum(len(op.parameters) for op in ops)
 
 
-def _packed(drawn: Draw, actions: tuple[Pixel, ...], count: int) -> np.ndarray:
-    """Return the parameters of the ops on levels side by side: float32 (B, all of them)."""
-    columns = [drawn[op.name].astype(np.float32) for op in actions]
+def _packed(drawn: Draw, ops: tuple[Pixel, ...], count: int) -> np.ndarray:
+    """Return the parameters of the ops of a loop side by side: float32 (B, all of them)."""
+    columns = [drawn[op.name].astype(np.float32) for op in ops]
     return np.concatenate([np.zeros((count, 0), np.float32), *columns], axis=1)
 
 

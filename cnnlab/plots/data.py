@@ -153,7 +153,7 @@ def draw_histograms(draws: dict[str, np.ndarray]) -> Figure:
             _draw_share(axes, array)
         else:
             axes.hist(array.astype(float), bins=20, weights=weights, color=PALETTE[0])
-            axes.xaxis.set_major_locator(MaxNLocator(5))
+            axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
         axes.set_xlabel(name)
         axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g} %")
         axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
