@@ -122,7 +122,7 @@ def cnnlab_epochs(
     """Return cnnlab's pipeline; the images are prepared here if ``cache`` is empty."""
     settings = make_settings("quick", image_size=size)
     paths = sorted(path.relative_to(root).as_posix() for path in root.glob("*/*"))
-    table = pd.DataFrame({"path": paths, "split": "train"})
+    table = pd.DataFrame({"path": paths, "picture": paths, "group": "", "split": "train"})
     table["label"] = table["path"].str.split("/").str[0]
     if decoding:
         names = sorted(set(table["label"]))
