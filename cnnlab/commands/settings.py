@@ -3,6 +3,7 @@
 import json
 import shutil
 import textwrap
+from dataclasses import Field, fields
 from typing import Any
 
 import click
@@ -22,8 +23,9 @@ SHOWN = [name for name in FIELDS if name != "profile"]
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--networks", is_flag=True, help="Print the networks and their options instead.")
 @click.argument("run", required=False)
-def settings(run: str | None, as_json: bool) -> None:
+def settings(run: str | None, as_json: bool, networks: bool) -> None:
     """Print every setting: what it means, its default (profile full), the other profiles' values.
 
     With RUN (reports/<run> or its name): that run's values beside its profile's. An asterisk marks
@@ -32,6 +34,9 @@ def settings(run: str | None, as_json: bool) -> None:
     Settings are set by `cnnlab run --set NAME=VALUE`, or by `overrides` in a notebook. Those of
     evaluation and report may also change in a run that exists.
     """
+    if networks:
+        _show_networks(as_json)
+        return
     if run is None:
         facts: dict[str, Any] = {"settings": [_described(name) for name in SHOWN]}
     else:
@@ -53,23 +58,55 @@ def settings(run: str | None, as_json: bool) -> None:
         click.echo(f"  {at}  {change['setting']}: {change['old']} → {change['new']}")
 
 
+def _show_networks(as_json: bool) -> None:
+    """Print every architecture with what ``network_options`` may say of it."""
+    from cnnlab import models  # asks for Keras
+
+    families = [models.architecture(name) for name in models.ARCHITECTURES]
+    if as_json:
+        found = [
+            {
+                "name": family.name,
+                "summary": family.summary,
+                "options": [_of_field(option) for option in fields(family.options)],  # type: ignore[arg-type]
+            }
+            for family in families
+        ]
+        click.echo(json.dumps({"networks": found}, indent=2, ensure_ascii=False))
+        return
+    width = shutil.get_terminal_size(PIPED).columns
+    for family in families:
+        click.echo(f"{family.name}")
+        click.echo(
+            textwrap.fill(family.summary, width, initial_indent="  ", subsequent_indent="  ")
+        )
+        for option in fields(family.options):  # type: ignore[arg-type]
+            click.echo(f"    {option.name}={_text(option.default)}")
+            text = f"{option.metadata['meaning']}; {allowed(option)}"
+            indent = " " * 6
+            click.echo(textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent))
+        click.echo()
+    click.echo(
+        "Set them by --set architecture=NAME --set network_options=OPTION=VALUE,OPTION=VALUE"
+    )
+
+
 def _described(name: str) -> dict[str, Any]:
     """Return what is known of a setting, as JSON values."""
     section, field = FIELDS[name]
-    low, high, choices, meaning = (
-        field.metadata[part] for part in ("low", "high", "choices", "meaning")
-    )
     return {
-        "name": name,
+        **_of_field(field),
         "section": section,
-        "default": field.default,
         "values": {profile: value_of(PROFILES[profile], name) for profile in ORDER},
-        "low": low,
-        "high": high,
-        "choices": list(choices),
-        "meaning": meaning,
         "may_change": may_change(name),
     }
+
+
+def _of_field(field: Field) -> dict[str, Any]:
+    """Return what a field says of itself, as JSON values."""
+    known = {part: field.metadata[part] for part in ("low", "high", "meaning")}
+    choices = list(field.metadata["choices"])
+    return {"name": field.name, "default": field.default, **known, "choices": choices}
 
 
 def _of_run(run: str) -> dict[str, Any]:

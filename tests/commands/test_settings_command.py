@@ -77,6 +77,22 @@ def test_a_run_is_shown_beside_its_profile(call, columns, tmp_path):
     assert found["changes"][0]["new"] == 99
 
 
+def test_the_networks_are_listed_with_their_options(call, columns):
+    from cnnlab import models
+
+    columns(60)
+    result = call("settings", "--networks")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert [line for line in lines if line in models.ARCHITECTURES] == [*models.ARCHITECTURES]
+    assert "    dense_units=512" in lines
+    assert max(map(len, lines[:-1])) <= 60
+    found = json.loads(call("settings", "--networks", "--json").stdout)["networks"]
+    assert [each["name"] for each in found] == [*models.ARCHITECTURES]
+    [units] = [each for each in found[0]["options"] if each["name"] == "dense_units"]
+    assert (units["default"], units["low"], units["high"]) == (512, 1, 4096)
+
+
 def test_an_unknown_run_is_one_line(refused):
     refused(["settings", "nowhere"], "no run 'nowhere'")
 
