@@ -74,8 +74,9 @@ def _protocol(run: Run) -> str:
     data, model, training = run.settings.data, run.settings.model, run.settings.training
     history = run.load_table("training/history.csv")
     best = int(history.loc[history["validation_loss"].idxmin(), "epoch"])
+    options = f" ({model.network_options})" if model.network_options else ""
     return (
-        f"Network `{model.architecture}`, input {data.image_size} × {data.image_size} RGB; L2 "
+        f"Network `{model.architecture}`{options}, input {data.image_size} × {data.image_size} RGB; L2 "
         f"{model.l2:g}, dropout {model.dropout:g}. Adam {training.learning_rate:g}, batch "
         f"{training.batch_size}, at most {training.epochs} epochs, patience {training.patience}: "
         f"stopped after {len(history)}, weights of epoch {best}. Augmentation: "

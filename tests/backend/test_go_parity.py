@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cnnlab import models
 from cnnlab.artifact import model_folder
 from cnnlab.engine import keras
 from cnnlab.evaluation.conformal import SetRule
@@ -126,6 +127,37 @@ def test_every_golden_file_gets_the_same_answer(server, predictor, files, capsys
     assert not any(files[name].startswith(signatures) for name in table["file"][foreign])
     assert set(table["there"]) >= CODES
     assert set(table["there"]) - CODES == {"foreign_format", *CLASS_NAMES}
+
+
+def warmed_up(name: str) -> keras.Model:
+    """A network of the registry whose normalisations have seen images and whose answers differ."""
+    model = models.build(
+        name, image_size=SIZE, num_classes=len(CLASS_NAMES), seed=0, l2=0.0, dropout=0.5
+    )
+    rng = np.random.default_rng(0)
+    shades = rng.uniform(0, 255, (64, 1, 1, 3))  # pictures that differ in more than noise
+    images = np.clip(rng.normal(shades, 40, (64, SIZE, SIZE, 3)), 0, 255).astype(np.float32)
+    for _ in range(20):
+        model(images, training=True)
+    head = model.layers[-1]
+    head.kernel.assign(head.kernel * 10)
+    head.bias.assign(-np.log(model(images, training=False)).mean(axis=0))
+    return model
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", models.ARCHITECTURES)
+def test_every_architecture_is_served_as_python_answers(name, server_program, tmp_path) -> None:
+    model_folder.save(
+        warmed_up(name), tmp_path / "model", class_names=CLASS_NAMES, run_id=name, card="#\n"
+    )
+    files = dict(sorted(golden.sizes(np.random.default_rng(1)).items())[:40])
+    with Backend(tmp_path / "model", program=server_program) as running:
+        table = parity.compare(Predictor(tmp_path / "model"), running.predict, files)
+    assert table["same"].all(), table[~table["same"]]
+    answered = table[table["difference"].notna()]
+    assert len(answered) > 20
+    assert answered["there"].nunique() > 1  # one answer to everything would say little
 
 
 def summary(table: pd.DataFrame) -> str:
