@@ -4,13 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nbformat
-
 from cnnlab.config import changes, to_dict
 from cnnlab.report import caveats, findings, gallery, layout, pages
 from cnnlab.report.headlines import Row, headlines
 from cnnlab.report.layout import clock
-from cnnlab.runs import amendments, execute, results, steps, storage
+from cnnlab.runs import amendments, execute, executed, results, steps, storage
 from cnnlab.runs.folder import Run
 
 
@@ -107,15 +105,15 @@ def _page(
     run: Run, name: str, entries: dict[str, dict[str, Any]], older: dict[str, amendments.Outdated]
 ) -> Page:
     entry = entries.get(name, {})
-    executed = run.folder / "notebooks" / f"{name}.ipynb"
+    notebook = run.folder / "notebooks" / f"{name}.ipynb"
     status, detail = _status(name, entries, older)
     return Page(
         name=name,
-        title=_title(executed) or _title(execute.NOTEBOOKS / f"{name}.ipynb") or name,
+        title=_title(notebook) or _title(execute.NOTEBOOKS / f"{name}.ipynb") or name,
         status=status,
         detail=detail,
         seconds=entry.get("seconds"),
-        notebook=executed.exists(),
+        notebook=notebook.exists(),
     )
 
 
@@ -139,11 +137,5 @@ def _status(
 
 
 def _title(path: Path) -> str:
-    """Return the first heading of a notebook, or ""."""
-    if not path.exists():
-        return ""
-    for cell in nbformat.read(path, as_version=4).cells:
-        for line in cell.source.splitlines():
-            if cell.cell_type == "markdown" and line.startswith("# "):
-                return line.removeprefix("# ").replace("*", "").strip()
-    return ""
+    """Return the first heading of a notebook; "" where it has none or there is no notebook."""
+    return executed.read(path).title if path.exists() else ""

@@ -1,8 +1,8 @@
 """Executing the notebooks of a run, in order, by papermill, and checking that they did execute.
 
 Papermill ends well where a cell called ``sys.exit(0)`` and left the rest unrun, so every code
-cell must carry an execution count afterwards. Red text is reported, not fatal: a warning after
-an hour of training must not cost the hour.
+cell must carry an execution count afterwards. What cells write to stderr is reported and does not
+stop the run: a warning after an hour of training must not cost the hour.
 """
 
 import logging
@@ -159,22 +159,23 @@ def _execute_one(
 ) -> Executed:
     source = folder / f"{name}.ipynb"
     target = run.path("notebooks", f"{name}.ipynb")
-    count = executed.count(source) + 1  # papermill adds the parameters
+    written = executed.read(source)
+    count = written.cells + 1  # papermill adds the parameters
     # The settings are in run.json already: the name says everything else.
-    parameters = {"run": run.name} | (
-        {"jobs": jobs} if executed.has_parameter(source, "jobs") else {}
-    )
+    parameters = {"run": run.name} | ({"jobs": jobs} if "jobs" in written.parameters else {})
     run.update(lambda state: state["notebooks"].__setitem__(name, {"started": provenance.now()}))
     started = time.perf_counter()
     try:
         with begin(name, count) as progress:
             _call_papermill(parameters, source, target, progress)
-        _check_all_ran(name, target)
+        found = executed.read(target)
+        for number, title in found.never_ran:
+            raise NotebookFailed(name, number, title, "the cell was never executed.", target)
     except NotebookFailed as failure:
         error = f"cell {failure.cell}: {failure.error}"
         run.update(lambda state: state["notebooks"][name].__setitem__("failed", error))
         raise
-    done = Executed(name, time.perf_counter() - started, count, tuple(executed.red_lines(target)))
+    done = Executed(name, time.perf_counter() - started, count, found.stderr)
     finished = {"finished": provenance.now(), "seconds": round(done.seconds, 1), "cells": count}
     run.update(lambda state: state["notebooks"][name].update(finished))
     return done
@@ -203,17 +204,12 @@ def _call_papermill(
             )
     except PapermillExecutionError as error:
         message = f"{error.ename}: {' '.join(error.evalue.split()) or '(no message)'}"
-        number, title = executed.matching(target, executed.has_error)[0]
+        number, title = executed.read(target).failed[0]
         raise NotebookFailed(target.stem, number, title, message, target) from None
     except DeadKernelError:
-        number, title = executed.matching(target, executed.was_started)[-1]
+        number, title = executed.read(target).started[-1]
         message = "the kernel died, which most often means that the memory was full."
         raise NotebookFailed(target.stem, number, title, message, target) from None
-
-
-def _check_all_ran(name: str, path: Path) -> None:
-    for number, title in executed.matching(path, executed.never_ran):
-        raise NotebookFailed(name, number, title, "the cell was never executed.", path)
 
 
 def _kernel_config() -> Config:

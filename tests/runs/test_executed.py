@@ -26,17 +26,28 @@ def path(tmp_path):
 
 
 def test_cells_keep_the_numbers_that_they_were_written_with(path):
-    assert executed.count(path) == 6
-    assert executed.matching(path, executed.has_error) == [(3, "x = f()")]
-    assert executed.matching(path, executed.was_started) == [(3, "x = f()")]
-    assert executed.matching(path, executed.never_ran) == [(4, "late = 1")]
+    found = executed.read(path)
+    assert found.cells == 6
+    assert found.failed == ((3, "x = f()"),)
+    assert found.started == ((3, "x = f()"),)
+    assert found.never_ran == ((4, "late = 1"),)
 
 
-def test_red_lines_are_those_with_something_in_them(path):
-    assert executed.red_lines(path) == ["careful", "again"]
+def test_lines_of_stderr_are_those_with_something_in_them(path):
+    assert executed.read(path).stderr == ("careful", "again")
 
 
 def test_parameters_are_those_of_the_tagged_cell(path):
-    assert executed.has_parameter(path, "run")
-    assert executed.has_parameter(path, "jobs")
-    assert not executed.has_parameter(path, "late")
+    assert executed.read(path).parameters == ("run", "jobs")
+
+
+def test_the_title_is_the_first_heading(path):
+    assert executed.read(path).title == "Title"
+
+
+def test_a_notebook_that_python_cannot_read_has_no_parameters_and_no_title(tmp_path):
+    odd = new_code_cell("%pip install x\njobs = 1", metadata={"tags": ["parameters"]})
+    nbformat.write(new_notebook(cells=[odd]), tmp_path / "n.ipynb")
+    found = executed.read(tmp_path / "n.ipynb")
+    assert (found.parameters, found.title, found.started, found.failed) == ((), "", (), ())
+    assert found.never_ran == ((1, "%pip install x"),)
