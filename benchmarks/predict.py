@@ -36,7 +36,6 @@ from cnnlab.engine import keras, tf
 from cnnlab.evaluation.conformal import SetRule
 from cnnlab.evaluation.ood_detection import NoveltyRule
 from cnnlab.serving.cache import Cache, key
-from cnnlab.serving.disk_cache import DiskCache
 from cnnlab.serving.predictor import CACHE_BYTES, Predictor
 
 AIM = 1.15  # times the bare graph
@@ -102,7 +101,7 @@ def hits(
 ) -> dict[str, Callable[[bytes], object]]:
     """Return the ways to answer for bytes that a cache knows, and the parts of such an answer."""
     name = key(content, predictor.model_id)
-    memory, disk = Cache(CACHE_BYTES), Cache(0, DiskCache(folder))
+    memory, disk = Cache(CACHE_BYTES), Cache(0, folder)
     for cache in (memory, disk):
         cache.put(name, predictor._graph.answer(content))
 

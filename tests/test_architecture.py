@@ -30,6 +30,7 @@ FLOORS = (
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 FRAMEWORKS = {"tensorflow", "keras", "tf_keras"}  # engine.py imports them for everybody
 UNHASHED = {"training", "explain"}  # rooms that do not take SHA-256 from cnnlab.hashing yet
+BEHIND = {"cnnlab.serving.disk_cache": "serving.cache"}  # imported by one other module only
 GRAB_BAGS = {"utils", "util", "helpers", "helper", "common", "misc", "tools"}
 
 
@@ -79,6 +80,8 @@ def violations(module: str, source: str) -> list[str]:
             found.append(f"{module} imports {top}: take it from cnnlab.engine")
         elif top == "hashlib" and module != "hashing" and room not in UNHASHED:
             found.append(f"{module} imports hashlib: take SHA-256 from cnnlab.hashing")
+        elif name in BEHIND and module != BEHIND[name]:
+            found.append(f"{module} imports {name}: it stays behind {BEHIND[name]}")
         elif top != "cnnlab" or target in {room, "__version__"}:
             continue
         elif room == "plots":
@@ -122,6 +125,7 @@ def test_every_floor_is_built_of_rooms_that_exist() -> None:
         ("data.splits", "import keras.layers", "cnnlab.engine"),
         ("data.splits", "from hashlib import sha256", "cnnlab.hashing"),
         ("plots.data", "from cnnlab.config import Settings", "knows nobody"),
+        ("serving.graph", "from cnnlab.serving.disk_cache import Entry", "behind serving.cache"),
         ("data.splits", "from cnnlab.nowhere import x", "no room"),
         ("data.splits", "from cnnlab.utils import x", "no room"),
         ("data.utils", "", "says nothing"),

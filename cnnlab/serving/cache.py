@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from cachetools import LRUCache
@@ -9,7 +10,7 @@ from cachetools import LRUCache
 from cnnlab import hashing
 from cnnlab.config import InputError
 from cnnlab.images import PREPROCESSING_VERSION
-from cnnlab.serving.disk_cache import DiskCache, Entry
+from cnnlab.serving.disk_cache import DISK_BYTES, DiskCache, Entry
 
 ENTRY_OVERHEAD = 700  # bytes, roughly: the key's text, the array's header, two dictionary slots
 
@@ -91,7 +92,13 @@ class Cache:
 
     Args:
         max_bytes: Upper bound of ``bytes``; 0 stores nothing in memory.
-        disk: Where entries are also written, and looked for when memory has none.
+        folder: Where entries are also written, and looked for when memory has none; any number of
+            processes may share it. None for memory alone.
+        disk_bytes: Upper bound of that folder, exceeded by at most a twentieth for each further
+            process.
+
+    Raises:
+        InputError: A bound is negative, or the folder cannot be made.
 
     Example:
         >>> cache = Cache(10_000)
@@ -100,10 +107,12 @@ class Cache:
         ([0.25, 0.75], None, 1, 8.0)
     """
 
-    def __init__(self, max_bytes: int, disk: DiskCache | None = None) -> None:
+    def __init__(
+        self, max_bytes: int, folder: Path | str | None = None, disk_bytes: int = DISK_BYTES
+    ) -> None:
         if max_bytes < 0:
             raise InputError(f"A cache of {max_bytes} bytes cannot be: expected 0 or more.")
-        self.disk = disk
+        self._disk = None if folder is None else DiskCache(folder, disk_bytes)
         self._lock = threading.Lock()
         self._entries = _CountingLRU(max_bytes, getsizeof=_size)
         self._hits = self._misses = self._disk_hits = 0
@@ -137,8 +146,8 @@ class Cache:
         entry = Entry(np.array(value, "float32"), elapsed_ms)
         entry.probabilities.flags.writeable = False
         self._keep(name, entry)
-        if self.disk:
-            self.disk.put(name, entry)
+        if self._disk:
+            self._disk.put(name, entry)
 
     def clear(self) -> None:
         """Forget all entries, those on disk as well; the counters stay."""
@@ -146,12 +155,12 @@ class Cache:
             kept = self._entries.evictions
             self._entries.clear()
             self._entries.evictions = kept  # emptying by hand is not making room
-        if self.disk:
-            self.disk.clear()
+        if self._disk:
+            self._disk.clear()
 
     def stats(self) -> CacheStats:
         """Return all counters, as they are at one moment."""
-        faults, on_disk = (self.disk.faults, self.disk.bytes) if self.disk else (0, 0)
+        faults, on_disk = (self._disk.faults, self._disk.bytes) if self._disk else (0, 0)
         with self._lock:
             return CacheStats(
                 self._hits,
@@ -173,9 +182,9 @@ class Cache:
         """Return an entry, if there is one, and whether it had to be read from disk."""
         with self._lock:
             entry: Entry | None = self._entries.get(name)
-        if entry is not None or self.disk is None:
+        if entry is not None or self._disk is None:
             return entry, False
-        entry = self.disk.get(name)
+        entry = self._disk.get(name)
         if entry is not None:
             self._keep(name, entry)
         return entry, entry is not None

@@ -10,8 +10,7 @@ from cnnlab import images
 from cnnlab.artifact import model_folder
 from cnnlab.config import InputError
 from cnnlab.images import ImageRejected
-from cnnlab.serving.cache import Cache, key
-from cnnlab.serving.disk_cache import DISK_BYTES, DiskCache
+from cnnlab.serving.cache import DISK_BYTES, Cache, key
 from cnnlab.serving.graph import Graph
 from cnnlab.serving.prediction import Prediction
 from cnnlab.serving.single_flight import SingleFlight
@@ -36,7 +35,7 @@ class Predictor:
         folder: An artifact, as ``artifact.save`` writes it.
         cache_bytes: Bound of the answers kept in memory; 0 keeps none.
         cache_folder: Where answers are also kept on disk, shared with other processes.
-        disk_bytes: Bound of that folder; see ``DiskCache``.
+        disk_bytes: Bound of that folder; see ``Cache``.
 
     Raises:
         ArtifactDamaged: A file is missing, changed or was added, or the graph does not answer.
@@ -57,8 +56,7 @@ class Predictor:
         disk_bytes: int = DISK_BYTES,
     ) -> None:
         self.artifact = model_folder.load(folder)
-        disk = None if cache_folder is None else DiskCache(cache_folder, disk_bytes)
-        self.cache = Cache(cache_bytes, disk)
+        self.cache = Cache(cache_bytes, cache_folder, disk_bytes)
         self._flights: SingleFlight[np.ndarray | ImageRejected] = SingleFlight()
         self._set_rule, self._novelty_rule = self.artifact.conformal, self.artifact.novelty
         self._graph = Graph(self.artifact)

@@ -9,7 +9,7 @@ import pytest
 from cnnlab.config import InputError
 from cnnlab.images import PREPROCESSING_VERSION
 from cnnlab.serving.cache import Cache, CacheStats, entry_bytes, key
-from cnnlab.serving.disk_cache import BLOCK, DiskCache
+from cnnlab.serving.disk_cache import BLOCK
 
 ROW = np.array([0.25, 0.75], "float32")
 ENTRY = entry_bytes(2)
@@ -166,8 +166,8 @@ def test_a_look_counts_nothing():
 
 def test_the_disk_answers_once_and_memory_from_then_on(tmp_path):
     name = key(b"abc", "m1")
-    Cache(0, DiskCache(tmp_path)).put(name, ROW, 8.0)
-    cache = Cache(10 * ENTRY, DiskCache(tmp_path))
+    Cache(0, tmp_path).put(name, ROW, 8.0)
+    cache = Cache(10 * ENTRY, tmp_path)
     for _ in range(3):
         assert np.array_equal(cache.get(name), ROW)
     assert cache.get(key(b"abd", "m1")) is None

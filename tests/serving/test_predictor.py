@@ -20,7 +20,6 @@ from cnnlab.evaluation.ood_detection import NoveltyRule
 from cnnlab.images import ImageRejected
 from cnnlab.serving import predictor as module
 from cnnlab.serving.cache import Cache, entry_bytes
-from cnnlab.serving.disk_cache import DiskCache
 from cnnlab.serving.predictor import BATCH_SIZE, CACHE_BYTES, Prediction, Predictor
 
 NAMES = ["zebra", "ant", "mole"]
@@ -300,7 +299,7 @@ def test_a_refusal_is_shared_and_not_remembered(predictor):
 
 
 def test_another_predictor_finds_the_answer_on_disk(predictor, saved, photos, tmp_path):
-    predictor.cache = Cache(CACHE_BYTES, DiskCache(tmp_path / "answers"))
+    predictor.cache = Cache(CACHE_BYTES, tmp_path / "answers")
     fresh = predictor.predict(photos[0])
     other = Predictor(saved, cache_folder=tmp_path / "answers")
     found = other.predict(photos[0])
@@ -311,10 +310,9 @@ def test_another_predictor_finds_the_answer_on_disk(predictor, saved, photos, tm
 
 
 def test_a_damaged_answer_on_disk_is_computed_again(predictor, photos, tmp_path):
-    disk = DiskCache(tmp_path / "answers")
-    predictor.cache = Cache(0, disk)
+    predictor.cache = Cache(0, tmp_path / "answers")
     fresh = predictor.predict(photos[0])
-    (entry,) = disk.folder.iterdir()
+    (entry,) = (tmp_path / "answers").iterdir()
     entry.write_bytes(entry.read_bytes()[:-9])
     found = [predictor.predict(photos[0]) for _ in range(2)]
     assert [one.cached for one in found] == [False, True]
@@ -334,8 +332,8 @@ def test_no_answer_is_stale_across_a_hundred_swaps_of_the_model(
         certain.get_layer("answer").bias.assign(np.eye(3)[number] * 9)
         model_folder.save(certain, tmp_path / favourite, class_names=NAMES, run_id="lab", card="")
         served.append(Predictor(tmp_path / favourite))
-    disk = DiskCache(tmp_path / "answers")
-    served[0].cache = served[1].cache = Cache(3 * ENTRY, disk)  # memory forgets: the disk answers
+    # Memory forgets: the disk answers.
+    served[0].cache = served[1].cache = Cache(3 * ENTRY, tmp_path / "answers")
     current, asked, done = [served[0]], [0] * 4, threading.Event()
 
     def ask(worker):
@@ -357,7 +355,7 @@ def test_no_answer_is_stale_across_a_hundred_swaps_of_the_model(
                 time.sleep(0.001)
         done.set()
         assert sum(worker.result() for worker in workers) == 0
-    assert len(list(disk.folder.iterdir())) == 10
+    assert len(list((tmp_path / "answers").iterdir())) == 10
 
 
 def test_threads_get_the_answers_of_their_own_images(predictor, photos):
