@@ -1,6 +1,8 @@
-"""Pictures of doubt: the sizes of prediction sets, and how certain the answers to strangers are."""
+"""Pictures of uncertainty: sizes of prediction sets, scores of images with no known class."""
 
 import numpy as np
+import seaborn
+from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
@@ -20,11 +22,21 @@ def set_sizes(sizes: np.ndarray, coverage: float, promised: float) -> Figure:
     """
     need_some("sizes", sizes)
     counts = np.bincount(sizes)[1:]  # (largest size,)
-    shares = counts / counts.sum()
     figure = new_figure(2.7, WIDTH * 0.7)
     axes = figure.subplots()
-    bars = axes.bar(np.arange(1, len(counts) + 1), shares, 0.72, color=GOOD)
+    seaborn.histplot(
+        np.asarray(sizes),
+        stat="proportion",
+        binrange=(1, len(counts)),
+        discrete=True,
+        shrink=0.72,
+        color=GOOD,
+        alpha=1,
+        linewidth=0,
+        ax=axes,
+    )
     if len(counts) <= 12:  # beyond, the numbers would touch each other
+        (bars,) = (each for each in axes.containers if isinstance(each, BarContainer))
         axes.bar_label(bars, [f"{count:,}" for count in counts], padding=2, fontsize=8.5)
         axes.set_xticks(range(1, len(counts) + 1))
     axes.set_title(
@@ -32,7 +44,7 @@ def set_sizes(sizes: np.ndarray, coverage: float, promised: float) -> Figure:
     )
     axes.set(xlabel="classes in the set", ylabel="share of the images")
     axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
-    axes.set_ylim(0, 1.12 * shares.max())
+    axes.set_ylim(0, 1.12 * counts.max() / counts.sum())
     axes.grid(axis="y")
     return figure
 
@@ -56,11 +68,17 @@ def novelty_scores(known: np.ndarray, novel: np.ndarray, threshold: float) -> Fi
     axes = figure.subplots()
     for name, scores, colour in (("known", known, GOOD), ("never seen", novel, BAD)):
         flagged = np.mean(scores < threshold)
-        weights = np.full(len(scores), 1 / len(scores))
         label = f"{name}: {len(scores):,} images, {100 * flagged:.1f} % flagged"
-        axes.hist(scores, edges, weights=weights, color=colour, alpha=0.25)
-        axes.hist(
-            scores, edges, weights=weights, color=colour, histtype="step", lw=1.6, label=label
+        seaborn.histplot(
+            scores,
+            stat="proportion",
+            bins=edges,
+            element="step",
+            color=colour,
+            alpha=0.25,
+            linewidth=1.6,
+            label=label,
+            ax=axes,
         )
     line = axes.axvline(threshold, color=INK, lw=1.4, linestyle=(0, (4, 2)))
     line.set_label(f"flagged below {threshold:.3f}")
