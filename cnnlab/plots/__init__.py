@@ -9,6 +9,7 @@ from cnnlab.plots.curves import precision_recall_curves, reliability_diagram, ro
 from cnnlab.plots.data import class_balance, class_means, draw_histograms, size_scatter
 from cnnlab.plots.errors import confused_pairs, slice_scores
 from cnnlab.plots.evaluation import (
+    calibration_by_class,
     confusion_matrix,
     per_class_scores,
     probability_bars,
@@ -31,6 +32,7 @@ __all__ = [
     "activation_grid",
     "augmentation_grid",
     "baseline_gaps",
+    "calibration_by_class",
     "cam_grid",
     "class_balance",
     "class_means",

@@ -1,15 +1,17 @@
-"""Pictures of how well it works: confusion, scores per class, one prediction."""
+"""Pictures of how well it works: confusion, scores and calibration by class, one prediction."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from cnnlab.plots.style import (
+    DIVERGING,
     FAINT,
     PALETTE,
     RULE,
@@ -22,6 +24,7 @@ from cnnlab.plots.style import (
     styled,
 )
 
+_UNLIKELY = 0.05  # p-value of a calibration gap that is drawn in colour
 _MOST_ANNOTATED = 20  # classes; beyond, counts would be smaller than 6 points
 
 
@@ -114,7 +117,7 @@ def per_class_scores(per_class: Sequence[Mapping[str, Any]]) -> Figure:
     axes.set_xlabel("score")
     axes.grid()
     axes.tick_params(axis="y", length=0)
-    _write_support(axes, [int(item["support"]) for item in per_class])
+    _write_column(axes, 34, "images", [f"{int(item['support']):,}" for item in per_class])
     figure.legend(loc="outside upper center", ncols=4)
     return figure
 
@@ -125,14 +128,84 @@ def _column(per_class: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
     return np.array([np.nan if value is None else value for value in values], dtype=float)
 
 
-def _write_support(axes: Axes, support: Sequence[int]) -> None:
-    """Write the number of images of each class at the right-hand end of its row."""
-    across = axes.get_yaxis_transform()  # x in axes shares, y in rows
-    for row, count in enumerate(support):
-        axes.text(1.07, row, f"{count:,}", transform=across, ha="right", va="center", fontsize=8.5)
-    axes.text(
-        1.07, -0.75, "images", transform=across, ha="right", va="bottom", fontsize=8.5, color=FAINT
+def _write_column(axes: Axes, place: float, name: str, values: Sequence[str]) -> None:
+    """Write a text at the end of each row 0, 1, … and a name above them.
+
+    Args:
+        axes: Row 0 is the uppermost.
+        place: Where the texts end, in points right of the axes.
+        name: Above the column.
+        values: One text a row.
+    """
+    style: dict[str, Any] = {
+        "xycoords": axes.get_yaxis_transform(),  # x in axes shares, y in rows
+        "textcoords": "offset points",
+        "ha": "right",
+        "fontsize": 8.5,
+    }
+    first = axes.get_yticks()[0]
+    for row, value in enumerate(values):
+        axes.annotate(value, (1, first + row), (place, 0), va="center", **style)
+    axes.annotate(name, (1, first - 0.75), (place, 0), va="bottom", color=FAINT, **style)
+
+
+@styled
+def calibration_by_class(cells: pd.DataFrame, errors: pd.DataFrame) -> Figure:
+    """Draw how far the frequency of each class is from the probability that it was given.
+
+    A number is observed minus predicted, in percentage points: below 0 the class is overrated. The
+    images behind it stand in brackets. A cell has a colour where chance would take the number so
+    far from 0 in less than 5 of 100 cells.
+
+    Args:
+        cells: One row per class and bin with images: class, low and high (the limits of the bin),
+            count, predicted, observed and p_value, all but count in 0…1.
+        errors: One row a class, from the top: class, error and by_chance, both in 0…1.
+    """
+    need_some("classes", errors)
+    names = list(errors["class"])
+    bins = sorted(set(zip(cells["low"], cells["high"], strict=True)))
+    table = cells.assign(gap=cells["observed"] - cells["predicted"]).set_index(["class", "low"])
+    gaps, p_values, counts = (
+        table[column].unstack("low").reindex(names).to_numpy()
+        for column in ("gap", "p_value", "count")
     )
+    told = p_values < _UNLIKELY
+    shown = ~np.isnan(gaps)
+    annotations = np.full(gaps.shape, "", dtype=object)
+    annotations[shown] = [
+        f"{round(100 * gap):+d}".replace("-", "−").replace("+0", "0") + f"  ({count:,.0f})"
+        for gap, count in zip(gaps[shown], counts[shown], strict=True)
+    ]
+    figure = new_figure(1.0 + 0.27 * len(names))
+    axes = figure.subplots()
+    seaborn.heatmap(
+        np.where(told, 100 * gaps, 0),
+        mask=~shown,
+        vmin=-50,
+        vmax=50,
+        cmap=DIVERGING,
+        annot=annotations,
+        fmt="",
+        annot_kws={"fontsize": 8},
+        linewidths=0.6,
+        linecolor="white",
+        cbar=False,
+        ax=axes,
+    )
+    for text, strong in zip(axes.texts, told[shown], strict=True):
+        if not strong:
+            text.set_color("#707070")
+    labels = [f"{100 * low:.0f}–{100 * high:.0f} %" for low, high in bins]
+    axes.set_xticks(np.arange(len(bins)) + 0.5, labels, rotation=0)
+    axes.set_yticks(np.arange(len(names)) + 0.5, [fitted(n, 22, lines=1) for n in names])
+    axes.tick_params(length=0, labelrotation=0)
+    axes.set(xlabel="predicted probability of the class", ylabel="")
+    axes.set_title("Observed − predicted, percentage points (images); colour: p < 0.05")
+    for place, column in ((40, "error"), (90, "by_chance")):
+        values = [f"{value:.3f}" for value in errors[column]]
+        _write_column(axes, place, column.replace("_", " "), values)
+    return figure
 
 
 @styled

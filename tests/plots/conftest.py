@@ -20,6 +20,27 @@ def _images(count: int, size: int = 12) -> np.ndarray:
     return np.random.default_rng(count).integers(0, 256, (count, size, size, 3), np.uint8)
 
 
+def _calibration(names: list[str], images: int = 12_345) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return made-up cells and errors of classes, one cell empty."""
+    rng = np.random.default_rng(len(names))
+    rows = [
+        (
+            name,
+            low / 5,
+            low / 5 + 0.2,
+            int(images / 20**n),
+            low / 5 + 0.1,
+            rng.beta(low + 1, 5 - low),
+        )
+        for name in names
+        for n, low in enumerate(rng.permutation(5))
+    ]
+    columns = ["class", "low", "high", "count", "predicted", "observed"]
+    cells = pd.DataFrame(rows, columns=columns).assign(p_value=rng.random(len(rows)) / 10)
+    errors = pd.DataFrame({"class": names, "error": 0.123, "by_chance": 0.012})
+    return cells[cells["count"] > 0], errors
+
+
 def _examples() -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
     rng = np.random.default_rng(0)
     epochs = np.arange(1, 16)
@@ -179,6 +200,7 @@ def _examples() -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
         "filter_grid": (plots.filter_grid, (rng.normal(size=(3, 3, 3, 32)),)),
         "activation_grid": (plots.activation_grid, (maps, _images(1)[0])),
         "load_curves": (plots.load_curves, ({"cached": load, "fresh": load / [1, 8, 0.1, 0.1]},)),
+        "calibration_by_class": (plots.calibration_by_class, _calibration(CLASSES)),
         "set_sizes": (plots.set_sizes, (rng.integers(1, 11, 5000), 0.9, 0.9)),
         "novelty_scores": (
             plots.novelty_scores,

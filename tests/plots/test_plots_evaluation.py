@@ -1,6 +1,7 @@
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from cnnlab import plots
@@ -96,3 +97,49 @@ def test_bars_are_sorted_and_labelled():
     assert [label.get_text() for label in axes.get_yticklabels()] == ["b", "c", "a"]
     assert [text.get_text() for text in axes.texts] == ["87.3 %", "7.7 %", "5.0 %"]
     assert axes.get_title(loc="left") == "photo.jpg"
+
+
+CELLS = pd.DataFrame(
+    [
+        ("dog", 0.0, 0.5, 1_234, 0.2, 0.204, 0.9),
+        ("dog", 0.5, 1.0, 8, 0.9, 0.5, 0.01),
+        ("cat", 0.5, 1.0, 1, 0.7, 1.0, 0.05),
+    ],
+    columns=["class", "low", "high", "count", "predicted", "observed", "p_value"],
+)
+ERRORS = pd.DataFrame({"class": ["dog", "cat"], "error": [0.0123, 0.4], "by_chance": [0.01, 0.2]})
+
+
+def test_calibration_by_class_shows_gap_and_images_of_every_cell_that_has_some():
+    (axes,) = plots.calibration_by_class(CELLS, ERRORS).axes
+    texts = [text.get_text() for text in axes.texts]
+    assert texts[:3] == ["0  (1,234)", "−40  (8)", "+30  (1)"]
+    columns = ["0.012", "0.400", "error", "0.010", "0.200", "by chance"]
+    assert texts[3:] == columns
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["dog", "cat"]
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["0–50 %", "50–100 %"]
+
+
+def test_calibration_by_class_colours_only_what_chance_does_not_explain():
+    (axes,) = plots.calibration_by_class(CELLS, ERRORS).axes
+    (mesh,) = axes.collections
+    values = mesh.get_array().reshape(2, 2)  # rows dog, cat
+    assert values.mask.tolist() == [[False, False], [True, False]]
+    assert values.compressed().tolist() == pytest.approx([0, -40, 0])
+
+
+@pytest.mark.parametrize("count", [2, 30])
+def test_calibration_by_class_leaves_room_for_every_text(count, texts_of):
+    names = [f"a very long class name {number}" for number in range(count)]
+    cells = pd.concat([CELLS[:2].assign(**{"class": name}) for name in names])
+    errors = pd.DataFrame({"class": names, "error": 0.1, "by_chance": 0.1})
+    figure = plots.calibration_by_class(cells, errors)
+    width, height = figure.get_size_inches() * figure.dpi
+    boxes = [text.get_window_extent() for text in texts_of(figure)]
+    assert all(box.x0 >= -1 and box.x1 <= width + 1 and box.y1 <= height + 1 for box in boxes)
+    assert not any(one.overlaps(other) for n, one in enumerate(boxes) for other in boxes[:n])
+
+
+def test_calibration_of_no_class_is_refused():
+    with pytest.raises(ValueError, match="No classes"):
+        plots.calibration_by_class(CELLS[:0], ERRORS[:0])
