@@ -76,8 +76,8 @@ def _protocol(run: Run) -> str:
     best = int(history.loc[history["validation_loss"].idxmin(), "epoch"])
     options = f" ({model.network_options})" if model.network_options else ""
     return (
-        f"Network `{model.architecture}`{options}, input {data.image_size} × {data.image_size} RGB; L2 "
-        f"{model.l2:g}, dropout {model.dropout:g}. Adam {training.learning_rate:g}, batch "
+        f"Network `{model.architecture}`{options}, input {data.image_size} × {data.image_size} "
+        f"RGB; L2 {model.l2:g}, dropout {model.dropout:g}. Adam {training.learning_rate:g}, batch "
         f"{training.batch_size}, at most {training.epochs} epochs, patience {training.patience}: "
         f"stopped after {len(history)}, weights of epoch {best}. Augmentation: "
         f"{augment.described(run.settings.augmentation)}. Seed {run.settings.seed}."
