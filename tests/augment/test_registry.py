@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 
+import numpy as np
 import pytest
 
 from cnnlab import augment
@@ -63,6 +64,32 @@ def test_an_unknown_op_is_refused_and_told_which_there_are() -> None:
     assert "translation (0 to 0.5)" in text
     assert text.endswith("Did you mean translation?")
     assert "rotation (" not in text  # it has a setting of its own
+
+
+def test_an_op_put_into_the_registry_is_named_checked_drawn_applied_and_described(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    negative = augment.Pixel(
+        name="negative",
+        meaning="1 turns half of the images into their negative",
+        high=1,
+        text="negative of {:.0%}",
+        parameters=("negative",),
+        draw=lambda uniform, strength: uniform < 0.5 * strength,
+        action=lambda images, negative: images + negative[:, :, None, None] * (255 - 2 * images),
+    )
+    monkeypatch.setitem(augment.OPS, negative.name, negative)
+    wanted = named("negative=1,shear=0")
+    assert augment.described(wanted).endswith("negative of 100%")
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
+    usual = augment.transform(named(""), seed=1, epoch=1)(images, np.arange(40)).numpy()
+    found = augment.transform(wanted, seed=1, epoch=1)(images, np.arange(40)).numpy()
+    drawn = augment.draw(range(40), augment.strengths(wanted), seed=1, epoch=1)["negative"][:, 0]
+    assert 5 < drawn.sum() < 35
+    np.testing.assert_array_equal(found[~drawn], usual[~drawn])
+    np.testing.assert_allclose(found[drawn], 255 - usual[drawn], atol=1e-4)
+    with pytest.raises(InputError, match=r"expected 0 to 1 \(1 turns half"):
+        augment.strengths(named("negative=2"))
 
 
 @pytest.mark.parametrize(

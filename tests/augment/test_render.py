@@ -196,7 +196,7 @@ def test_an_op_of_strength_zero_changes_no_bit(name: str, size: int) -> None:
 @pytest.mark.parametrize("name", augment.OPS)
 def test_an_op_changes_images_each_by_its_own_draw_in_any_batch(name: str) -> None:
     """XLA sums in an order that depends on the size of the batch: no op may let it show."""
-    images = noise(37, 33)
+    images = noise(37, 33) * np.float32(0.77)  # whole levels have the same sum in any order
     drawn = augment.draw(range(37), {name: min(augment.OPS[name].high, 20)}, seed=1, epoch=1)
     together = augment.apply(images, drawn).numpy()
     assert (together != images).any(axis=(1, 2, 3)).sum() > 10
