@@ -44,7 +44,7 @@ def test_a_stage_ends_with_the_last_layer_of_its_resolution() -> None:
 
 def test_what_stands_before_the_first_convolution_is_no_stage() -> None:
     model = sequential(
-        layers.AveragePooling2D(2), layers.BatchNormalization(), layers.Conv2D(2, 1, name="a")
+        layers.BatchNormalization(), layers.AveragePooling2D(2), layers.Conv2D(2, 1, name="a")
     )
     assert models.stages(model) == ("a",)
 
