@@ -103,7 +103,7 @@ def hits(
     name = key(content, predictor.model_id)
     memory, disk = Cache(CACHE_BYTES), Cache(0, folder)
     for cache in (memory, disk):
-        cache.put(name, predictor._graph.answer(content))
+        cache.put(name, predictor._graph.predict(content))
 
     def hit(cache: Cache) -> None:
         predictor.cache = cache

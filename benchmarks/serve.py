@@ -42,7 +42,7 @@ import numpy as np
 from predict import photo, saved, spread
 
 from cnnlab.engine import tf
-from cnnlab.serving.server.server_process import Backend, exchange
+from cnnlab.serving.server.server_process import ServerProcess, exchange
 
 ROOT = Path(__file__).resolve().parent.parent
 CORES = sorted(os.sched_getaffinity(0))
@@ -89,7 +89,7 @@ def built(folder: Path) -> tuple[Path, Path]:
 @contextmanager
 def own(program: Path, model: Path, cores: list[int]) -> Iterator[Server]:
     with on(cores):
-        backend = Backend(model, program=program)
+        backend = ServerProcess(model, program=program)
     with backend:
         yield Server(backend.port, backend._process.pid)
 

@@ -24,18 +24,18 @@ MAX_DEPTH = 16  # of objects and lists in one another
 OUTSIDE_H5 = ("files", "bytes", "formats")
 
 
-def seal_contract(folder: Path, contract: dict[str, Any]) -> dict[str, Any]:
+def write_contract(folder: Path, contract: dict[str, Any]) -> dict[str, Any]:
     """Write the contract over all files of a new folder, and return it.
 
     Raises:
         ModelRefused: It would be refused when it is read.
     """
     files = integrity.hashes(folder, CONTRACT)
-    sealed = contract | {"files": files, "bytes": integrity.total_bytes(folder, files)}
-    text = canonical_json(sealed, indent=2) + "\n"
+    whole = contract | {"files": files, "bytes": integrity.total_bytes(folder, files)}
+    text = canonical_json(whole, indent=2) + "\n"
     parse(text.encode(), folder)
     (folder / CONTRACT).write_text(text, "utf-8")
-    return sealed
+    return whole
 
 
 def read_contract(folder: Path) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def parse(content: bytes, folder: Path) -> dict[str, Any]:
     """Return the contract that a text holds, as it stands there.
 
     Args:
-        content: The whole of ``contract.json``, exactly as ``seal_contract`` writes it.
+        content: The whole of ``contract.json``, exactly as ``write_contract`` writes it.
         folder: The model folder that the errors name.
 
     Raises:
@@ -78,7 +78,7 @@ def parse(content: bytes, folder: Path) -> dict[str, Any]:
 
 
 def format_id(model_id: str, name: str, entry: dict[str, Any]) -> str:
-    """Return the id of an exported format: a SHA-256 over all that its answers depend on.
+    """Return the id of an exported format: a SHA-256 over all that its predictions depend on.
 
     Args:
         model_id: The id of the model that it was made from.
@@ -115,7 +115,7 @@ def _refused(code: str, fault: schema.Fault, folder: Path) -> ModelRefused:
 
 
 def _check_formats(contract: dict[str, Any], folder: Path) -> None:
-    """Compare ``formats`` with its ids and with ``files``: the H5 file does not seal it."""
+    """Compare ``formats`` with its ids and with ``files``: the H5 file does not hold it."""
     for name, entry in contract.get("formats", {}).items():
         if entry["id"] != format_id(contract["model_id"], name, entry):
             raise damaged(folder, CONTRACT, f"has another id than its format {name!r}")

@@ -16,7 +16,7 @@ from cnnlab.artifact.contract import (
     OUTSIDE_H5,
     check_facts,
     read_contract,
-    seal_contract,
+    write_contract,
 )
 from cnnlab.artifact.integrity import ArtifactDamaged, ModelRefused, damaged
 from cnnlab.artifact.records import Artifact, Preprocessing
@@ -59,7 +59,7 @@ def save(
 
     The folder is written beside its place and then renamed, so a reader sees the old one or the
     new one, complete; between the two renames, for an instant, none. ``model_id`` is a SHA-256
-    over all that an answer depends on: the architecture's configuration, the weights' bytes in
+    over all that a prediction depends on: the architecture's configuration, the weights' bytes in
     order, the class names, the image size, the preprocessing, the temperature and both rules with
     their scores; not over the files, since TensorFlow does not write the same graph byte for byte
     twice: equal models have equal ids.
@@ -80,7 +80,7 @@ def save(
             rebuilt in float32, or the folder holds something else.
     """
     folder = Path(os.path.abspath(folder))
-    facts = _answers(model, class_names, temperature, conformal, novelty)
+    facts = _facts(model, class_names, temperature, conformal, novelty)
     check_facts({"run_id": run_id})
     _refuse_foreign(folder)
     copy = h5.float32_copy(model)
@@ -90,7 +90,7 @@ def save(
         h5.write(copy, new / H5, canonical_json(contract))
         export(copy, new / SAVED_MODEL, facts["image_size"], facts["temperature"])
         (new / CARD).write_text(card, "utf-8")
-        return seal_contract(new, contract | {"formats": {}})
+        return write_contract(new, contract | {"formats": {}})
 
 
 def identity(
@@ -102,7 +102,7 @@ def identity(
     novelty: NoveltyRule | None = None,
 ) -> str:
     """Return the ``model_id`` that ``save`` would give; nothing is written."""
-    facts = _answers(model, class_names, temperature, conformal, novelty)
+    facts = _facts(model, class_names, temperature, conformal, novelty)
     return _model_id(h5.float32_copy(model), facts)
 
 
@@ -122,7 +122,7 @@ def load(folder: Path | str) -> Artifact:
         raise InputError(f"No model folder at {folder}: expected one with a {CONTRACT}.")
     contract = read_contract(folder)
     integrity.check(folder, contract["files"], CONTRACT)
-    # The contract cannot list its own hash. Its copy inside model.h5 is sealed, and what that
+    # The contract cannot list its own hash. That of model.h5 covers a copy of it, and what that
     # copy lacks is checked here: so no byte of contract.json can change unseen either.
     inner = {name: value for name, value in contract.items() if name not in OUTSIDE_H5}
     total = integrity.total_bytes(folder, contract["files"])
@@ -145,7 +145,7 @@ def load_keras(folder: Path | str) -> keras.Model:
 def write_card(folder: Path | str, text: str) -> dict[str, Any]:
     """Replace ``card.md`` and its hash together, and return the new contract.
 
-    The model and its id stay as they are. A damaged folder is refused, never sealed anew.
+    The model and its id stay as they are. A damaged folder is refused, never given new hashes.
 
     Args:
         folder: A model folder.
@@ -158,17 +158,17 @@ def write_card(folder: Path | str, text: str) -> dict[str, Any]:
     with files.replacing_folder(artifact.folder) as new:
         shutil.copytree(artifact.folder, new, dirs_exist_ok=True, symlinks=True)
         (new / CARD).write_text(text, "utf-8")
-        return seal_contract(new, artifact.contract)
+        return write_contract(new, artifact.contract)
 
 
-def _answers(
+def _facts(
     model: keras.Model,
     class_names: Sequence[str],
     temperature: float,
     conformal: SetRule | None,
     novelty: NoveltyRule | None,
 ) -> dict[str, Any]:
-    """Return the part of the contract that an answer depends on, beside the network itself.
+    """Return the part of the contract that a prediction depends on, beside the network itself.
 
     Raises:
         InputError: An entry is out of range, or does not fit the model.

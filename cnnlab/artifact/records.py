@@ -89,7 +89,7 @@ class Artifact:
 
     @property
     def model_id(self) -> str:
-        """The model's identity, hexadecimal; see ``artifact.save``."""
+        """The model's identity, hexadecimal; see ``model_folder.save``."""
         return str(self.contract["model_id"])
 
     @property
@@ -137,7 +137,7 @@ class Format:
 
     @property
     def id(self) -> str:
-        """The identity of its answers, hexadecimal; what ``model_id`` is for those of the model."""
+        """The identity of its predictions, hexadecimal, as ``model_id`` is of the model's."""
         return str(self.entry["id"])
 
     @property

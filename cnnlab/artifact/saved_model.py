@@ -1,7 +1,7 @@
 """The SavedModel: three signatures that any TensorFlow runtime can serve, weights stored once.
 
 ``prepare``, ``predict`` and ``predict_bytes`` hold the decoder, the resizer, the network and the
-temperature in one graph, so a server in another language gives this program's own answers.
+temperature in one graph, so a server in another language gives this program's own predictions.
 """
 
 import json
@@ -28,7 +28,7 @@ def tempered(probabilities: tf.Tensor, temperature: float) -> tf.Tensor:
 
     Args:
         probabilities: float32 (B, C), rows sum to one.
-        temperature: T > 0; above one the answers become less certain. The order never changes.
+        temperature: T > 0; above one, predictions become less certain. The order never changes.
 
     Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 9: log p is the
         logits up to a constant per row, which the softmax ignores.
@@ -105,7 +105,7 @@ def fresh_process_difference(
     Exporters report success on files that do not load; only another process can tell.
 
     Args:
-        folder: An artifact folder, as ``artifact.save`` writes it.
+        folder: An artifact folder, as ``model_folder.save`` writes it.
         pixels: uint8 (B, S, S, 3), RGB, 0…255, B ≥ 1.
         probabilities: float32 (B, C): the answers to expect, temperature applied.
 

@@ -111,10 +111,10 @@ def open_dataset(
         InputError: An image is not what the manifest lists, or no image is left.
     """
     table = table.assign(unit=splits.units(table))
-    kept = table[table["split"] != "excluded"].reset_index(drop=True)
-    if kept.empty:
+    usable = table[table["split"] != "excluded"].reset_index(drop=True)
+    if usable.empty:
         raise InputError("The split holds no image: expected at least one that is not excluded.")
-    paths = kept["path"].tolist()
+    paths = usable["path"].tolist()
     if unlisted := set(paths) - set(contents):
         raise InputError(
             f"The split names {min(unlisted)} and the manifest does not: make both anew."
@@ -127,7 +127,7 @@ def open_dataset(
         cache=cache,
         progress=progress,
     )
-    return Dataset(pixels, kept, sorted(kept["label"].unique()))
+    return Dataset(pixels, usable, sorted(usable["label"].unique()))
 
 
 def training_batches(

@@ -121,7 +121,7 @@ def _build(
 def read_images(
     root: Path, paths: Iterable[str], size: int, contents: Sequence[str] | None = None
 ) -> np.ndarray:
-    """Return a few images, decoded now and kept nowhere: uint8 (N, size, size, 3), RGB, 0–255.
+    """Return a few images, decoded now and not cached: uint8 (N, size, size, 3), RGB, 0–255.
 
     Args:
         root: The source's root.

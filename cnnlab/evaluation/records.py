@@ -66,7 +66,7 @@ class ClassResult(Record):
 
 @dataclass(frozen=True)
 class ReliabilityBin(Record):
-    """The images answered with about the same confidence; see ``report.reliability``."""
+    """The images answered with about the same confidence; see ``scoring.reliability``."""
 
     low: float
     high: float
@@ -79,7 +79,7 @@ class ReliabilityBin(Record):
 
 @dataclass(frozen=True)
 class Evaluation(Record):
-    """Every figure of one set of predictions; see ``report.evaluate``.
+    """Every figure of one set of predictions; see ``scoring.evaluate``.
 
     Attributes:
         n: Number of images.
@@ -150,7 +150,7 @@ class NoveltyResult(Record):
     Attributes:
         known: Share of the test images that it is said of, wrongly.
         strangers: Share of images of no known class that it is said of, rightly.
-        auroc: See ``novelty.Separation``.
+        auroc: See ``ood_detection.Separation``.
         fpr95: The same.
     """
 

@@ -1,6 +1,6 @@
 """Every metric of an evaluation, once: how it is computed, called and shown.
 
-A new metric is a function and an entry of ``METRICS``. ``report.evaluate`` then computes it with
+A new metric is a function and an entry of ``METRICS``. ``scoring.evaluate`` then computes it with
 an interval (``intervals.METHODS`` where it has a method of its own there, the bootstrap where it
 has not), and the places that its entry names show it.
 """

@@ -1,4 +1,4 @@
-"""Opening a run: the first line of every notebook. It creates the run or checks what is asked."""
+"""Opening a run, the first line of every notebook: it is created, or checked if it exists."""
 
 import re
 from pathlib import Path
@@ -160,9 +160,9 @@ def differing(folder: Path, profile: str, data: str, overrides: str) -> dict[str
             "another run name."
         )
     wanted = _wanted(profile or stored.profile, data, overrides)
-    asked = [*parsed(overrides.split())]
-    asked += [key for key, given in (("profile", profile), ("source", data)) if given]
-    odd = [key for key in asked if value_of(stored, key) != value_of(wanted, key)]
+    chosen = [*parsed(overrides.split())]
+    chosen += [key for key, given in (("profile", profile), ("source", data)) if given]
+    odd = [key for key in chosen if value_of(stored, key) != value_of(wanted, key)]
     fixed = [key for key in odd if not may_change(key)]
     if fixed:
         listed = "; ".join(

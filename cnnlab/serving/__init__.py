@@ -1,1 +1,1 @@
-"""A model folder at work: bytes of an image in, an answer out."""
+"""A model folder at work: bytes of an image in, a prediction out."""

@@ -1,4 +1,4 @@
-"""A bounded memory of answers: thread-safe, least recently used first out, a folder behind it."""
+"""A bounded cache of predictions: thread-safe, least recently used first out, a folder behind."""
 
 import threading
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ ENTRY_OVERHEAD = 700  # bytes, roughly: the key's text, the array's header, two 
 
 
 def key(image_bytes: bytes, model_id: str) -> str:
-    """Return the name of an answer: ``<SHA-256 of the bytes>-<model id>-<preprocessing version>``.
+    """Return the name of an entry: ``<SHA-256 of the bytes>-<model id>-<preprocessing version>``.
 
-    Another image, another model or another decoder is another name, so an answer cannot be stale.
+    Another image, another model or another decoder is another name, so no entry can be stale.
 
     Example:
         >>> key(b"", "m")[:8]
@@ -37,7 +37,7 @@ class CacheStats:
         evictions: Entries thrown out of memory to make room.
         entries: Entries in memory.
         bytes: What they take.
-        saved_ms: Milliseconds that the hits' answers took when they were computed.
+        saved_ms: Milliseconds that the hits' predictions took when they were computed.
         disk_hits: Hits that came from disk.
         disk_faults: Entries on disk that could not be trusted, read or written.
         disk_bytes: What the entries on disk take, as far as this process knows.
@@ -74,7 +74,7 @@ def entry_bytes(classes: int) -> int:
     """Return the bytes that an entry of so many probabilities is counted with.
 
     Example:
-        >>> Cache(100 * entry_bytes(10))  # room for a hundred answers  # doctest: +SKIP
+        >>> Cache(100 * entry_bytes(10))  # room for a hundred predictions  # doctest: +SKIP
     """
     return 4 * classes + ENTRY_OVERHEAD
 
@@ -85,10 +85,10 @@ def _size(entry: Entry) -> int:
 
 
 class Cache:
-    """Probabilities by key: in memory within a bound of bytes, and, if asked for, on disk.
+    """Probabilities by key: in memory within a bound of bytes, and in a folder if one is given.
 
     Any number of threads may use one cache. Stored arrays are private read-only copies, so no
-    caller can change another's answer.
+    caller can change another's prediction.
 
     Args:
         max_bytes: Upper bound of ``bytes``; 0 stores nothing in memory.
@@ -152,9 +152,9 @@ class Cache:
     def clear(self) -> None:
         """Forget all entries, those on disk as well; the counters stay."""
         with self._lock:
-            kept = self._entries.evictions
+            evictions = self._entries.evictions
             self._entries.clear()
-            self._entries.evictions = kept  # emptying by hand is not making room
+            self._entries.evictions = evictions  # emptying by hand is not making room
         if self._disk:
             self._disk.clear()
 

@@ -1,4 +1,4 @@
-"""Answers on disk: a JSON file each, whole or ignored, shared by any number of processes."""
+"""Predictions on disk: a JSON file each, whole or ignored, shared by any number of processes."""
 
 import contextlib
 import json
@@ -45,7 +45,7 @@ class DiskCache:
     name says is deleted and counted as a fault, never used. Any number of threads and processes
     may share a folder. Files that are no entries are left alone.
 
-    The SHA-256 tells damage, not forgery: who may write to the folder may decide answers.
+    The SHA-256 tells damage, not forgery: who may write to the folder decides predictions.
 
     Args:
         folder: Where the files lie; made if missing.
@@ -182,8 +182,8 @@ def _encoded(name: str, entry: Entry) -> bytes:
         "probabilities": entry.probabilities.tolist(),  # float64 holds every float32 exactly
         "elapsed_ms": float(entry.elapsed_ms),
     }
-    sealed = fields | {"sha256": hashing.json_digest(fields)}
-    return hashing.canonical_json(sealed).encode()
+    checked = fields | {"sha256": hashing.json_digest(fields)}
+    return hashing.canonical_json(checked).encode()
 
 
 def _decoded(content: bytes, name: str) -> Entry:

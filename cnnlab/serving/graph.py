@@ -1,4 +1,4 @@
-"""The SavedModel of an artifact, loaded, warm and proven to answer."""
+"""The SavedModel of an artifact, loaded, warm and tried once."""
 
 import numpy as np
 
@@ -25,7 +25,7 @@ class Graph:
         self._loaded = tf.saved_model.load(str(artifact.folder / "saved_model"))
         self._prepare = self._loaded.signatures["prepare"]
         self._predict = self._loaded.signatures["predict"]
-        self._answer = tf.function(
+        self._both_steps = tf.function(
             self._both, input_signature=[tf.TensorSpec((), tf.string)]
         ).get_concrete_function()
         self._check_golden(artifact)
@@ -52,7 +52,7 @@ class Graph:
         """
         return self._checked(self._predict(pixels=tf.constant(pixels))["probabilities"].numpy())
 
-    def answer(self, transcoded: bytes) -> np.ndarray:
+    def predict(self, transcoded: bytes) -> np.ndarray:
         """Return the probabilities of one image: those of both steps, in one call.
 
         Args:
@@ -66,7 +66,7 @@ class Graph:
             ImageRejected: ``corrupt``: it cannot be decoded.
         """
         try:
-            return self._checked(self._answer(tf.constant(transcoded)).numpy())
+            return self._checked(self._both_steps(tf.constant(transcoded)).numpy())
         except tf.errors.InvalidArgumentError as error:
             raise _corrupt() from error
 
@@ -89,7 +89,7 @@ class Graph:
         grey = np.full((1, artifact.image_size, artifact.image_size, 3), 128, "uint8")
         same = np.array_equal(self.pixels(tf.io.encode_png(grey[0]).numpy()), grey[0])
         row = self.probabilities(grey)
-        again = self.answer(tf.io.encode_jpeg(grey[0]).numpy())
+        again = self.predict(tf.io.encode_jpeg(grey[0]).numpy())
         fits = same and row.shape == (1, len(artifact.class_names)) and again.shape == row[0].shape
         # Written so that NaN does not pass.
         if not (fits and abs(row.sum() - 1) <= 1e-4 and np.abs(again - row).max() <= 1e-4):

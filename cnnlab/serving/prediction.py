@@ -1,4 +1,4 @@
-"""The answer about one image, for a person, a table or another program."""
+"""The prediction for one image, for a person, a table or another program."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Prediction:
-    """An answer about one image; ``to_json`` is what a server sends, field for field.
+    """A prediction for one image; ``to_json`` is what a server sends, field for field.
 
     Attributes:
         label: The most probable class.
@@ -17,11 +17,11 @@ class Prediction:
             as often as the artifact promises. Empty if it promises nothing.
         none_of_these: Whether the network is less certain than for nearly all images of its
             classes; None if the artifact sets no threshold.
-        cached: Whether the answer was in the cache when it was asked for.
+        cached: Whether it was in the cache when it was requested.
         sha256: SHA-256 of the image's bytes, hexadecimal.
-        model_id: Which model answered; see ``artifact.save``.
-        elapsed_ms: Milliseconds from the bytes to the answer; of several images asked for at once,
-            from the bytes of their batch. It plays no part when answers are compared.
+        model_id: Which model made it; see ``model_folder.save``.
+        elapsed_ms: Milliseconds from the bytes to the prediction; of several images at once,
+            from the bytes of their batch. It plays no part when predictions are compared.
     """
 
     label: str

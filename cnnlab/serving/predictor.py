@@ -22,24 +22,24 @@ __all__ = ["Prediction", "Predictor"]
 
 
 class Predictor:
-    """Answers for images from the SavedModel of an artifact.
+    """Predicts with the SavedModel of a model folder.
 
-    The artifact's hashes are checked first and one prediction is made, so the first request is as
-    fast as the next. Any number of threads may share a predictor; the same image asked for by
+    The folder's hashes are checked first and one prediction is made, so the first request is as
+    fast as the next. Any number of threads may share a predictor; the same image requested by
     many at once is run once.
 
-    An answer from ``predict_many`` may differ from ``predict``'s in the last bits (below 1e-6),
+    A result of ``predict_many`` may differ from ``predict``'s in the last bits (below 1e-6),
     as sums are ordered by batch size; the cache keeps whichever came first.
 
     Args:
-        folder: An artifact, as ``artifact.save`` writes it.
-        cache_bytes: Bound of the answers kept in memory; 0 keeps none.
-        cache_folder: Where answers are also kept on disk, shared with other processes.
+        folder: A model folder, as ``model_folder.save`` writes it.
+        cache_bytes: Bound of the predictions cached in memory; 0 caches none.
+        cache_folder: Where predictions are also cached on disk, shared with other processes.
         disk_bytes: Bound of that folder; see ``Cache``.
 
     Raises:
-        ArtifactDamaged: A file is missing, changed or was added, or the graph does not answer.
-        InputError: There is no model, or no cache can be kept in the folder.
+        ArtifactDamaged: A file is missing, changed or was added, or the graph does not predict.
+        InputError: There is no model, or the cache folder cannot be made.
 
     Example:
         >>> predictor = Predictor("reports/lab/model")                       # doctest: +SKIP
@@ -58,7 +58,7 @@ class Predictor:
         self.artifact = model_folder.load(folder)
         self.cache = Cache(cache_bytes, cache_folder, disk_bytes)
         self._flights: SingleFlight[np.ndarray | ImageRejected] = SingleFlight()
-        self._set_rule, self._novelty_rule = self.artifact.conformal, self.artifact.novelty
+        self._set_rule, self._ood_rule = self.artifact.conformal, self.artifact.novelty
         self._graph = Graph(self.artifact)
 
     @property
@@ -90,7 +90,7 @@ class Predictor:
         return self._graph.pixels(images.transcode(image_bytes))
 
     def predict(self, image_bytes: bytes, top: int = 5) -> Prediction:
-        """Return the answer for one image.
+        """Return the prediction for one image.
 
         Args:
             image_bytes: The content of an image file.
@@ -100,15 +100,15 @@ class Predictor:
             InputError: It is not bytes, or ``top`` is below 1.
             ImageRejected: The image is refused; ``.code`` says why.
         """
-        answer = self.predict_many([image_bytes], top)[0]
-        if isinstance(answer, ImageRejected):
-            raise answer
-        return answer
+        prediction = self.predict_many([image_bytes], top)[0]
+        if isinstance(prediction, ImageRejected):
+            raise prediction
+        return prediction
 
     def predict_many(
         self, images_bytes: Iterable[bytes], top: int = 5
     ) -> list[Prediction | ImageRejected]:
-        """Return an answer for each image, in order; a bad image spoils only its own.
+        """Return a prediction for each image, in order; a bad image spoils only its own.
 
         Every image is decoded alone, then the pixels run in batches. The same bytes given twice
         are run once.
@@ -128,13 +128,13 @@ class Predictor:
         contents = list(images_bytes)
         for content in contents:
             _require_bytes(content)
-        answers: list[Prediction | ImageRejected] = []
+        predictions: list[Prediction | ImageRejected] = []
         for start in range(0, len(contents), BATCH_SIZE):
-            answers += self._answers(contents[start : start + BATCH_SIZE], top)
-        return answers
+            predictions += self._predict_batch(contents[start : start + BATCH_SIZE], top)
+        return predictions
 
-    def _answers(self, contents: list[bytes], top: int) -> list[Prediction | ImageRejected]:
-        """Answer for one batch of images."""
+    def _predict_batch(self, contents: list[bytes], top: int) -> list[Prediction | ImageRejected]:
+        """Return the predictions for one batch of images."""
         started = perf_counter()
         names = [key(content, self.model_id) for content in contents]
         found: dict[str, np.ndarray | ImageRejected] = {}
@@ -149,10 +149,10 @@ class Predictor:
                 found[name] = stored
         if fresh:
             found |= self._flights.run(fresh, lambda own: self._run({n: fresh[n] for n in own}))
-        return [self._answer(name, found[name], name not in fresh, top, started) for name in names]
+        return [self._result(name, found[name], name not in fresh, top, started) for name in names]
 
     def _run(self, contents: dict[str, bytes]) -> dict[str, np.ndarray | ImageRejected]:
-        """Ask the network about images that no other thread is asking about."""
+        """Run the network on images that no other thread is running it on."""
         started = perf_counter()
         found: dict[str, np.ndarray | ImageRejected] = {}
         for name in contents:
@@ -174,7 +174,7 @@ class Predictor:
             try:
                 transcoded = images.transcode(content)
                 if len(contents) == 1:
-                    found[name] = self._graph.answer(transcoded)
+                    found[name] = self._graph.predict(transcoded)
                 else:
                     pixels[name] = self._graph.pixels(transcoded)
             except ImageRejected as rejected:
@@ -184,7 +184,7 @@ class Predictor:
             found |= zip(pixels, rows, strict=True)
         return found
 
-    def _answer(
+    def _result(
         self,
         name: str,
         found: np.ndarray | ImageRejected,
@@ -192,7 +192,7 @@ class Predictor:
         top: int,
         started: float,
     ) -> Prediction | ImageRejected:
-        """Return the answer that a row of probabilities means."""
+        """Return the prediction that a row of probabilities means."""
         if isinstance(found, ImageRejected):
             return found
         values = found.tolist()  # float32 widened to float64, as both rules demand
@@ -209,8 +209,8 @@ class Predictor:
     def _doubts(self, values: list[float], order: list[int]) -> tuple[tuple[str, ...], bool | None]:
         """Return the plausible labels, best first, and whether it is likely none of them.
 
-        These are ``conformal.sets`` and ``novelty.flagged`` for one image, without the checks and
-        arrays that would cost more than the rest of the answer.
+        These are ``conformal.sets`` and ``ood_detection.flagged`` for one image, without the checks
+        and arrays that would cost more than the rest of the prediction.
         """
         plausible: tuple[str, ...] = ()
         none_of_these: bool | None = None
@@ -219,8 +219,8 @@ class Predictor:
             labels = self.class_names
             others = (index for index in order[1:] if values[index] >= threshold)
             plausible = (labels[order[0]], *(labels[index] for index in others))
-        if self._novelty_rule:
-            none_of_these = values[order[0]] < self._novelty_rule.threshold
+        if self._ood_rule:
+            none_of_these = values[order[0]] < self._ood_rule.threshold
         return plausible, none_of_these
 
 

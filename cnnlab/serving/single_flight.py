@@ -1,4 +1,4 @@
-"""The same work asked for at the same time is done once."""
+"""The same work requested at the same time is done once."""
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -30,7 +30,7 @@ class SingleFlight(Generic[Result]):
         here.
 
         Args:
-            names: What is asked for; the same name twice is one.
+            names: What is requested; the same name twice is one.
             work: Takes some of the names, each once, and returns the result of each.
 
         Raises:

@@ -1,4 +1,4 @@
-"""The prediction app: choose or drop pictures, see answers, evidence and what was asked before."""
+"""The prediction app: choose or drop pictures, see classes, evidence and earlier results."""
 
 from cnnlab.widgets.app import PredictionApp
 from cnnlab.widgets.heatmaps import explainers

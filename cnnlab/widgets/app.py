@@ -1,4 +1,4 @@
-"""The prediction app: choose or drop images, see classes, evidence and what was asked before.
+"""The prediction app: choose or drop images, see classes, evidence and earlier results.
 
 The page's script (``page/upload.js``) brings the files, the kernel answers, and the opacity of
 the heatmaps is the page's own affair. Driven from Python, ``upload.value`` does what a choice
@@ -15,7 +15,7 @@ import ipywidgets
 from cnnlab.images import MAX_BYTES
 from cnnlab.widgets import cards, history, pictures
 from cnnlab.widgets.heatmaps import Explain
-from cnnlab.widgets.upload_result import Asked, Predicts, View, ask
+from cnnlab.widgets.upload_result import Predicts, UploadResult, View, predict_upload
 
 ACCEPTED = ".jpg,.jpeg,.png,.gif,.bmp,.webp,.tif,.tiff,.avif"
 CARDS = 24  # shown at once: each carries its pictures; the history keeps every file
@@ -26,7 +26,7 @@ FAVOURITE = "HiResCAM"  # right for flattened heads too; see notebook 5
 class PredictionApp(ipywidgets.VBox):
     """Files come in, each gets a card, newest first, and a row in the history.
 
-    Every answer is asked for once. Another heatmap method computes heatmaps only, each once, and
+    Every prediction is made once. Another heatmap method computes heatmaps only, each once, and
     another opacity nothing at all.
 
     Args:
@@ -35,8 +35,8 @@ class PredictionApp(ipywidgets.VBox):
             ``widgets.explainers``. The first is shown, or HiResCAM if it is among them.
 
     Attributes:
-        history: All files asked about, the oldest first.
-        upload: The button; after the files are answered it is emptied, so the same file can be
+        history: The results of all files, the oldest first.
+        upload: The button; after the files are predicted it is emptied, so the same file can be
             chosen again (and then comes from the cache).
         method: The choice of a heatmap.
         clear: The button that forgets everything.
@@ -48,7 +48,7 @@ class PredictionApp(ipywidgets.VBox):
     def __init__(
         self, predictor: Predicts, explainers: Mapping[str, Explain] | None = None
     ) -> None:
-        self.history: list[Asked] = []
+        self.history: list[UploadResult] = []
         self._predictor, self._explainers = predictor, dict(explainers or {})
         self._received = 0
         self.upload = ipywidgets.FileUpload(
@@ -62,7 +62,7 @@ class PredictionApp(ipywidgets.VBox):
         names = [*self._explainers, NO_HEATMAP]
         first = FAVOURITE if FAVOURITE in names else names[0]
         self.method = ipywidgets.Dropdown(options=names, value=first, description="Heatmap")
-        self.method.tooltip = "How to find what speaks for the answer"
+        self.method.tooltip = "How to find what speaks for the prediction"
         self.clear = ipywidgets.Button(
             description="Clear", tooltip="Forget all files", disabled=True
         )
@@ -98,16 +98,16 @@ class PredictionApp(ipywidgets.VBox):
         for position, file in enumerate(incoming, start=1):
             if len(incoming) > 1:
                 self._say(f"{position} of {len(incoming)} …")
-            asked, view = ask(self._predictor, file)
-            self.history.append(asked)
-            self._results.children = (self._card(asked, view), *self._results.children)[:CARDS]
+            result, view = predict_upload(self._predictor, file)
+            self.history.append(result)
+            self._results.children = (self._card(result, view), *self._results.children)[:CARDS]
         self.upload.value = ()  # the same file may be chosen again
         self._received += 1
         self._tell()
 
     def _tell(self) -> None:
-        """Bring everything but the cards up to what was asked."""
-        refused = sum(asked.answer is None for asked in self.history)
+        """Bring everything but the cards up to date with the history."""
+        refused = sum(result.prediction is None for result in self.history)
         answered = len(self.history) - refused
         text = f"{answered} image{'' if answered == 1 else 's'} answered"
         text = f"{text}, {refused} refused" if refused else text
@@ -123,10 +123,10 @@ class PredictionApp(ipywidgets.VBox):
             f"{html.escape(text)}</span>"
         )
 
-    def _card(self, asked: Asked, view: View | None) -> ipywidgets.HTML:
+    def _card(self, result: UploadResult, view: View | None) -> ipywidgets.HTML:
         """Return the card of one file; what it shows stays with it."""
-        card = ipywidgets.HTML(self._drawn(asked, view))
-        card.shows = (asked, view)
+        card = ipywidgets.HTML(self._drawn(result, view))
+        card.shows = (result, view)
         card.add_class("cnnlab-result" if view else "cnnlab-error")
         return card
 
@@ -137,20 +137,20 @@ class PredictionApp(ipywidgets.VBox):
             card.value = self._drawn(*card.shows)
         self._tell()
 
-    def _drawn(self, asked: Asked, view: View | None) -> str:
+    def _drawn(self, result: UploadResult, view: View | None) -> str:
         """Return the HTML of a file's card."""
-        if asked.answer is None or view is None:
-            return cards.refused(asked.name, asked.error)
+        if result.prediction is None or view is None:
+            return cards.refused(result.name, result.error)
         method = "" if self.method.value == NO_HEATMAP else self.method.value
         evidence = self._evidence(view, method) if method else ""
-        return cards.answered(asked.name, asked.answer, view.photo, method, evidence)
+        return cards.predicted(result.name, result.prediction, view.photo, method, evidence)
 
     def _evidence(self, view: View, method: str) -> str:
         """Return the colours of a heatmap as a data URL, or, should it fail, the reason."""
         if method not in view.evidence:
             try:
                 view.evidence[method] = pictures.heat(self._explainers[method](view.pixels))
-            except Exception as error:  # the answer stands without its picture
+            except Exception as error:  # the prediction stands without its heatmap
                 view.evidence[method] = str(error)
         return view.evidence[method]
 

@@ -3,35 +3,35 @@
 import html
 
 from cnnlab.widgets.pictures import Photo
-from cnnlab.widgets.upload_result import Answer
+from cnnlab.widgets.upload_result import Prediction
 
 
-def answered(name: str, answer: Answer, photo: Photo, method: str, evidence: str) -> str:
-    """Return the card of an answered file: pictures, where the answer came from, classes, doubts.
+def predicted(name: str, prediction: Prediction, photo: Photo, method: str, evidence: str) -> str:
+    """Return the card of a predicted file: pictures, cache or network, classes, doubts.
 
     Args:
         name: The file's name.
-        answer: What the predictor says.
+        prediction: What the predictor says.
         photo: The picture.
         method: The name of the heatmap, "" for none.
         evidence: Its colours as a data URL, or why there are none.
     """
     pictures = _figure(photo, f"{name}, upright", f"{photo.width} × {photo.height} px")
     if method:
-        pictures += _evidence(photo, name, str(answer.top[0][0]), method, evidence)
-    origin = "from the cache" if answer.cached else "computed"
-    rows = "".join(_row(str(label), float(share), answer) for label, share in answer.top)
+        pictures += _evidence(photo, name, str(prediction.top[0][0]), method, evidence)
+    origin = "from the cache" if prediction.cached else "computed"
+    rows = "".join(_row(str(label), float(share), prediction) for label, share in prediction.top)
     return (
         f'<div class="cnnlab-card" role="group" aria-label="{html.escape(name)}">'
         f'<div class="cnnlab-pictures">{pictures}</div><div class="cnnlab-text">'
         f'<div class="cnnlab-name">{html.escape(name)}</div>'
-        f'<div class="cnnlab-note cnnlab-cache">{origin} in {_milliseconds(answer)} ms</div>'
-        f'<div role="list" class="cnnlab-bars">{rows}</div>{_doubts(answer)}</div></div>'
+        f'<div class="cnnlab-note cnnlab-cache">{origin} in {_milliseconds(prediction)} ms</div>'
+        f'<div role="list" class="cnnlab-bars">{rows}</div>{_doubts(prediction)}</div></div>'
     )
 
 
 def refused(name: str, reason: str) -> str:
-    """Return the card of a file that got no answer: its name and the reason."""
+    """Return the card of a file that got no prediction: its name and the reason."""
     return (
         f'<div class="cnnlab-card" role="group" aria-label="{html.escape(name)}">'
         '<div class="cnnlab-text cnnlab-reason">'
@@ -40,15 +40,15 @@ def refused(name: str, reason: str) -> str:
     )
 
 
-def _milliseconds(answer: Answer) -> str:
+def _milliseconds(prediction: Prediction) -> str:
     """Return a duration with as many digits as say something."""
-    return f"{answer.elapsed_ms:.{0 if answer.elapsed_ms >= 10 else 2}f}"
+    return f"{prediction.elapsed_ms:.{0 if prediction.elapsed_ms >= 10 else 2}f}"
 
 
-def _row(label: str, share: float, answer: Answer) -> str:
+def _row(label: str, share: float, prediction: Prediction) -> str:
     """Return one class with its bar and its probability."""
     width = 100 * min(max(share, 0.0), 1.0)
-    kind = " cnnlab-unlikely" if answer.plausible and label not in answer.plausible else ""
+    kind = " cnnlab-unlikely" if prediction.plausible and label not in prediction.plausible else ""
     return (
         f'<div class="cnnlab-row{kind}" role="listitem"><span>{html.escape(label)}</span>'
         '<div class="cnnlab-track" aria-hidden="true">'
@@ -57,13 +57,13 @@ def _row(label: str, share: float, answer: Answer) -> str:
     )
 
 
-def _doubts(answer: Answer) -> str:
+def _doubts(prediction: Prediction) -> str:
     """Return what else it may be, and whether it may be nothing the network knows."""
     lines = []
-    if answer.plausible:
-        plausible = html.escape(" or ".join(map(str, answer.plausible)))
+    if prediction.plausible:
+        plausible = html.escape(" or ".join(map(str, prediction.plausible)))
         lines.append(f'<div class="cnnlab-note cnnlab-plausible">Plausible: {plausible}</div>')
-    if answer.none_of_these:
+    if prediction.none_of_these:
         lines.append(
             '<div class="cnnlab-warning cnnlab-none" role="note"><b>Perhaps none of these:</b> the '
             "network is less certain than for almost every image of the classes it knows.</div>"

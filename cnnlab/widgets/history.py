@@ -1,4 +1,4 @@
-"""What was asked: a table of all files, and the same as CSV."""
+"""The results of all files: as a table, and the same as CSV."""
 
 import base64
 import csv
@@ -6,7 +6,7 @@ import html
 import io
 from collections.abc import Sequence
 
-from cnnlab.widgets.upload_result import Asked
+from cnnlab.widgets.upload_result import UploadResult
 
 COLUMNS = (
     "name",
@@ -23,8 +23,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _BOM = "\ufeff"  # without it spreadsheets take UTF-8 for something else
 
 
-def to_csv(history: Sequence[Asked]) -> str:
-    """Return one row a file, in the order in which they were asked.
+def to_csv(history: Sequence[UploadResult]) -> str:
+    """Return one row a file, in the order in which they came.
 
     Text that a spreadsheet would compute begins with an apostrophe. Several plausible labels are
     separated by `` | ``; what is not known is empty.
@@ -32,12 +32,12 @@ def to_csv(history: Sequence[Asked]) -> str:
     target = io.StringIO()
     table = csv.writer(target, lineterminator="\r\n")
     table.writerow(COLUMNS)
-    table.writerows(_row(asked) for asked in history)
+    table.writerows(_row(result) for result in history)
     return target.getvalue()
 
 
-def download(history: Sequence[Asked]) -> str:
-    """Return a link that saves the CSV; the file is inside it, no server is asked."""
+def download(history: Sequence[UploadResult]) -> str:
+    """Return a link that saves the CSV; the file is inside it, no server is contacted."""
     data = base64.b64encode((_BOM + to_csv(history)).encode("utf-8", "replace")).decode("ascii")
     return (
         '<a class="cnnlab-button cnnlab-download" download="predictions.csv" '
@@ -45,15 +45,15 @@ def download(history: Sequence[Asked]) -> str:
     )
 
 
-def table(history: Sequence[Asked]) -> str:
+def table(history: Sequence[UploadResult]) -> str:
     """Return the table as HTML, folded, the newest file first."""
     head = "".join(
         f'<th scope="col">{title}</th>'
-        for title in ("#", "File", "Answer", "Probability", "Plausible", "From", "ms")
+        for title in ("#", "File", "Prediction", "Probability", "Plausible", "From", "ms")
     )
     rows = "".join(
-        f"<tr><td>{number}</td>{_cells(asked)}</tr>"
-        for number, asked in reversed(list(enumerate(history, start=1)))
+        f"<tr><td>{number}</td>{_cells(result)}</tr>"
+        for number, result in reversed(list(enumerate(history, start=1)))
     )
     return (
         f'<details class="cnnlab-fold"><summary>History ({len(history)})</summary>'
@@ -62,20 +62,20 @@ def table(history: Sequence[Asked]) -> str:
     )
 
 
-def _row(asked: Asked) -> tuple[str, ...]:
+def _row(result: UploadResult) -> tuple[str, ...]:
     """Return the cells of one file in the CSV."""
-    if asked.answer is None:
-        return (_safe(asked.name), *[""] * (len(COLUMNS) - 2), _safe(asked.error))
-    answer = asked.answer
-    label, probability = answer.top[0]
+    if result.prediction is None:
+        return (_safe(result.name), *[""] * (len(COLUMNS) - 2), _safe(result.error))
+    prediction = result.prediction
+    label, probability = prediction.top[0]
     return (
-        _safe(asked.name),
+        _safe(result.name),
         _safe(str(label)),
         f"{float(probability):.6f}",
-        _safe(" | ".join(map(str, answer.plausible))),
-        "" if answer.none_of_these is None else str(answer.none_of_these).lower(),
-        str(answer.cached).lower(),
-        f"{answer.elapsed_ms:.3f}",
+        _safe(" | ".join(map(str, prediction.plausible))),
+        "" if prediction.none_of_these is None else str(prediction.none_of_these).lower(),
+        str(prediction.cached).lower(),
+        f"{prediction.elapsed_ms:.3f}",
         "",
     )
 
@@ -85,19 +85,19 @@ def _safe(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def _cells(asked: Asked) -> str:
+def _cells(result: UploadResult) -> str:
     """Return the cells of one file behind its number, as HTML."""
-    name = f"<td>{html.escape(asked.name)}</td>"
-    if asked.answer is None:
-        return f'{name}<td colspan="5">no prediction: {html.escape(asked.error)}</td>'
-    answer = asked.answer
-    label, probability = answer.top[0]
-    best = f"{label} (perhaps none of these)" if answer.none_of_these else str(label)
+    name = f"<td>{html.escape(result.name)}</td>"
+    if result.prediction is None:
+        return f'{name}<td colspan="5">no prediction: {html.escape(result.error)}</td>'
+    prediction = result.prediction
+    label, probability = prediction.top[0]
+    best = f"{label} (perhaps none of these)" if prediction.none_of_these else str(label)
     texts = (
         best,
         f"{100 * float(probability):.1f} %",
-        ", ".join(map(str, answer.plausible)),
-        "cache" if answer.cached else "model",
-        f"{answer.elapsed_ms:.2f}",
+        ", ".join(map(str, prediction.plausible)),
+        "cache" if prediction.cached else "model",
+        f"{prediction.elapsed_ms:.2f}",
     )
     return name + "".join(f"<td>{html.escape(text)}</td>" for text in texts)

@@ -1,4 +1,4 @@
-"""One file that the app was asked about: its answer, or why there is none."""
+"""What became of one uploaded file: its prediction, or why there is none."""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ _NOT_SENT = re.compile(r"application/x-not-sent;bytes=(\d+)")
 _UNREADABLE = "application/x-unreadable"
 
 
-class Answer(Protocol):
+class Prediction(Protocol):
     """What the app reads of a prediction, such as ``serving.predictor.Prediction``."""
 
     @property
@@ -33,41 +33,41 @@ class Answer(Protocol):
 
     @property
     def cached(self) -> bool:
-        """Whether the answer was remembered."""
+        """Whether it came from the cache."""
 
     @property
     def elapsed_ms(self) -> float:
-        """Milliseconds from the bytes to the answer."""
+        """Milliseconds from the bytes to the prediction."""
 
 
 class Predicts(Protocol):
     """What the app needs of a predictor, such as ``serving.predictor.Predictor``."""
 
-    def predict(self, image_bytes: bytes) -> Answer:
-        """Return the answer for the bytes of an image file."""
+    def predict(self, image_bytes: bytes) -> Prediction:
+        """Return the prediction for the bytes of an image file."""
 
     def pixels(self, image_bytes: bytes) -> np.ndarray:
         """Return what the network sees: uint8 (S, S, 3)."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A file's name with its answer, or with the reason that there is none.
+class UploadResult:
+    """A file's name with its prediction, or with the reason that there is none.
 
     Attributes:
         name: The file's name, as the browser gave it.
-        answer: The prediction; None if the file was refused.
-        error: Why the file was refused; empty if it was answered.
+        prediction: None if the file was refused.
+        error: Why the file was refused; empty if it was not.
     """
 
     name: str
-    answer: Answer | None = None
+    prediction: Prediction | None = None
     error: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What is to be seen of an answered file.
+    """What there is to see of a predicted file.
 
     Attributes:
         photo: The picture, small and upright.
@@ -80,11 +80,13 @@ class View:
     evidence: dict[str, str] = field(default_factory=dict)
 
 
-def ask(predictor: Predicts, file: Mapping[str, Any]) -> tuple[Asked, View | None]:
-    """Return what there is to say of one uploaded file, and to see; nothing that it holds raises.
+def predict_upload(
+    predictor: Predicts, file: Mapping[str, Any]
+) -> tuple[UploadResult, View | None]:
+    """Return the result for one uploaded file, and what there is to see; no content of it raises.
 
     Args:
-        predictor: Answers for the bytes of an image file.
+        predictor: Predicts from the bytes of an image file.
         file: An entry of ``ipywidgets.FileUpload.value``: name, type, content.
     """
     name, kind, image_bytes = str(file["name"]), str(file["type"]), bytes(file["content"])
@@ -93,10 +95,10 @@ def ask(predictor: Predicts, file: Mapping[str, Any]) -> tuple[Asked, View | Non
             raise InputError("The browser cannot read it: expected a file, not a folder.")
         if sizes := _NOT_SENT.fullmatch(kind):
             raise too_many_bytes(int(sizes[1]))
-        answer = predictor.predict(image_bytes)
+        prediction = predictor.predict(image_bytes)
         view = View(pictures.photo(image_bytes), predictor.pixels(image_bytes))
-        return Asked(name, answer), view
+        return UploadResult(name, prediction), view
     except InputError as error:
-        return Asked(name, error=str(getattr(error, "message", error))), None
+        return UploadResult(name, error=str(getattr(error, "message", error))), None
     except Exception as error:  # one file must not take the others or the app with it
-        return Asked(name, error=f"Unexpected {type(error).__name__}: {error}"), None
+        return UploadResult(name, error=f"Unexpected {type(error).__name__}: {error}"), None

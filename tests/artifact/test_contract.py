@@ -236,7 +236,7 @@ def test_no_contract_is_written_that_would_be_refused(copied, name):
     stated = contract.read_contract(copied)
     before = (copied / "contract.json").read_bytes()
     with pytest.raises(ModelRefused, match=name):
-        contract.seal_contract(copied, stated | {name: 2})
+        contract.write_contract(copied, stated | {name: 2})
     assert (copied / "contract.json").read_bytes() == before
 
 
@@ -245,7 +245,7 @@ def test_what_stands_in_the_h5_file_may_be_anything(copied, kind):
     other = {"number": 3, "array": np.arange(4), "bytes": np.void(b"\xff"), "none": h5py.Empty("f")}
     with h5py.File(copied / "model.h5", "r+") as file:
         file.attrs[h5.ATTRIBUTE] = other[kind]
-    contract.seal_contract(copied, contract.read_contract(copied))
+    contract.write_contract(copied, contract.read_contract(copied))
     with pytest.raises(ArtifactDamaged, match=r"agree with model\.h5"):
         model_folder.load(copied)
 
@@ -259,4 +259,4 @@ def with_format(folder: Path) -> dict:
     check = {"limit": 1e-4, "measured": 0.0, "images": 1}
     entry = {"files": {"onnx/model.onnx": digest}, "checks": {"max_difference": check}}
     entry["id"] = contract.format_id(stated["model_id"], "onnx", entry)
-    return contract.seal_contract(folder, stated | {"formats": {"onnx": entry}})
+    return contract.write_contract(folder, stated | {"formats": {"onnx": entry}})

@@ -19,7 +19,7 @@ from cnnlab.artifact import model_folder
 from cnnlab.engine import keras
 from cnnlab.images import MAX_BYTES
 from cnnlab.serving.predictor import Predictor
-from cnnlab.serving.server.server_process import Backend
+from cnnlab.serving.server.server_process import ServerProcess
 
 pytestmark = pytest.mark.slow
 SIZE = 24
@@ -29,7 +29,7 @@ TOLERANCE = 1e-5
 ROUNDS = 3
 SLACK_MB = 64  # one leaked image of each round would be more
 SLOW = 300
-Start = Callable[..., Backend]
+Start = Callable[..., ServerProcess]
 
 
 def network(seed: int) -> keras.Model:
@@ -93,10 +93,10 @@ def oracle(folders, photos) -> Oracle:
 @pytest.fixture
 def start(server_program, folders) -> Iterator[Start]:
     """Start servers that end with the test."""
-    running: list[Backend] = []
+    running: list[ServerProcess] = []
 
-    def started(*flags: str, folder: Path = folders[0]) -> Backend:
-        running.append(Backend(folder, *flags, program=server_program))
+    def started(*flags: str, folder: Path = folders[0]) -> ServerProcess:
+        running.append(ServerProcess(folder, *flags, program=server_program))
         return running[-1]
 
     yield started
@@ -104,7 +104,7 @@ def start(server_program, folders) -> Iterator[Start]:
         server.stop()
 
 
-def resident(server: Backend) -> float:
+def resident(server: ServerProcess) -> float:
     """Return the memory that a server holds now, in MB."""
     lines = Path(f"/proc/{server._process.pid}/status").read_text().splitlines()
     return int(next(line.split()[1] for line in lines if line.startswith("VmRSS"))) / 2**10
@@ -120,7 +120,7 @@ def another(photo: bytes, number: int) -> bytes:
     return photo + number.to_bytes(8, "big")
 
 
-async def figure(server: Backend, name: str) -> float:
+async def figure(server: ServerProcess, name: str) -> float:
     return (await asyncio.to_thread(server.metrics)).get(name, 0.0)
 
 

@@ -16,7 +16,7 @@ from cnnlab.evaluation.ood_detection import NoveltyRule
 from cnnlab.images import ImageRejected, inspect, limits
 from cnnlab.serving.predictor import Predictor
 from cnnlab.serving.server import parity
-from cnnlab.serving.server.server_process import Backend
+from cnnlab.serving.server.server_process import ServerProcess
 
 CLASS_NAMES = ["ant", "bee", "cat", "dog", "eel"]  # no more than an answer lists: all are compared
 SIZE = 24
@@ -62,8 +62,8 @@ def folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(server_program, folder) -> Iterator[Backend]:
-    with Backend(folder, program=server_program) as running:
+def server(server_program, folder) -> Iterator[ServerProcess]:
+    with ServerProcess(folder, program=server_program) as running:
         yield running
 
 
@@ -152,7 +152,7 @@ def test_every_architecture_is_served_as_python_answers(name, server_program, tm
         warmed_up(name), tmp_path / "model", class_names=CLASS_NAMES, run_id=name, card="#\n"
     )
     files = dict(sorted(golden.sizes(np.random.default_rng(1)).items())[:40])
-    with Backend(tmp_path / "model", program=server_program) as running:
+    with ServerProcess(tmp_path / "model", program=server_program) as running:
         table = parity.compare(Predictor(tmp_path / "model"), running.predict, files)
     assert table["same"].all(), table[~table["same"]]
     answered = table[table["difference"].notna()]

@@ -15,7 +15,7 @@ from PIL import Image
 
 from cnnlab.artifact import model_folder
 from cnnlab.engine import keras
-from cnnlab.serving.server.server_process import Backend
+from cnnlab.serving.server.server_process import ServerProcess
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "go-backend.md").read_text("utf-8")
@@ -57,8 +57,8 @@ def model(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def server(server_program, model) -> Iterator[Backend]:
-    with Backend(model, program=server_program) as server:
+def server(server_program, model) -> Iterator[ServerProcess]:
+    with ServerProcess(model, program=server_program) as server:
         yield server
 
 

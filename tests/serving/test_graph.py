@@ -18,12 +18,12 @@ def test_one_call_gives_the_bits_of_both_steps(graph, photos):
         transcoded = images.transcode(photo)
         both = graph.probabilities(graph.pixels(transcoded)[None])
         assert (both.shape, both.dtype) == ((1, 3), np.float32)
-        assert np.array_equal(graph.answer(transcoded), both[0])
+        assert np.array_equal(graph.predict(transcoded), both[0])
 
 
 def test_what_cannot_be_decoded_is_corrupt(graph, photos):
     torn = photos[3][: len(photos[3]) // 2]
-    for ask in (graph.pixels, graph.answer):
+    for ask in (graph.pixels, graph.predict):
         with pytest.raises(ImageRejected) as caught:
             ask(torn)
         assert caught.value.code == "corrupt"
@@ -43,4 +43,4 @@ def test_an_answer_of_no_numbers_is_none(tmp_path):
     with pytest.raises(model_folder.ArtifactDamaged, match="no numbers"):
         graph.probabilities(white[None])
     with pytest.raises(model_folder.ArtifactDamaged, match="no numbers"):
-        graph.answer(tf.io.encode_png(white).numpy())
+        graph.predict(tf.io.encode_png(white).numpy())

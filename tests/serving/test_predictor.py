@@ -118,9 +118,9 @@ def test_thresholds_decide_what_is_plausible_and_what_is_none_of_these(
         shared.artifact, contract=shared.artifact.contract | {"class_names": [*NAMES, "rat"]}
     )
     monkeypatch.setattr(shared, "artifact", known)
-    monkeypatch.setattr(shared._graph, "answer", lambda _: row)
+    monkeypatch.setattr(shared._graph, "predict", lambda _: row)
     monkeypatch.setattr(shared, "_set_rule", SetRule(0.9, float(plausible_from), 40))
-    monkeypatch.setattr(shared, "_novelty_rule", NoveltyRule(0.95, float(flagged_below), 40))
+    monkeypatch.setattr(shared, "_ood_rule", NoveltyRule(0.95, float(flagged_below), 40))
     found = shared.predict(photos[0], top=1)
     assert (found.plausible, found.none_of_these) == (plausible, none_of_these)
 
@@ -227,9 +227,9 @@ def test_the_rules_mean_what_the_evaluation_means_by_them(shared, photos, monkey
         thresholds = draw.choice(row, 2).astype("float64") + draw.choice([-1e-9, 0, 1e-9], 2)
         set_rule = SetRule(0.9, float(thresholds[0]), 9)
         novelty_rule = NoveltyRule(0.9, float(thresholds[1]), 9)
-        monkeypatch.setattr(shared._graph, "answer", lambda _, row=row: row)
+        monkeypatch.setattr(shared._graph, "predict", lambda _, row=row: row)
         monkeypatch.setattr(shared, "_set_rule", set_rule)
-        monkeypatch.setattr(shared, "_novelty_rule", novelty_rule)
+        monkeypatch.setattr(shared, "_ood_rule", novelty_rule)
         found = shared.predict(photos[0])
         members = conformal.sets(row[None], set_rule.threshold)[0]
         assert set(found.plausible) == {
@@ -254,7 +254,7 @@ def test_the_time_of_an_answer_is_that_of_its_batch(predictor, photos, monkeypat
 
 def test_identical_requests_at_once_run_the_model_once(predictor, photos, monkeypatch):
     ready, runs = threading.Barrier(500), []
-    run = predictor._graph.answer
+    run = predictor._graph.predict
 
     def slow(content):
         runs.append(content)
@@ -265,7 +265,7 @@ def test_identical_requests_at_once_run_the_model_once(predictor, photos, monkey
         ready.wait()
         return predictor.predict(photos[0])
 
-    monkeypatch.setattr(predictor._graph, "answer", slow)
+    monkeypatch.setattr(predictor._graph, "predict", slow)
     with ThreadPoolExecutor(500) as pool:
         found = list(pool.map(ask, range(500)))
     assert len(runs) == 1
@@ -280,15 +280,15 @@ def test_an_answer_that_came_meanwhile_is_not_computed_again(predictor, photos, 
 
 
 def test_a_failure_is_the_askers_own_and_is_not_remembered(predictor, photos, monkeypatch):
-    run = predictor._graph.answer
+    run = predictor._graph.predict
 
     def fail(content):
         raise MemoryError
 
-    monkeypatch.setattr(predictor._graph, "answer", fail)
+    monkeypatch.setattr(predictor._graph, "predict", fail)
     with pytest.raises(MemoryError):
         predictor.predict(photos[0])
-    monkeypatch.setattr(predictor._graph, "answer", run)
+    monkeypatch.setattr(predictor._graph, "predict", run)
     assert not predictor.predict(photos[0]).cached
 
 

@@ -1,4 +1,4 @@
-"""What was asked, as CSV that a spreadsheet may open, and as a table."""
+"""The results of all files, as CSV that a spreadsheet may open, and as a table."""
 
 import base64
 import csv
@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 from cnnlab.widgets import history
-from cnnlab.widgets.upload_result import Asked
+from cnnlab.widgets.upload_result import UploadResult
 
 
-def _answered(name: str, label: str = "disc", **changes: object) -> Asked:
+def _answered(name: str, label: str = "disc", **changes: object) -> UploadResult:
     facts = {
         "top": ((label, 0.75), ("ring", 0.25)),
         "plausible": (label, "ring"),
@@ -22,11 +22,11 @@ def _answered(name: str, label: str = "disc", **changes: object) -> Asked:
         "cached": True,
         "elapsed_ms": 1.25,
     }
-    return Asked(name, SimpleNamespace(**facts | changes))
+    return UploadResult(name, SimpleNamespace(**facts | changes))
 
 
-def _cells(asked: list[Asked]) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(history.to_csv(asked), newline="")))
+def _cells(results: list[UploadResult]) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(history.to_csv(results), newline="")))
 
 
 def test_a_row_says_what_was_answered():
@@ -49,13 +49,13 @@ def test_what_is_not_known_is_empty():
 
 
 def test_a_refused_file_has_a_row_with_its_reason():
-    (row,) = _cells([Asked("b.jpg", error="It is empty.")])
+    (row,) = _cells([UploadResult("b.jpg", error="It is empty.")])
     assert [value for value in row.values() if value] == ["b.jpg", "It is empty."]
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"])
 def test_no_text_becomes_a_formula(text):
-    rows = _cells([_answered(text, label=text, plausible=(text,)), Asked(text, error=text)])
+    rows = _cells([_answered(text, label=text, plausible=(text,)), UploadResult(text, error=text)])
     found = [rows[0]["name"], rows[0]["label"], rows[0]["plausible"], rows[1]["name"]]
     assert [*found, rows[1]["error"]] == [f"'{text}"] * 5
 
@@ -66,7 +66,7 @@ def test_odd_names_come_back_as_they_are(name):
 
 
 def test_the_link_holds_the_file_itself():
-    link = history.download([_answered("Ärger, 1.jpg"), Asked("b.jpg", error="bad")])
+    link = history.download([_answered("Ärger, 1.jpg"), UploadResult("b.jpg", error="bad")])
     kind, _, data = re.findall('href="(.*?)"', link)[0].partition(",")
     assert kind == "data:text/csv;charset=utf-8;base64"
     assert 'download="predictions.csv"' in link
@@ -82,7 +82,9 @@ def test_a_name_that_is_no_unicode_spoils_nothing():
 
 
 def test_the_table_lists_the_newest_first_and_escapes():
-    page = history.table([_answered("<a>.jpg", none_of_these=True), Asked("b.jpg", error="<bad>")])
+    page = history.table(
+        [_answered("<a>.jpg", none_of_these=True), UploadResult("b.jpg", error="<bad>")]
+    )
     assert "History (2)" in page
     assert page.index("b.jpg") < page.index("&lt;a&gt;.jpg")
     assert "no prediction: &lt;bad&gt;" in page

@@ -71,7 +71,7 @@ def as_format_2(folder: Path) -> None:
     stated["format"] = 2
     with h5py.File(folder / model_folder.H5, "r+") as file:
         file.attrs[h5.ATTRIBUTE] = canonical_json(stated)
-    contract.seal_contract(folder, stated)
+    contract.write_contract(folder, stated)
 
 
 def main(folder: Path) -> None:

@@ -28,7 +28,7 @@ class Arrays:
     """A dataset that ``keras.datasets`` downloads, as arrays of pixels and class numbers."""
 
     address: str
-    kept: str  # where Keras keeps it and looks for it first, below its own folder
+    keras_file: str  # where Keras keeps it and looks for it first, below its own folder
     classes: tuple[str, ...]
 
 
@@ -95,7 +95,7 @@ def by_hand(name: str) -> Path:
     dataset = DATASETS[name]
     if isinstance(dataset, Archive):
         return home() / "data" / "downloads" / dataset.file
-    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / dataset.kept
+    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / dataset.keras_file
 
 
 def fetched(name: str) -> Path:

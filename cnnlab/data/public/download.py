@@ -38,7 +38,7 @@ def download(
         progress: Show a bar.
 
     Raises:
-        DownloadFailed: Another scheme, no answer, an answer other than a file, a connection cut
+        DownloadFailed: Another scheme, no response, a response that is no file, a connection cut
             again and again, or a file of another size.
 
     Source:
@@ -81,20 +81,20 @@ def _attempt(address: str, part: Path, size: int | None, limit: int, progress: b
     headers = {"User-Agent": f"cnnlab/{__version__}", "Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
-    asked = request.Request(address, headers=headers)
-    with _opener().open(asked, timeout=TIMEOUT) as answer:
-        start = _start(answer, have, part)
-        length = answer.headers.get("Content-Length", "")
+    wanted = request.Request(address, headers=headers)
+    with _opener().open(wanted, timeout=TIMEOUT) as response:
+        start = _start(response, have, part)
+        length = response.headers.get("Content-Length", "")
         total = start + int(length) if length.isdecimal() else None
         if total is not None and (total > limit or size not in (None, total)):
             raise DownloadFailed(f"it has {total:,} bytes, expected {_expected(size, limit)}")
-        _append(answer, part, start, size or total, limit, progress)
+        _append(response, part, start, size or total, limit, progress)
 
 
 def _append(
-    answer: HTTPResponse, part: Path, start: int, total: int | None, limit: int, progress: bool
+    response: HTTPResponse, part: Path, start: int, total: int | None, limit: int, progress: bool
 ) -> None:
-    """Write the answer into ``part`` from byte ``start`` on; start 0 begins the file anew."""
+    """Write the response into ``part`` from byte ``start`` on; start 0 begins the file anew."""
     done = start
     bar = tqdm(
         desc=part.stem,
@@ -106,7 +106,7 @@ def _append(
         disable=not progress,
     )
     with bar, part.open("ab" if start else "wb") as file:
-        while chunk := answer.read(CHUNK):
+        while chunk := response.read(CHUNK):
             done += len(chunk)
             if done > limit:
                 raise DownloadFailed(f"it has more than the {limit:,} bytes expected")
@@ -116,11 +116,11 @@ def _append(
         raise ConnectionError(f"the connection was cut after {done:,} of {total:,} bytes")
 
 
-def _start(answer: HTTPResponse, have: int, part: Path) -> int:
-    """Return the byte at which the answer begins: 0 where the server ignored our range."""
-    if answer.status != PARTIAL:
+def _start(response: HTTPResponse, have: int, part: Path) -> int:
+    """Return the byte at which the response begins: 0 where the server ignored our range."""
+    if response.status != PARTIAL:
         return 0
-    sent = answer.headers.get("Content-Range", "")
+    sent = response.headers.get("Content-Range", "")
     if not have or not sent.startswith(f"bytes {have}-"):
         part.unlink(missing_ok=True)
         raise ConnectionError(f"the server sent {sent!r} where bytes {have}- were asked for")

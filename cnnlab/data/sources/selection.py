@@ -32,17 +32,17 @@ def resolve(settings: Settings, *, progress: bool = False) -> Source:
         >>> resolve(make_settings("quick", source="photos/flowers")).class_names()
         ['daisy', 'tulip']
     """
-    asked = settings.data.source
-    if asked == SHAPES:
+    named = settings.data.source
+    if named == SHAPES:
         return _shapes(settings, progress)
-    if asked in catalogue.DATASETS:
-        root = catalogue.fetched(asked)
+    if named in catalogue.DATASETS:
+        root = catalogue.fetched(named)
     else:
-        root = Path(os.path.expanduser(asked))  # where nobody has that name, as it is
+        root = Path(os.path.expanduser(named))  # where nobody has that name, as it is
     # Path("") would be the current folder; a path that may not be looked at does not exist here.
-    if not asked.strip() or not os.path.exists(root):
+    if not named.strip() or not os.path.exists(root):
         raise InputError(
-            f"There is no data folder {asked!r}: expected {SHAPES!r}, the path of a folder or of a "
+            f"There is no data folder {named!r}: expected {SHAPES!r}, the path of a folder or of a "
             f"CSV table, or one of {', '.join(catalogue.DATASETS)}."
         )
     root = root.resolve()

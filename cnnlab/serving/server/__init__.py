@@ -1,1 +1,1 @@
-"""The Go server as a process: started, asked, compared and put under load."""
+"""The Go server as a process, its parity with Python, and its load test."""

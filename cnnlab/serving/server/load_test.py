@@ -13,7 +13,7 @@ from cnnlab.config import InputError
 from cnnlab.serving.server.server_process import exchange
 
 CLIENTS = (1, 2, 4, 8, 16)
-OK, OVERLOADED = 200, 503  # the second says 'try again': an answer of its own kind, no failure
+OK, OVERLOADED = 200, 503  # the second says 'try again': a proper response, no failure
 START_SECONDS = 60.0
 
 
@@ -24,7 +24,7 @@ def curve(
     seconds: float,
     clients: Sequence[int] = CLIENTS,
 ) -> pd.DataFrame:
-    """Measure a server under 1, 2, 4, … clients, each of which asks again once it is answered.
+    """Measure a server under 1, 2, 4, … clients, each with one request at a time.
 
     The clients are threads of this process and take processor time from a server on the same
     machine; ``client_cores`` says how much.
@@ -36,9 +36,9 @@ def curve(
         clients: How many, one row each.
 
     Returns:
-        clients, answered, refused (503), per_second (answered), p50_ms and p99_ms from asking to
-        the answer's last byte (NaN where none came), client_cores (processor seconds a second that
-        the clients took).
+        clients, answered, refused (503), per_second (answered), p50_ms and p99_ms from request to
+        last byte of the response (NaN where none came), client_cores (processor seconds a second
+        that the clients took).
 
     Raises:
         InputError: The server answers with another status, or there is nothing to measure.
@@ -60,8 +60,8 @@ def _measured(
     together = Barrier(clients, timeout=START_SECONDS)
     cpu, start = time.process_time(), time.perf_counter()
     with ThreadPoolExecutor(clients) as pool:
-        asked = [pool.submit(_ask, connect, image, seconds, together) for _ in range(clients)]
-        statuses, waits = np.concatenate([each.result() for each in asked]).T  # (requests,) each
+        running = [pool.submit(_ask, connect, image, seconds, together) for _ in range(clients)]
+        statuses, waits = np.concatenate([each.result() for each in running]).T  # (requests,) each
     took = time.perf_counter() - start
     waits = waits[statuses == OK]
     p50, p99 = np.quantile(waits, (0.5, 0.99)) * 1e3 if len(waits) else (np.nan, np.nan)
@@ -92,10 +92,10 @@ def _ask(
         while not found or time.perf_counter() < end:
             content = image()
             start = time.perf_counter()
-            status, answer = exchange(connection, "POST", "/v1/predict", content)
+            status, response = exchange(connection, "POST", "/v1/predict", content)
             found.append((status, time.perf_counter() - start))
             if status not in (OK, OVERLOADED):
-                raise InputError(f"The server answers {status}: {answer[:200].decode()!r}")
+                raise InputError(f"The server answers {status}: {response[:200].decode()!r}")
         return np.array(found)
     except BaseException:
         together.abort()  # nobody waits for a client that is gone

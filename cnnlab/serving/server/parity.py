@@ -1,4 +1,4 @@
-"""Whether another program answers as this one does: label for label, digit for digit."""
+"""Whether another program predicts as this one does: label for label, digit for digit."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,6 +1,6 @@
 """What a cache is worth: requests of uneven popularity, and the share of them that it answers.
 
-A few images are asked for again and again, most only once: Zipf's law. If every request is drawn
+A few images are requested again and again, most only once: Zipf's law. If every request is drawn
 independently, the hit rate of a cache that throws out what was used longest ago can be foretold
 without sending one.
 
@@ -23,7 +23,7 @@ def zipf(images: int, exponent: float) -> np.ndarray:
 
     Args:
         images: N ≥ 1.
-        exponent: s ≥ 0; the k-th image is asked for in proportion to 1 / k^s, at 0 all alike.
+        exponent: s ≥ 0; the k-th image is requested in proportion to 1 / k^s, at 0 all alike.
 
     Raises:
         InputError: One of them is out of range.
@@ -57,11 +57,11 @@ def hit_rate(popularity: np.ndarray, entries: int, count: float = math.inf) -> f
 
     Che's approximation: an entry stays for about as many requests T as it takes to ask for as
     many different images as the cache holds, the same T for all. An image is then found where it
-    was asked for within the last T requests. With room for all images this is exact.
+    was requested within the last T requests. With room for all images this is exact.
 
     Args:
         popularity: float (N,), sums to one; see ``zipf``.
-        entries: How many answers the cache holds.
+        entries: How many predictions the cache holds.
         count: Number of requests, the first of which finds the cache empty; infinite for the
             rate in the long run.
 
@@ -79,7 +79,7 @@ def hit_rate(popularity: np.ndarray, entries: int, count: float = math.inf) -> f
     popularity = np.asarray(popularity, "float64")
     stay = _stay(popularity, entries)
     filling = min(stay, count)  # requests after which the cache is as full as it gets
-    absent = (1 - popularity) ** filling  # chance of not having been asked for meanwhile: (N,)
+    absent = (1 - popularity) ** filling  # chance of no request meanwhile: (N,)
     if math.isinf(count):
         return float(popularity @ (1 - absent))
     # Of the request k = 0, 1, … the chance is (1 - p)^min(k, T): a geometric sum, then a constant.

@@ -1,4 +1,4 @@
-"""The Go server on a model folder: started on this machine, asked, stopped."""
+"""The Go server as a process of this machine: start it, send requests, stop it."""
 
 import json
 import os
@@ -20,31 +20,31 @@ START_SECONDS = 60.0  # loading takes one; a cold disk under load takes more
 STOP_SECONDS = 30.0  # more than the server gives what is in flight
 REQUEST_SECONDS = 60.0
 POLL_SECONDS = 0.02
-TOKEN = "CNNLAB_TOKEN"  # a server of one's own, on loopback, asks nobody for a token
+TOKEN = "CNNLAB_TOKEN"  # a server of one's own, on loopback, requires no token
 
 
-class BackendUnavailable(InputError):  # noqa: N818  (a state of the machine, as the name says)
+class ServerUnavailable(InputError):  # noqa: N818  (a state of the machine, as the name says)
     """The server is not built, or it does not start; the message says what to do."""
 
 
-class Backend:
+class ServerProcess:
     """A server of its own for a model folder, on a free port of 127.0.0.1.
 
     Once made, it is ready. It ends with the block, with ``stop``, or with this process; in each
     case by SIGTERM, after which it finishes what is in flight.
 
     Args:
-        folder: A model folder, as ``artifact.save`` writes it.
+        folder: A model folder, as ``model_folder.save`` writes it.
         flags: Further flags of the server, such as ``"--cache-bytes=0"``. ``--log-level`` must let
             ``info`` through, for the port is read from the log.
         program: The server; by default what ``CNNLAB_SERVER`` names, or that of the checkout.
         seconds: How long it may take to be ready.
 
     Raises:
-        BackendUnavailable: It is not built, ends at once, or is not ready in time.
+        ServerUnavailable: It is not built, ends at once, or is not ready in time.
 
     Example:
-        >>> with Backend("reports/lab/model") as server:                     # doctest: +SKIP
+        >>> with ServerProcess("reports/lab/model") as server:                     # doctest: +SKIP
         ...     server.predict(images.read_file("photo.jpg"))["label"]
         'disc'
     """
@@ -58,7 +58,7 @@ class Backend:
     ) -> None:
         program = program or os.environ.get(VARIABLE) or PROGRAM
         if not Path(program).is_file():
-            raise BackendUnavailable(f"No server at {program}: build it with `make backend`.")
+            raise ServerUnavailable(f"No server at {program}: build it with `make backend`.")
         command = [program, "--model", folder, "--addr", "127.0.0.1:0", "--drain", "0s", *flags]
         # A file, since a pipe that nobody reads would fill up.
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
@@ -85,7 +85,7 @@ class Backend:
         """End the server and wait for it; again, it does nothing."""
         self._end()
 
-    def __enter__(self) -> "Backend":
+    def __enter__(self) -> "ServerProcess":
         return self
 
     def __exit__(
@@ -98,34 +98,34 @@ class Backend:
 
     @property
     def url(self) -> str:
-        """Where it answers: ``http://127.0.0.1:<port>``."""
+        """Where it listens: ``http://127.0.0.1:<port>``."""
         return f"http://127.0.0.1:{self.port}"
 
     def connect(self) -> HTTPConnection:
-        """Return a connection that can be kept for many requests; no proxy is asked."""
+        """Return a connection that can be kept for many requests; never through a proxy."""
         return HTTPConnection("127.0.0.1", self.port, timeout=REQUEST_SECONDS)
 
     def predict(self, image_bytes: bytes) -> dict[str, Any]:
         """Return what the server says of an image: the fields of ``Prediction``, or ``error``."""
-        return json.loads(self._ask("POST", "/v1/predict", image_bytes)[1])
+        return json.loads(self._request("POST", "/v1/predict", image_bytes)[1])
 
     def contract(self) -> dict[str, Any]:
-        """Return the contract of the model that answers."""
-        return json.loads(self._ask("GET", "/v1/model")[1])
+        """Return the contract of the model that it serves."""
+        return json.loads(self._request("GET", "/v1/model")[1])
 
     def metrics(self) -> dict[str, float]:
         """Return the figures of ``/metrics`` by their names, labels included."""
-        content = self._ask("GET", "/metrics")[1].decode()
+        content = self._request("GET", "/metrics")[1].decode()
         lines = (line for line in content.splitlines() if not line.startswith("#"))
         return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
-    def _ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+    def _request(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
         """Send one request over a connection of its own."""
         with closing(self.connect()) as connection:
             return exchange(connection, method, path, body)
 
     def _wait_until_ready(self, deadline: float) -> None:
-        """Return once the server has proved that its model answers; ``port`` is known then."""
+        """Return once the server has shown that its model predicts; ``port`` is known then."""
         while time.monotonic() < deadline:
             entries = self._entries()
             if self._process.poll() is not None:
@@ -135,11 +135,11 @@ class Backend:
             if self.port and self._is_ready():
                 return
             time.sleep(POLL_SECONDS)
-        raise BackendUnavailable("The server was not ready in time: the machine may be too busy.")
+        raise ServerUnavailable("The server was not ready in time: the machine may be too busy.")
 
     def _is_ready(self) -> bool:
         try:
-            return self._ask("GET", "/readyz")[0] == 200
+            return self._request("GET", "/readyz")[0] == 200
         except (OSError, HTTPException):
             return False
 
@@ -152,7 +152,7 @@ class Backend:
 def exchange(
     connection: HTTPConnection, method: str, path: str, body: bytes | None = None
 ) -> tuple[int, bytes]:
-    """Send one request and return status and content of the answer.
+    """Send one request and return status and content of the response.
 
     Args:
         connection: To the server; it stays open where the server lets it.
@@ -160,11 +160,11 @@ def exchange(
         path: Such as ``"/v1/model"``.
         body: Bytes of an image.
     """
-    # Too large a body is refused while it is being sent: the answer is there all the same.
+    # Too large a body is refused while it is being sent: the response comes all the same.
     with suppress(BrokenPipeError, ConnectionResetError):
         connection.request(method, path, body)  # bytes without a type are an image
-    answer = connection.getresponse()
-    return answer.status, answer.read()
+    response = connection.getresponse()
+    return response.status, response.read()
 
 
 def _listening(entry: str) -> int | None:
@@ -176,8 +176,8 @@ def _listening(entry: str) -> int | None:
         return None
 
 
-def _not_starting(reason: str) -> BackendUnavailable:
-    return BackendUnavailable(
+def _not_starting(reason: str) -> ServerUnavailable:
+    return ServerUnavailable(
         f"The server does not start ({reason}). Where the environment has changed, build it again "
         "with `make backend`."
     )

@@ -3,7 +3,7 @@
 // FileUpload takes no drops, and it sends all files of a choice as one message, which the server
 // drops without a word if it is larger than its limit. So every file goes alone, the next one
 // when the kernel has answered; one that is too large or unreadable goes without its content,
-// its type saying so (see asked.py); and a file without an answer is spoken of.
+// its type saying so (see upload_result.py); and a file without an answer is spoken of.
 (() => {
   if (window.cnnlabUpload) return; // one script for all apps of the page
   window.cnnlabUpload = true;

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnlab.serving.server.server_process import Backend, BackendUnavailable
+from cnnlab.serving.server.server_process import ServerProcess, ServerUnavailable
 
 pytestmark = pytest.mark.slow  # they start processes
 
@@ -84,7 +84,7 @@ def running(folder: Path) -> bool:
 
 def test_it_is_ready_answers_and_leaves_with_the_block(stand_in, tmp_path, monkeypatch):
     monkeypatch.setenv("CNNLAB_TOKEN", "not for a server of one's own")
-    with Backend(tmp_path, "--cache-bytes=0", program=stand_in) as server:
+    with ServerProcess(tmp_path, "--cache-bytes=0", program=stand_in) as server:
         assert server.url == f"http://127.0.0.1:{server.port}"
         assert server.predict(b"12345") == {"path": "/v1/predict", "size": 5}
         assert server.contract() == {"path": "/v1/model"}
@@ -99,7 +99,7 @@ def test_it_is_ready_answers_and_leaves_with_the_block(stand_in, tmp_path, monke
 
 
 def fails(folder, stand_in):
-    with Backend(folder, program=stand_in):
+    with ServerProcess(folder, program=stand_in):
         raise KeyError("in the block")
 
 
@@ -111,8 +111,8 @@ def test_it_leaves_when_the_block_fails(stand_in, tmp_path):
 
 def test_it_leaves_with_the_process_that_started_it(stand_in, tmp_path):
     code = f"""\
-        from cnnlab.serving.server.server_process import Backend
-        server = Backend({str(tmp_path)!r}, program={str(stand_in)!r})
+        from cnnlab.serving.server.server_process import ServerProcess
+        server = ServerProcess({str(tmp_path)!r}, program={str(stand_in)!r})
         raise SystemExit(3)
         """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False)
@@ -121,21 +121,21 @@ def test_it_leaves_with_the_process_that_started_it(stand_in, tmp_path):
 
 
 def test_it_does_not_hear_the_terminals_interrupt(stand_in, tmp_path):
-    with Backend(tmp_path, program=stand_in) as server:
+    with ServerProcess(tmp_path, program=stand_in) as server:
         assert os.getpgid(server._process.pid) != os.getpgid(0)
 
 
 def test_one_that_does_not_obey_is_killed(stand_in, tmp_path, monkeypatch):
     monkeypatch.setattr("cnnlab.serving.server.server_process.STOP_SECONDS", 0.1)
     program(tmp_path, STAND_IN.replace("os._exit(0)", "pass"))
-    server = Backend(tmp_path, program=stand_in)
+    server = ServerProcess(tmp_path, program=stand_in)
     server.stop()
     assert server._process.returncode == -signal.SIGKILL
 
 
 def test_one_that_is_not_built_names_the_command(tmp_path):
-    with pytest.raises(BackendUnavailable, match="build it with `make backend`"):
-        Backend(tmp_path, program=tmp_path / "none")
+    with pytest.raises(ServerUnavailable, match="build it with `make backend`"):
+        ServerProcess(tmp_path, program=tmp_path / "none")
 
 
 @pytest.mark.parametrize(
@@ -147,14 +147,14 @@ def test_one_that_is_not_built_names_the_command(tmp_path):
     ],
 )
 def test_one_that_ends_at_once_says_why(tmp_path, source, says):
-    with pytest.raises(BackendUnavailable, match=says) as caught:
-        Backend(tmp_path, program=program(tmp_path, source))
+    with pytest.raises(ServerUnavailable, match=says) as caught:
+        ServerProcess(tmp_path, program=program(tmp_path, source))
     assert "make backend" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_one_that_is_never_ready_is_ended(tmp_path):
     slow = program(tmp_path, STAND_IN.replace("loading = 2", "loading = 10**9"))
-    with pytest.raises(BackendUnavailable, match="not ready in time"):
-        Backend(tmp_path, program=slow, seconds=1.0)
+    with pytest.raises(ServerUnavailable, match="not ready in time"):
+        ServerProcess(tmp_path, program=slow, seconds=1.0)
     assert (tmp_path / "left").exists()
