@@ -9,22 +9,18 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from cnnlab.config import Settings, child_seed
 from cnnlab.data import downscale
 from cnnlab.data.batches import Dataset
+from cnnlab.statistics import linear_probe
 from cnnlab.training.folds import Pair
 from cnnlab.training.held_out import hold_out
 
 SIDE = 16  # pixels of a thumbnail
 STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)  # scikit-learn's C: a larger one is a weaker penalty
 TOLERANCE = 1e-2  # of the solver: a smaller one takes four times as long for the same log loss
-MAX_STEPS = 5000  # of the solver, which needs some tens
 
 
 def linear_runner(
@@ -60,8 +56,16 @@ def linear_runner(
         seed = child_seed(settings.seed, f"fold/{fold}")
         parts = hold_out(dataset, pool[training], settings.data.validation_fraction, seed)
         learned, judging = (position[part] for part in parts)
-        strength = _best_strength(features, labels, learned, judging)
-        model = _fitted(features[training], labels[training], strength)
+        strength = linear_probe.best_strength(
+            STRENGTHS,
+            (features[learned], labels[learned]),
+            (features[judging], labels[judging]),
+            linear_probe.log_loss,
+            tolerance=TOLERANCE,
+        )
+        model = linear_probe.fitted(
+            features[training], labels[training], strength, tolerance=TOLERANCE
+        )
         probabilities = np.zeros((len(held_out), len(dataset.class_names)), np.float32)
         probabilities[:, model.classes_] = model.predict_proba(features[held_out])
         return probabilities
@@ -76,20 +80,3 @@ def linear_runner(
         return results
 
     return run_folds
-
-
-def _fitted(features: np.ndarray, labels: np.ndarray, strength: float) -> Pipeline:
-    model = LogisticRegression(C=strength, tol=TOLERANCE, max_iter=MAX_STEPS)
-    return make_pipeline(StandardScaler(), model).fit(features, labels)
-
-
-def _best_strength(
-    features: np.ndarray, labels: np.ndarray, learned: np.ndarray, judging: np.ndarray
-) -> float:
-    """Return the strength whose fit gives the judging images the lowest log loss."""
-    found = []
-    for strength in STRENGTHS:
-        model = _fitted(features[learned], labels[learned], strength)
-        predicted = model.predict_proba(features[judging])
-        found.append(log_loss(labels[judging], predicted, labels=model.classes_))
-    return STRENGTHS[int(np.argmin(found))]
