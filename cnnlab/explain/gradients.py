@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from cnnlab import models
 from cnnlab.config import InputError
 from cnnlab.engine import keras, tf
-from cnnlab.explain import layers, targets
-from cnnlab.explain.layers import Call
+from cnnlab.explain import execution, layers, targets
+from cnnlab.explain.execution import Call
 
 _NORMALIZATIONS = (
     keras.layers.BatchNormalization,
@@ -39,7 +40,7 @@ class View:
     """
 
     features: tf.Tensor
-    slopes: tf.Tensor
+    gradients: tf.Tensor
 
 
 def view(
@@ -56,21 +57,22 @@ def view(
         function: The score function, or None.
         images: float32 (b, H, W, 3).
         classes: int64 (b,), -1 for the predicted one.
-        layer: The path; None for the last convolution that leads to the score and still has a
-            plane to show (those with 1×1 output, the dense part of some heads, come last).
+        layer: The path; None for the end of the last stage that leads to the score and has more
+            than one place. In a model whose stages are unknown, as in a subclassed one, the last
+            convolution stands for it.
 
     Raises:
         InputError: There is no such layer, or it has no feature maps that lead to the score.
     """
     chosen = None if layer is None else layers.find(model, layer)
     calls: list[Call] = []
-    output = layers.run(model, images, calls.append)
-    layers.require_channels_last(model, calls)
+    output = execution.run(model, images, calls.append)
+    execution.require_channels_last(model, calls)
     score, _ = targets.score(output, calls, classes, function)
-    for features in _candidates(calls, chosen):
-        slopes = gradient(score, features)
-        if slopes is not None:
-            return View(tf.cast(features, tf.float32), slopes)
+    for features in _candidates(model, calls, chosen):
+        found = gradient(score, features)
+        if found is not None:
+            return View(tf.cast(features, tf.float32), found)
     possible = ", ".join(layers.convolutions(model))
     if chosen is None and not possible:
         raise InputError(f"Model {model.name!r} has no Conv2D layer: name another with layer=….")
@@ -101,17 +103,21 @@ def gradient(score: tf.Tensor, place: tf.Tensor) -> tf.Tensor | None:
     return tf.where(tf.math.is_finite(scaled), scaled, plain)
 
 
-def _candidates(calls: list[Call], layer: keras.Layer | None) -> Iterator[tf.Tensor]:
+def _candidates(
+    model: keras.Model, calls: list[Call], layer: keras.Layer | None
+) -> Iterator[tf.Tensor]:
     """Yield the feature maps (b, h, w, K) to try, best first; of a layer its last call counts."""
-
-    def wanted(operation: Any) -> bool:
-        return operation is layer if layer is not None else _convolves(operation)
-
-    found = [i for i, call in enumerate(calls) if wanted(call.operation)][::-1]
+    ends = [layer]
+    if layer is None:
+        ends = [layers.find(model, name) for name in reversed(models.stages(model))]
+    last = {id(call.operation): i for i, call in enumerate(calls)}
+    found = [last[id(end)] for end in ends if id(end) in last]
+    if layer is None:
+        found += [i for i, call in enumerate(calls) if _convolves(call.operation)][::-1]
     found = [i for i in found if len(calls[i].output.shape) == 4]
-    # Stable: what has no plane to show is tried after all others.
+    # Stable: what has a single place is tried after all others.
     found.sort(key=lambda i: tuple(calls[i].output.shape[1:3]) == (1, 1))
-    for i in found if layer is None else found[:1]:
+    for i in found:
         yield rectified(calls[i:])
 
 
@@ -126,7 +132,9 @@ def rectified(calls: list[Call]) -> tf.Tensor:
         return output
     while True:
         # Dropout and the like return the very tensor they got, at inference: no users of it.
-        changing = [call for call in calls if call.output is not output]
+        changing = [
+            call for call in calls if call.output is not output and not layers.hides(call.operation)
+        ]
         users = [call for call in changing if any(item is output for item in call.inputs)]
         if len(users) != 1:
             return calls[0].output

@@ -1,36 +1,14 @@
-"""Opening a model: its layers by name, also inside nested models, and what each one computes.
-
-The model is run layer by layer. No second model is built over it, because that fails for layers
-inside a nested model, and because calling layers on symbolic inputs would leave traces in them
-(``layer.output`` becomes ambiguous). Sequential and Functional models are walked along their graph.
-A layer or model with a ``call`` of its own is run by that, and the layers inside it, as far as it
-keeps them as attributes, report what they compute.
-"""
+"""The layers of a model by name, also inside nested models, and what each of them is."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from threading import RLock
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from cnnlab.config import InputError
-from cnnlab.engine import keras, tf
-from cnnlab.explain import parts
-from cnnlab.explain.parts import CONVOLUTIONS
-
-_OVERHEARING = RLock()
-
-
-@dataclass(frozen=True, eq=False)
-class Call:
-    """One layer (or Keras operation) at work: its tensor arguments and the tensor it returned."""
-
-    operation: Any
-    inputs: tuple[tf.Tensor, ...]
-    output: tf.Tensor
+from cnnlab.engine import keras
+from cnnlab.models.structure import CONVOLUTIONS
 
 
 def paths(model: keras.Model, *, composite: bool = False) -> dict[str, keras.Layer]:
@@ -44,12 +22,12 @@ def paths(model: keras.Model, *, composite: bool = False) -> dict[str, keras.Lay
         model: Any Keras model.
         composite: Whether to return what is made of layers too, each before what is in it.
     """
-    every = dict.fromkeys(parts.walk(model))
+    every = dict.fromkeys(walk(model))
     sharing, numbers = Counter(path for path, _ in every), Counter[str]()
     found: dict[str, keras.Layer] = {}
     for path, layer in every:
         numbers[path] += 1
-        if composite or not parts.hides(layer):
+        if composite or not hides(layer):
             found[f"{path}#{numbers[path]}" if sharing[path] > 1 else path] = layer
     return found
 
@@ -64,13 +42,14 @@ def find(model: keras.Model, name: str, among: list[str] | None = None) -> keras
 
     Args:
         model: Any Keras model.
-        name: A path as in ``paths``, or a layer name.
+        name: A path as in ``paths``, or a layer name; also of a layer that is made of others.
         among: The paths that are meant; all by default.
 
     Raises:
         InputError: There is no such layer, or several; the message lists the possible ones.
     """
-    layers = paths(model)
+    every = paths(model, composite=True).items()
+    layers = {path: layer for path, layer in every if not opens(layer)}
     possible = list(layers) if among is None else among
     matches = [path for path in possible if path == name]
     matches = matches or [path for path in possible if layers[path].name == name]
@@ -125,102 +104,6 @@ def refuse(layer: str | None, method: str) -> None:
         raise InputError(f"{method} explains pixels, not layer {layer!r}: leave the layer out.")
 
 
-def require_channels_last(model: keras.Model, calls: list[Call]) -> None:
-    """Raise ``InputError`` if a layer has its channels first: its maps would be misread."""
-    for call in calls:
-        if getattr(call.operation, "data_format", None) == "channels_first":
-            raise InputError(
-                f"Layer {call.operation.name!r} of model {model.name!r} has its channels first: "
-                'expected data_format="channels_last" everywhere; build the model so.'
-            )
-
-
-def run(model: keras.Model, images: np.ndarray, seen: Callable[[Call], None]) -> Any:
-    """Return the model's output in inference mode, reporting every layer's work on the way.
-
-    Nothing in the model changes: what a layer would assign to its variables, or add to its
-    losses, is dropped.
-
-    Args:
-        model: What ``image_batch`` accepts; the models nested in it are opened too.
-        images: float32 (B, H, W, 3), 0…255, as ``image_batch`` gives them, or such a tensor.
-        seen: Called with each ``Call`` in the order of execution. Not reported is what happens in
-            a graph of its own, as inside a ``call`` that is a ``tf.function``.
-
-    Returns:
-        A tensor; of a model with several outputs, the tensors in the model's own structure.
-    """
-    with keras.StatelessScope():
-        return _run(model, (tf.convert_to_tensor(images),), {}, seen)
-
-
-def _run(
-    operation: Any, inputs: tuple[Any, ...], options: dict[str, Any], seen: Callable[[Call], None]
-) -> Any:
-    """Return what the operation gives for its inputs; a model is opened, a layer is called."""
-    if not parts.opens(operation):
-        if getattr(operation, "_call_has_training_arg", False):
-            options = options | {"training": False}
-        if parts.hides(operation):
-            with _overheard(operation, seen):
-                return operation(*inputs, **options)
-        output = operation(*inputs, **options)
-        _report(operation, (inputs, options), output, seen)
-        return output
-    if isinstance(operation, keras.Sequential):
-        output = inputs[0]
-        for layer in operation.layers:
-            output = _run(layer, (output,), {}, seen)
-        return output
-
-    def opened(inner: Any) -> Callable[..., Any]:
-        return lambda *args, **kwargs: _run(inner, args, kwargs, seen)
-
-    # Keras' own walk over the graph is not public, but no public function lets one look between
-    # the layers of a nested model. What Keras itself clones models with can be relied on.
-    output = operation._run_through_graph(inputs[0], operation_fn=opened)
-    return output[0] if isinstance(output, list | tuple) and len(output) == 1 else output
-
-
-def _report(operation: Any, given: Any, output: Any, seen: Callable[[Call], None]) -> None:
-    """Report the work of an operation that computes one tensor."""
-    if tf.is_tensor(output):
-        tensors = keras.tree.flatten(given)
-        seen(Call(operation, tuple(filter(tf.is_tensor, tensors)), output))
-
-
-@contextmanager
-def _overheard(outer: keras.Layer, seen: Callable[[Call], None]) -> Iterator[None]:
-    """Have the layers inside ``outer`` report what they compute, until the block ends.
-
-    Keras offers no hook for it: for that long, each layer's ``call`` is covered by one that
-    reports. Keras' own tracking of attributes is passed by, so that nothing of it stays.
-    """
-    graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
-
-    def reporting(layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
-        def report(*args: Any, **kwargs: Any) -> Any:
-            output = call(*args, **kwargs)
-            if getattr(output, "graph", None) is graph:
-                _report(layer, (args, kwargs), output, seen)
-            return output
-
-        return report
-
-    leaves = {id(leaf): leaf for leaf in parts.leaves(outer)}.values()
-    with _OVERHEARING:  # one at a time: the next must find the layers as they were
-        before = [vars(leaf).get("call") for leaf in leaves]
-        try:
-            for leaf in leaves:
-                object.__setattr__(leaf, "call", reporting(leaf, leaf.call))
-            yield
-        finally:
-            for leaf, call in zip(leaves, before, strict=True):
-                vars(leaf).pop("call", None)
-                if call is not None:
-                    object.__setattr__(leaf, "call", call)
-
-
 def passes(operation: Any) -> bool:
     """Return whether the operation hands on what it gets (perhaps as another type)."""
     call = getattr(type(operation), "call", None)  # a subclass may have its own
@@ -233,3 +116,42 @@ def activation(operation: Any) -> str | None:
     if type(operation).__name__ in ("Softmax", "Sigmoid"):  # layer or operation
         return type(operation).__name__.lower()
     return getattr(getattr(operation, "activation", None), "__name__", None)
+
+
+def inside(layer: Any) -> list[keras.Layer]:
+    """Return the layers that a model or a layer holds itself."""
+    own = isinstance(layer, keras.Model)
+    return layer.layers if own else layer._flatten_layers(include_self=False, recursive=False)
+
+
+def walk(model: keras.Layer) -> Iterator[tuple[str, keras.Layer]]:
+    """Yield what is in a model or a layer, however deep, with its names so far."""
+    for layer in inside(model):
+        yield layer.name, layer
+        if hides(layer):
+            yield from ((f"{layer.name}/{path}", inner) for path, inner in walk(layer))
+
+
+def leaves(layer: Any) -> list[Any]:
+    """Return the operations inside a layer, down to those that hide no others."""
+    operations = layer.operations if isinstance(layer, keras.Function) else inside(layer)
+    return [leaf for one in operations for leaf in (leaves(one) if hides(one) else [one])]
+
+
+def hides(operation: Any) -> bool:
+    """Return whether this is a nested model, or a layer whose inner layers one may ask for.
+
+    Those are the layers of people's own making. Keras' own, such as attention, are one thing,
+    unless there are convolutions in them.
+    """
+    if not isinstance(operation, keras.Layer) or isinstance(operation, keras.Model):
+        return isinstance(operation, keras.Model)
+    inner = operation._flatten_layers(include_self=False)
+    own = not type(operation).__module__.startswith("keras.")
+    return bool(inner) and (own or any(isinstance(layer, CONVOLUTIONS) for layer in inner))
+
+
+def opens(operation: Any) -> bool:
+    """Return whether this is a model that does nothing but run its graph."""
+    graph = isinstance(operation, keras.Sequential | keras.Function)
+    return graph and type(operation).call.__module__.startswith("keras.")

@@ -1,4 +1,4 @@
-"""From planes of weight to heatmaps: batches, enlargement, scale."""
+"""From weighted maps to heatmaps: batches, enlargement, scale."""
 
 from collections.abc import Iterator
 
@@ -14,19 +14,19 @@ def batches(count: int, size: int | None = None) -> Iterator[slice]:
         yield slice(start, min(start + size, count))
 
 
-def finish(planes: tf.Tensor, size: tuple[int, int], signed: bool) -> tf.Tensor:
-    """Return planes as heatmaps: ops, to be traced.
+def finish(weighted: tf.Tensor, size: tuple[int, int], signed: bool) -> tf.Tensor:
+    """Return weighted maps as heatmaps: ops, to be traced.
 
     Args:
-        planes: float32 (b, h, w), negative where something speaks against the class.
+        weighted: float32 (b, h, w), negative where something speaks against the class.
         size: Height and width of the images in pixels.
         signed: Whether negative values stay; otherwise they become zero.
 
     Returns:
         float32 (b, H, W), bilinearly enlarged, each divided by its own largest absolute value:
-        −1…1 or 0…1. A plane of zeros stays one.
+        −1…1 or 0…1. A map of zeros stays one.
     """
-    kept = planes if signed else tf.nn.relu(planes)
+    kept = weighted if signed else tf.nn.relu(weighted)
     enlarged = tf.image.resize(kept[..., None], size)[..., 0]
     peaks = tf.reduce_max(tf.abs(enlarged), axis=(1, 2), keepdims=True)
     return tf.math.divide_no_nan(enlarged, peaks)

@@ -13,8 +13,8 @@ import numpy as np
 
 from cnnlab.config import InputError
 from cnnlab.engine import keras, tf
-from cnnlab.explain import layers, maps
-from cnnlab.explain.layers import Call
+from cnnlab.explain import execution, layers, maps
+from cnnlab.explain.execution import Call
 from cnnlab.explain.traced import trace
 
 # A function takes what the model gives (a tensor, or its structure of several) and returns the
@@ -126,7 +126,7 @@ def judge(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Return the scores float32 (b,) and their classes int64 (b,): ops, to be traced."""
     calls: list[Call] = []
-    output = layers.run(model, images, calls.append)
+    output = execution.run(model, images, calls.append)
     return score(output, calls, classes, function)
 
 
@@ -136,7 +136,7 @@ def score(
     """Return the scores float32 (b,) that an output gives, and their classes int64 (b,).
 
     Args:
-        output: What ``layers.run`` returned, having reported ``calls``.
+        output: What ``execution.run`` returned, having reported ``calls``.
         calls: As reported.
         classes: int64 (b,), -1 for the predicted one.
         function: The score function, or None.
@@ -216,4 +216,4 @@ def _output_shape(model: keras.Model, images: np.ndarray) -> Any:
 
 def _output(model: keras.Model, function: None, images: tf.Tensor) -> Any:
     """Return what the model gives: ops, to be traced."""
-    return layers.run(model, images, lambda call: None)
+    return execution.run(model, images, lambda call: None)

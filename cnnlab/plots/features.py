@@ -43,7 +43,7 @@ def patch_mosaics(patches: Mapping[str, np.ndarray]) -> Figure:
         axes.set_axis_off()
     for axes, (title, pictures) in zip(panels, patches.items(), strict=False):
         show_image(axes, _mosaic(np.asarray(pictures)))
-        axes.set_title(title, loc="center", weight="normal", fontsize=8.5)
+        axes.set_title(fitted(title, 30, 2), loc="center", weight="normal", fontsize=8.5)
     return figure
 
 
@@ -90,40 +90,40 @@ def picture_rows(rows: Mapping[str, Images], titles: Sequence[str] = ()) -> Figu
 
 
 @styled
-def depth_profile(blocks: pd.DataFrame) -> Figure:
-    """Draw what changes from block to block, beside the same network with scrambled weights.
+def depth_profile(stages: pd.DataFrame) -> Figure:
+    """Draw what changes from stage to stage, beside the same network with randomized weights.
 
     Args:
-        blocks: A row a block with layer, and selective, probe and on_object; beside them, where
-            known, chance_on_object, scrambled_selective and scrambled_probe, and the limits of
-            any but chance (probe_low, scrambled_probe_high, …), drawn as a band; shares, 0–1, nan
-            where unknown; what is unknown for all has no panel.
+        stages: A row a stage with selective, probe and on_object; beside them, where known,
+            chance_on_object, randomized_selective and randomized_probe, and the limits of any but
+            chance (probe_low, randomized_probe_high, …), drawn as a band; shares, 0–1, nan where
+            unknown; what is unknown for all has no panel.
     """
-    need_some("blocks", blocks)
-    places = np.arange(len(blocks))
+    need_some("stages", stages)
+    places = np.arange(len(stages))
     figure = new_figure(2.9)
     names = {
         "selective": "orientation-selective channels",
         "probe": "accuracy of a linear probe",
         "on_object": "top patches on the object",
     }
-    names = {column: title for column, title in names.items() if blocks[column].notna().any()}
+    names = {column: title for column, title in names.items() if stages[column].notna().any()}
     need_some("known columns", names)
     panels = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
-    lines = {"": ("o-", GOOD, "trained"), "scrambled_": ("s--", BAD, "weights scrambled")}
+    lines = {"": ("o-", GOOD, "trained"), "randomized_": ("s--", BAD, "weights randomized")}
     for axes, (column, title) in zip(panels, names.items(), strict=True):
         for kind, (form, color, label) in lines.items():
             name = kind + column
-            if name in blocks:
-                axes.plot(places, blocks[name], form, color=color, label=label, clip_on=False)
-            if f"{name}_low" in blocks:
-                low, high = blocks[f"{name}_low"], blocks[f"{name}_high"]
+            if name in stages:
+                axes.plot(places, stages[name], form, color=color, label=label, clip_on=False)
+            if f"{name}_low" in stages:
+                low, high = stages[f"{name}_low"], stages[f"{name}_high"]
                 axes.fill_between(places, low, high, color=color, alpha=0.2, lw=0)
-        if f"chance_{column}" in blocks:
-            axes.plot(places, blocks[f"chance_{column}"], ":", color=INK, label="by chance")
+        if f"chance_{column}" in stages:
+            axes.plot(places, stages[f"chance_{column}"], ":", color=INK, label="by chance")
         axes.set_title(title)
-        axes.set_xticks(places, blocks["layer"])
-        axes.set(xlabel="block", ylim=(0, 1), xlim=(-0.3, len(blocks) - 0.7))
+        axes.set_xticks(places, places + 1)
+        axes.set(xlabel="stage", ylim=(0, 1), xlim=(-0.3, len(stages) - 0.7))
         axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
         axes.grid(axis="y")
     panels[0].set_ylabel("share")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cnnlab.config import InputError
 from cnnlab.evaluation.records import CrossValidation, TestResult, ValidationResult
-from cnnlab.records import Record
+from cnnlab.records import Record, key
 from cnnlab.runs import steps
 from cnnlab.runs.folder import Run
 
@@ -106,16 +106,17 @@ class Explanations(Record):
         images: How many the methods were tested on.
         verdicts: A sentence a method.
         faithfulness: Measure → the methods and baselines by it.
-        scrambled: Rows of ``explain.quality.randomization.summary``.
-        blocks: Rows, what each block has learnt.
+        randomization: Rows of ``explain.quality.randomization.summary``; in JSON under the key
+            that it has had since version 0.1.0, like ``stages``.
+        stages: Rows, what each stage has learnt.
         claims: Rows of ``explain.network.depth.claims``.
     """
 
     images: int = 0
     verdicts: tuple[str, ...] = ()
     faithfulness: dict[str, tuple[MethodResult, ...]] = field(default_factory=dict)
-    scrambled: tuple[dict[str, Any], ...] = ()
-    blocks: tuple[dict[str, Any], ...] = ()
+    randomization: tuple[dict[str, Any], ...] = field(default=(), metadata=key("scrambled"))
+    stages: tuple[dict[str, Any], ...] = field(default=(), metadata=key("blocks"))
     claims: tuple[dict[str, Any], ...] = ()
 
 

@@ -5,14 +5,10 @@ from functools import partial
 
 import numpy as np
 
-from cnnlab.config import InputError
 from cnnlab.engine import keras
-from cnnlab.explain.methods.registry import METHODS
+from cnnlab.explain.methods.registry import Method, fitting
 
 Explain = Callable[[np.ndarray], np.ndarray]
-Method = Callable[..., np.ndarray]
-
-_NEEDS_A_HEAD = "CAM"  # of all methods the only one that asks for a kind of network
 
 
 def explainers(model: keras.Model) -> dict[str, Explain]:
@@ -28,14 +24,8 @@ def explainers(model: keras.Model) -> dict[str, Explain]:
         >>> list(explainers(model))[:2]                                    # doctest: +SKIP
         ['Grad-CAM', 'Grad-CAM++']
     """
-    fitting: dict[str, Explain] = {
-        name: partial(_one, method, model) for name, method in METHODS.items()
-    }
-    try:
-        fitting[_NEEDS_A_HEAD](np.zeros(model.input_shape[1:], np.uint8))
-    except InputError:
-        del fitting[_NEEDS_A_HEAD]
-    return fitting
+    methods, _ = fitting(model)
+    return {name: partial(_one, method, model) for name, method in methods.items()}
 
 
 def _one(method: Method, model: keras.Model, pixels: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import pytest
 from cnnlab import models
 from cnnlab.config import InputError
 from cnnlab.engine import keras
-from cnnlab.explain import layers
+from cnnlab.explain import execution, layers
 
 
 class Subclassed(keras.Model):
@@ -83,7 +83,7 @@ def test_layers_of_one_name_are_told_apart():
 def test_running_gives_what_the_model_predicts(nested):
     images = np.random.default_rng(0).random((2, 6, 6, 3), np.float32)
     calls = []
-    output = layers.run(nested, images, calls.append)
+    output = execution.run(nested, images, calls.append)
     np.testing.assert_allclose(output, nested.predict(images, verbose=0), rtol=1e-6)
     assert [call.operation.name for call in calls] == [
         *("same", "only_left", "same", "only_right", "norm", "drop", "flat")
@@ -106,7 +106,7 @@ def test_what_hands_on_its_input_is_known():
 def test_reference_network_runs_in_inference_mode():
     model = models.build("reference_cnn", image_size=16, num_classes=2, seed=0, l2=0.0, dropout=0.9)
     images = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3)).astype(np.float32)
-    output = layers.run(model, images, lambda call: None)
+    output = execution.run(model, images, lambda call: None)
     np.testing.assert_allclose(output, model(images, training=False), rtol=1e-6)
 
 

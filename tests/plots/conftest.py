@@ -111,7 +111,7 @@ def _examples() -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
     )
     gaps = pd.DataFrame(
         {
-            "method": ["Grad-CAM++", "integrated gradients", "random", "centred"],
+            "method": ["Grad-CAM++", "integrated gradients", "random", "centre prior"],
             "gap": [0.1, -0.31, np.nan, np.nan],
             "gap_low": [0.05, -0.42, np.nan, np.nan],
             "gap_high": [0.15, -0.2, np.nan, np.nan],
@@ -119,16 +119,18 @@ def _examples() -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
         }
     )
     measures = ("deletion", "insertion", "ROAD", "pointing", "energy in box")
-    falling_shares = dict.fromkeys([*METHODS, "random", "centred"], np.linspace([1.0], [0.1], 11).T)
-    blocks = pd.DataFrame(
+    falling_shares = dict.fromkeys(
+        [*METHODS, "random", "centre prior"], np.linspace([1.0], [0.1], 11).T
+    )
+    stages = pd.DataFrame(
         {
             "layer": ["relu1", "relu2", "relu3", "relu4"],
             "selective": [0.5, 0.6, 0.9, 1.0],
-            "scrambled_selective": 0.4,
+            "randomized_selective": 0.4,
             "probe": [0.2, 0.6, 0.9, 1.0],
             "probe_low": [0.15, 0.55, 0.85, 0.95],
             "probe_high": [0.25, 0.65, 0.95, 1.0],
-            "scrambled_probe": 0.3,
+            "randomized_probe": 0.3,
             "on_object": [0.3, 0.5, 0.8, 0.9],
             "chance_on_object": 0.4,
         }
@@ -147,7 +149,7 @@ def _examples() -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
     )
     return {
         "baseline_gaps": (plots.baseline_gaps, (dict.fromkeys(measures, gaps),)),
-        "depth_profile": (plots.depth_profile, (blocks,)),
+        "depth_profile": (plots.depth_profile, (stages,)),
         "embedding_map": (
             plots.embedding_map,
             (rng.normal(size=(200, 2)), CLASSES * 20, _images(200)),
@@ -159,7 +161,7 @@ def _examples() -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
         ),
         "vanishing_curves": (
             plots.vanishing_curves,
-            (dict.fromkeys(("deletion", "insertion"), falling_shares), ("random", "centred")),
+            (dict.fromkeys(("deletion", "insertion"), falling_shares), ("random", "centre prior")),
         ),
         "class_balance": (plots.class_balance, (counts,)),
         "class_means": (

@@ -64,33 +64,33 @@ def test_curves_are_means_over_images():
     np.testing.assert_allclose(line.get_xydata(), [[0, 0.75], [0.5, 0.5], [1, 0]])
 
 
-def test_what_is_unknown_for_all_blocks_has_no_panel():
-    blocks = pd.DataFrame({"layer": ["a", "b"], "selective": [0.5, 0.4], "probe": [0.1, 0.9]})
+def test_what_is_unknown_for_all_stages_has_no_panel():
+    stages = pd.DataFrame({"layer": ["a", "b"], "selective": [0.5, 0.4], "probe": [0.1, 0.9]})
     titles = [
         [axes.get_title("left") for axes in plots.depth_profile(table).axes]
-        for table in (blocks.assign(on_object=np.nan), blocks.assign(on_object=[0.2, 0.3]))
+        for table in (stages.assign(on_object=np.nan), stages.assign(on_object=[0.2, 0.3]))
     ]
     assert [len(found) for found in titles] == [2, 3]
     assert titles[1][2] == "top patches on the object"
 
 
 def test_one_known_measure_has_the_figure_to_itself():
-    blocks = pd.DataFrame({"layer": ["a", "b"], "selective": np.nan, "probe": [0.1, 0.9]})
-    blocks["on_object"] = np.nan
-    (axes,) = plots.depth_profile(blocks).axes
+    stages = pd.DataFrame({"layer": ["a", "b"], "selective": np.nan, "probe": [0.1, 0.9]})
+    stages["on_object"] = np.nan
+    (axes,) = plots.depth_profile(stages).axes
     assert axes.get_title("left") == "accuracy of a linear probe"
     with pytest.raises(ValueError, match="known columns"):
-        plots.depth_profile(blocks.assign(probe=np.nan))
+        plots.depth_profile(stages.assign(probe=np.nan))
 
 
 def test_limits_are_a_band_in_the_colour_of_their_line():
-    blocks = pd.DataFrame(
-        {"layer": ["a", "b"], "selective": [0.5, 0.4], "scrambled_selective": 0.3}
+    stages = pd.DataFrame(
+        {"layer": ["a", "b"], "selective": [0.5, 0.4], "randomized_selective": 0.3}
     )
-    blocks = blocks.assign(probe=np.nan, on_object=np.nan)
-    limits = {"scrambled_selective_low": 0.2, "scrambled_selective_high": 0.4}
+    stages = stages.assign(probe=np.nan, on_object=np.nan)
+    limits = {"randomized_selective_low": 0.2, "randomized_selective_high": 0.4}
     (plain,), (banded,) = (
-        plots.depth_profile(table).axes for table in (blocks, blocks.assign(**limits))
+        plots.depth_profile(table).axes for table in (stages, stages.assign(**limits))
     )
     assert not plain.collections
     (band,) = banded.collections

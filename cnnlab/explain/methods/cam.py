@@ -1,7 +1,7 @@
 """Class activation maps: which places of an image speak for a class.
 
 The methods differ only in how they weigh the feature maps A of a layer, which ``gradients`` reads
-together with the slopes g = ∂S/∂A of the score S. ``methods`` lists them all.
+together with the gradients g = ∂S/∂A of the score S. ``methods`` lists them all.
 """
 
 from collections.abc import Callable
@@ -9,34 +9,12 @@ from functools import partial
 
 import numpy as np
 
-from cnnlab.config import InputError
 from cnnlab.engine import keras, tf
-from cnnlab.explain import gradients, layers, maps, targets
+from cnnlab.explain import maps, targets
+from cnnlab.explain.gradients import view
 from cnnlab.explain.targets import Target
 
-Weigh = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # features, slopes (b, h, w, K) → (b, h, w)
-
-
-def last_convolution(model: keras.Model) -> str:
-    """Return the path of the last convolution that still has a plane to show.
-
-    It is looked for in nested models too; convolutions with 1×1 output (the dense part of some
-    heads) are passed over. Of a subclassed model it is the last one that was made; the methods
-    themselves go by the order in which the layers work.
-
-    Raises:
-        InputError: The model has no two-dimensional convolution.
-    """
-    found = layers.convolutions(model)
-    if not found:
-        raise InputError(f"Model {model.name!r} has no Conv2D layer: name another with layer=….")
-    known = layers.paths(model)
-
-    def plane(path: str) -> bool:
-        nodes = known[path]._inbound_nodes  # none where a subclassed model has the layer
-        return not nodes or tuple(nodes[0].outputs[0].shape[1:3]) != (1, 1)
-
-    return ([path for path in found if plane(path)] or found)[-1]
+Weigh = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # features, gradients (b, h, w, K) → (b, h, w)
 
 
 def grad_cam(
@@ -57,8 +35,8 @@ def grad_cam(
         target: The score to explain. A class: None for the predicted one, an int for all images,
             or int (B,). Or a function from the model's outputs, as it gives them, to scores (B,);
             keep and reuse it, because every new one is traced. Several outputs need a function.
-        layer: Path of the layer to read; by default the last convolution that leads to the score
-            and still has a plane, also in nested models.
+        layer: Path of the layer to read; by default the end of the last stage that leads to the
+            score and has more than one place (``models.stages``, also in nested models).
         signed: Keep what speaks against the class, as negative values (eq. 2 without ReLU).
 
     Returns:
@@ -75,7 +53,7 @@ def grad_cam(
     Example:
         ``grad_cam(model, images)[0]`` is the heatmap of the first image.
     """
-    return _maps(model, images, target, layer, _by_mean_slope, signed)
+    return _maps(model, images, target, layer, _by_mean_gradient, signed)
 
 
 def grad_cam_plus_plus(
@@ -85,14 +63,14 @@ def grad_cam_plus_plus(
 
     Arguments, result and errors are those of ``grad_cam``. With Y = exp(S) and piecewise linear
     layers the higher derivatives are powers of g = ∂S/∂A, so one backward pass is enough. Some
-    programs also divide each channel's α by its sum over the plane, which the equations do not.
+    programs also divide each channel's α by its sum over the map, which the equations do not.
 
     Source:
         Chattopadhay et al., "Grad-CAM++: Generalized Gradient-based Visual Explanations for Deep
         Convolutional Networks", WACV 2018: weights eq. 5 and 11, α in closed form eq. 19, map
         eq. 20.
     """
-    return _maps(model, images, target, layer, _by_positive_slope, False)
+    return _maps(model, images, target, layer, _by_positive_gradient, False)
 
 
 def hires_cam(
@@ -107,7 +85,7 @@ def hires_cam(
 
     Arguments, result and errors are those of ``grad_cam``. Where the head keeps places apart, as
     behind ``Flatten``, one channel can speak for the class here and against it there; averaging
-    the gradient over the plane, as Grad-CAM does, then erases what the network uses.
+    the gradient over the map, as Grad-CAM does, then erases what the network uses.
 
     Source:
         Draelos and Carin, "Use HiResCAM instead of Grad-CAM for faithful explanations of
@@ -115,16 +93,16 @@ def hires_cam(
         ``proposed_hirescam`` has it in the authors' program (rachellea/hirescam on GitHub,
         attn_analysis/cams.py).
     """
-    return _maps(model, images, target, layer, _by_slope, signed)
+    return _maps(model, images, target, layer, _by_gradient, signed)
 
 
 def contributions(
     model: keras.Model, images: np.ndarray, *, target: Target = None, layer: str | None = None
 ) -> np.ndarray:
-    """Return HiResCAM's planes in units of the score, neither enlarged nor scaled nor cut off.
+    """Return HiResCAM's maps in units of the score, neither enlarged nor scaled nor cut off.
 
     Arguments and errors are those of ``grad_cam``. Behind a linear head (one dense layer, with or
-    without pooling or flattening before it) a plane and the class's bias sum to the score: the
+    without pooling or flattening before it) a map and the class's bias sum to the score: the
     decomposition is exact.
 
     Returns:
@@ -133,7 +111,7 @@ def contributions(
     Source:
         Draelos and Carin 2020 (see ``hires_cam``).
     """
-    return _maps(model, images, target, layer, _by_slope, None)
+    return _maps(model, images, target, layer, _by_gradient, None)
 
 
 def layer_cam(
@@ -149,7 +127,7 @@ def layer_cam(
         IEEE Transactions on Image Processing 30, 2021: weights, the ReLU of the gradient at each
         place, eq. 6; map, the ReLU of the weighted sum, eq. 7 and 8.
     """
-    return _maps(model, images, target, layer, _by_positive_slope_in_place, False)
+    return _maps(model, images, target, layer, _by_positive_gradient_in_place, False)
 
 
 def eigen_cam(
@@ -168,20 +146,20 @@ def eigen_cam(
     return _maps(model, images, target, layer, _by_singular_vector, False)
 
 
-def _by_mean_slope(features: tf.Tensor, slopes: tf.Tensor) -> tf.Tensor:
-    weights = tf.reduce_mean(slopes, axis=(1, 2))  # (b, K)
+def _by_mean_gradient(features: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+    weights = tf.reduce_mean(gradients, axis=(1, 2))  # (b, K)
     return tf.einsum("bhwk,bk->bhw", features, weights)
 
 
-def _by_slope(features: tf.Tensor, slopes: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_sum(features * slopes, axis=-1)
+def _by_gradient(features: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(features * gradients, axis=-1)
 
 
-def _by_positive_slope_in_place(features: tf.Tensor, slopes: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_sum(features * tf.nn.relu(slopes), axis=-1)
+def _by_positive_gradient_in_place(features: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(features * tf.nn.relu(gradients), axis=-1)
 
 
-def _by_positive_slope(features: tf.Tensor, slopes: tf.Tensor) -> tf.Tensor:
+def _by_positive_gradient(features: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
     """Return the sum weighted as in Grad-CAM++.
 
     Eq. 19 shortened by g²: α = 1 / (2 + g·ΣA); where g ≤ 0, eq. 11 gives the place no weight, so
@@ -189,13 +167,13 @@ def _by_positive_slope(features: tf.Tensor, slopes: tf.Tensor) -> tf.Tensor:
     and falls out when the map is divided by its maximum. Maps that are not rectified lie outside
     the derivation: their negative values are left out of ΣA, which keeps α in (0, ½].
     """
-    positive = tf.nn.relu(slopes)
+    positive = tf.nn.relu(gradients)
     total = tf.reduce_sum(tf.nn.relu(features), axis=(1, 2), keepdims=True)  # (b, 1, 1, K)
     weights = tf.reduce_sum(positive / (2 + total * positive), axis=(1, 2))  # (b, K)
     return tf.einsum("bhwk,bk->bhw", features, weights)
 
 
-def _by_singular_vector(features: tf.Tensor, slopes: tf.Tensor) -> tf.Tensor:
+def _by_singular_vector(features: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
     """Return A·v₁, from the smaller of the Gram matrices AᵀA and AAᵀ (its top one is u₁·σ₁)."""
     height, width, channels = features.shape[1:]
     rows = tf.reshape(features, (-1, height * width, channels))  # (b, places, K)
@@ -217,7 +195,7 @@ def _maps(
     weigh: Weigh,
     signed: bool | None,
 ) -> np.ndarray:
-    """Return the weighed planes of each image, float32; raw ones where ``signed`` is None."""
+    """Return the weighted map of each image, float32; raw ones where ``signed`` is None."""
     body = partial(_draw, layer=layer, weigh=weigh, signed=signed)
     return targets.draw(model, images, target, (weigh, layer, signed), body)
 
@@ -232,7 +210,7 @@ def _draw(
     weigh: Weigh,
     signed: bool | None,
 ) -> tf.Tensor:
-    """Return planes (b, h, w), or heatmaps (b, H, W): ops, to be traced."""
-    seen = gradients.view(model, function, images, classes, layer)
-    planes = weigh(seen.features, seen.slopes)
-    return planes if signed is None else maps.finish(planes, images.shape[1:3], signed)
+    """Return maps (b, h, w), or heatmaps (b, H, W): ops, to be traced."""
+    seen = view(model, function, images, classes, layer)
+    found = weigh(seen.features, seen.gradients)
+    return found if signed is None else maps.finish(found, images.shape[1:3], signed)

@@ -29,8 +29,8 @@ def integrated_gradients(
     """
     layers.refuse(layer, "Integrated gradients")
     found = attributions(model, images, target=target, baseline=baseline, steps=steps)
-    planes = tf.constant(found.sum(axis=-1))
-    return maps.finish(planes, planes.shape[1:], signed).numpy()
+    summed = tf.constant(found.sum(axis=-1))
+    return maps.finish(summed, summed.shape[1:], signed).numpy()
 
 
 def attributions(
@@ -75,18 +75,18 @@ def attributions(
     inputs = targets.signature(images)
     inputs += [tf.TensorSpec(empty.shape, tf.float32), tf.TensorSpec((None,), tf.int64)]
     inputs += [tf.TensorSpec((None,), tf.float32)]
-    slopes = trace(model, function, ("on the way", images.shape[1:]), _slopes, inputs)
+    summed = trace(model, function, ("on the way", images.shape[1:]), _summed_gradients, inputs)
     result = np.zeros_like(images)
     for rows in maps.batches(len(images)):
         pixels, chosen = tf.constant(images[rows]), tf.constant(classes[rows])
         for part in maps.batches(len(pixels) * steps):
             image, step = np.divmod(np.arange(part.start, part.stop), steps)
             way = ((step + 0.5) / steps).astype(np.float32)
-            result[rows] += slopes(pixels, chosen, empty, image, way)
+            result[rows] += summed(pixels, chosen, empty, image, way)
     return (images - empty) * (result / steps)
 
 
-def _slopes(
+def _summed_gradients(
     model: keras.Model,
     function: targets.Function | None,
     images: tf.Tensor,
@@ -108,10 +108,10 @@ def _slopes(
     """
     points = baseline + way[:, None, None, None] * (tf.gather(images, image) - baseline)
     scores, _ = targets.judge(model, function, points, tf.gather(classes, image))
-    slopes = gradients.gradient(scores, points)
-    if slopes is None:
+    found = gradients.gradient(scores, points)
+    if found is None:
         raise InputError(
             f"Model {model.name!r} passes no gradient from the score to the image: integrated "
             "gradients need one; use occlusion."
         )
-    return tf.math.unsorted_segment_sum(slopes, image, tf.shape(images)[0])
+    return tf.math.unsorted_segment_sum(found, image, tf.shape(images)[0])

@@ -44,10 +44,10 @@ def occlusion(
     height, width = np.shape(images)[1:3]
     patch, stride = _steps(height, width, patch, stride)
     rows, columns = (_cover(length, patch, stride) for length in (height, width))
-    planes = np.einsum("yi,bij,xj->byx", rows, falls, columns, dtype=np.float64)
+    means = np.einsum("yi,bij,xj->byx", rows, falls, columns, dtype=np.float64)
     covered = np.outer(rows.sum(axis=1), columns.sum(axis=1))
-    planes = np.divide(planes, covered, out=np.zeros_like(planes), where=covered > 0)
-    return maps.finish(tf.constant(planes, tf.float32), (height, width), signed).numpy()
+    means = np.divide(means, covered, out=np.zeros_like(means), where=covered > 0)
+    return maps.finish(tf.constant(means, tf.float32), (height, width), signed).numpy()
 
 
 def score_falls(

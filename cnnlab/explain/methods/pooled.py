@@ -7,8 +7,8 @@ import numpy as np
 
 from cnnlab.config import InputError
 from cnnlab.engine import keras, tf
-from cnnlab.explain import gradients, layers, maps, targets
-from cnnlab.explain.layers import Call
+from cnnlab.explain import execution, gradients, layers, maps, targets
+from cnnlab.explain.execution import Call
 from cnnlab.explain.targets import Target
 
 
@@ -49,8 +49,8 @@ def _draw(
 ) -> tf.Tensor:
     """Return heatmaps (b, H, W): ops, to be traced."""
     calls: list[Call] = []
-    output = layers.run(model, images, calls.append)
-    layers.require_channels_last(model, calls)
+    output = execution.run(model, images, calls.append)
+    execution.require_channels_last(model, calls)
     features, kernel = _head(model, output, calls)
     if layer is not None:
         named = layers.find(model, layer)
@@ -62,8 +62,8 @@ def _draw(
             )
     _, classes = targets.score(output, calls, classes, None)
     weights = tf.gather(tf.transpose(tf.cast(kernel, tf.float32)), classes)  # (b, K)
-    planes = tf.einsum("bhwk,bk->bhw", tf.cast(features, tf.float32), weights)
-    return maps.finish(planes, images.shape[1:3], signed)
+    weighted = tf.einsum("bhwk,bk->bhw", tf.cast(features, tf.float32), weights)
+    return maps.finish(weighted, images.shape[1:3], signed)
 
 
 def _head(model: keras.Model, output: tf.Tensor, calls: list[Call]) -> tuple[tf.Tensor, tf.Tensor]:

@@ -47,7 +47,13 @@ def score_cam(
     images = layers.image_batch(model, images)
     classes, function = targets.settle(model, target, images)
     shape, inputs = images.shape[1:], targets.signature(images)
-    look = trace(model, function, ("planes", layer, shape), partial(_planes, layer=layer), inputs)
+    look = trace(
+        model,
+        function,
+        ("activation maps", layer, shape),
+        partial(_activation_maps, layer=layer),
+        inputs,
+    )
     some = tf.TensorSpec((None,), tf.int64)
     inputs += [tf.TensorSpec((None, None, None, None), tf.float32), some, some]
     judge = trace(model, function, ("masked", shape), _masked_scores, inputs)
@@ -55,21 +61,21 @@ def score_cam(
     with tqdm(None, "Score-CAM", None, unit="mask", file=sys.stdout, disable=not progress) as bar:
         for rows in maps.batches(len(images)):
             pixels, chosen = tf.constant(images[rows]), tf.constant(classes[rows])
-            planes = look(pixels, chosen)  # (b, K, h, w)
-            count, channels = planes.shape[:2]
+            features = look(pixels, chosen)  # (b, K, h, w)
+            count, channels = features.shape[:2]
             bar.total = len(images) * channels
             scores = np.empty(count * channels, np.float32)
             for part in maps.batches(len(scores), copies):
                 image, channel = np.divmod(np.arange(part.start, part.stop), channels)
-                scores[part] = judge(pixels, chosen, planes, image, channel)
+                scores[part] = judge(pixels, chosen, features, image, channel)
                 bar.update(len(image))
             weights = softmax(scores.reshape(count, channels), axis=1)
-            sums = tf.einsum("bkhw,bk->bhw", planes, weights)
+            sums = tf.einsum("bkhw,bk->bhw", features, weights)
             heatmaps[rows] = maps.finish(sums, images.shape[1:3], signed=False)
     return heatmaps
 
 
-def _planes(
+def _activation_maps(
     model: keras.Model,
     function: targets.Function | None,
     images: tf.Tensor,
@@ -87,7 +93,7 @@ def _masked_scores(
     function: targets.Function | None,
     images: tf.Tensor,
     classes: tf.Tensor,
-    planes: tf.Tensor,
+    features: tf.Tensor,
     image: tf.Tensor,
     channel: tf.Tensor,
 ) -> tf.Tensor:
@@ -98,11 +104,11 @@ def _masked_scores(
         function: The score function, or None.
         images: float32 (b, H, W, 3).
         classes: int64 (b,).
-        planes: float32 (b, K, h, w).
+        features: float32 (b, K, h, w).
         image: int64 (m,), which image it is.
         channel: int64 (m,), which of its feature maps masks it.
     """
-    chosen = tf.gather_nd(planes, tf.stack([image, channel], axis=1))  # (m, h, w)
+    chosen = tf.gather_nd(features, tf.stack([image, channel], axis=1))  # (m, h, w)
     masks = tf.image.resize(chosen[..., None], images.shape[1:3])  # (m, H, W, 1)
     low = tf.reduce_min(masks, axis=(1, 2), keepdims=True)
     span = tf.reduce_max(masks, axis=(1, 2), keepdims=True) - low

@@ -10,23 +10,23 @@ from cnnlab.engine import keras
 from cnnlab.explain.network import gratings, probes
 from cnnlab.explain.quality import randomization
 
-SCRAMBLINGS = 9  # to be beyond them all has a chance of one in ten where training changed nothing
+RANDOMIZATIONS = 9  # to be beyond all of them by chance, without any training: one in ten
 
 CLAIMS = {
     "edges below": (
-        "the share of orientation-selective channels is highest in the first block, and higher "
-        "there than in every scrambling of the weights"
+        "the share of orientation-selective channels is highest in the first stage, and higher "
+        "there than in every randomization of the weights"
     ),
     "patterns between": (
-        "the coarsest of the middle blocks prefers coarser gratings than the first block, and "
-        "than every middle block in every scrambling of the weights"
+        "the coarsest of the middle stages prefers coarser gratings than the first stage, and "
+        "than every middle stage in every randomization of the weights"
     ),
     "the class becomes readable": (
-        "probe accuracy is higher in the last block than in the first, its interval above the "
-        "first one's, and above that of scrambled weights"
+        "probe accuracy is higher in the last stage than in the first, its interval above the "
+        "first one's, and above that of randomized weights"
     ),
     "parts above": (
-        "the strongest patches of the last block are centred on the object by more above chance "
+        "the strongest patches of the last stage are centred on the object by more above chance "
         "than those of the first"
     ),
 }
@@ -84,81 +84,82 @@ def tuned(model: keras.Model, layer_names: Sequence[str], *, size: int) -> pd.Da
     return pd.DataFrame(rows)
 
 
-def unlearned(
+def randomized(
     model: keras.Model,
     layer_names: Sequence[str],
     *,
     size: int,
     seed: int,
-    times: int = SCRAMBLINGS,
+    times: int = RANDOMIZATIONS,
 ) -> pd.DataFrame:
-    """Return what gratings find in the same network while its weights are scrambled.
+    """Return what gratings find in the same network while its weights are randomized.
 
     What is found there, too, comes from the architecture: pooling alone makes for coarser stripes.
 
     Args:
-        model: As for ``sanity.scrambled``; its weights are changed meanwhile and restored.
+        model: As for ``sanity.randomized``; its weights are changed meanwhile and restored.
         layer_names: As for ``tuned``.
         size: As for ``tuned``.
-        seed: Decides the scramblings.
+        seed: Decides the randomizations.
         times: How many.
 
     Returns:
-        A row a layer: scrambled_selective (mean over the scramblings), scrambled_selective_low
-        and scrambled_selective_high (lowest and highest of them), and the same of frequency.
+        A row a layer: randomized_selective (mean over all times), randomized_selective_low and
+        randomized_selective_high (lowest and highest), and the same of frequency.
     """
     tables = []
     for number in range(times):
-        with randomization.scrambled(model, seed=child_seed(seed, f"scrambling/{number}")):
+        with randomization.randomized(model, seed=child_seed(seed, f"scrambling/{number}")):
             tables.append(tuned(model, layer_names, size=size))
     columns = {}
     for name in ("selective", "frequency"):
         values = np.array([table[name] for table in tables])  # (times, layers)
-        columns[f"scrambled_{name}"] = values.mean(axis=0)
-        columns[f"scrambled_{name}_low"] = values.min(axis=0)
-        columns[f"scrambled_{name}_high"] = values.max(axis=0)
+        columns[f"randomized_{name}"] = values.mean(axis=0)
+        columns[f"randomized_{name}_low"] = values.min(axis=0)
+        columns[f"randomized_{name}_high"] = values.max(axis=0)
     return pd.DataFrame(columns)
 
 
-def claims(blocks: pd.DataFrame) -> pd.DataFrame:
+def claims(stages: pd.DataFrame) -> pd.DataFrame:
     """Return whether each part of the claim holds for a network.
 
     Args:
-        blocks: A row a block, first to last, with the columns of ``tuned``, ``unlearned`` and
-            ``probed``, probe_low, probe_high and scrambled_probe_high (accuracies, 0…1),
+        stages: A row a stage, first to last, with the columns of ``tuned``, ``randomized`` and
+            ``probed``, probe_low, probe_high and randomized_probe_high (accuracies, 0…1),
             on_object and chance_on_object (shares of the patches, nan where unknown).
 
     Returns:
-        A row for each of ``CLAIMS``: claim, support (what would count as such) and
-        holds (True, False, or None where it cannot be told).
+        A row for each of ``CLAIMS``: claim, support (what would count as such) and holds (True,
+        False, or None where it cannot be told, as with fewer than two stages).
     """
-    first, last = blocks.iloc[0], blocks.iloc[-1]
-    middle = blocks.iloc[1:-1]
-    above = blocks["on_object"] - blocks["chance_on_object"]
-    # One number for the network and one for each scrambling, or the rank would not be a fair one.
-    coarsest = [middle["frequency"].min(), middle["scrambled_frequency_low"].min(skipna=False)]
+    if len(stages) < 2:
+        return _listed(dict.fromkeys(CLAIMS))
+    first, last = stages.iloc[0], stages.iloc[-1]
+    middle = stages.iloc[1:-1]
+    above = stages["on_object"] - stages["chance_on_object"]
+    # One number for the network and one for each randomization, or the ranks would not be fair.
+    coarsest = [middle["frequency"].min(), middle["randomized_frequency_low"].min(skipna=False)]
     needed = {
-        "edges below": [first["selective"], first["scrambled_selective_high"]],
+        "edges below": [first["selective"], first["randomized_selective_high"]],
         "patterns between": [first["frequency"], *coarsest],
-        "the class becomes readable": [first["probe_high"], last["probe_low"]],
+        "the class becomes readable": [
+            *(first["probe_high"], last["probe_low"], last["randomized_probe_high"])
+        ],
         "parts above": above.iloc[[0, -1]],
     }
-    selective = blocks["selective"].fillna(0)
+    selective = stages["selective"].fillna(0)
     found = {
         "edges below": (selective.iloc[1:] < first["selective"]).all()
-        and first["selective"] > first["scrambled_selective_high"],
+        and first["selective"] > first["randomized_selective_high"],
         "patterns between": coarsest[0] < min(first["frequency"], coarsest[1]),
         "the class becomes readable": last["probe_low"]
-        > max(first["probe_high"], last["scrambled_probe_high"]),
+        > max(first["probe_high"], last["randomized_probe_high"]),
         "parts above": above.iloc[-1] > above.iloc[0],
     }
     known = {name: len(values) > 1 and np.isfinite(values).all() for name, values in needed.items()}
-    rows = [
-        {
-            "claim": name,
-            "support": CLAIMS[name],
-            "holds": bool(found[name]) if known[name] else None,
-        }
-        for name in CLAIMS
-    ]
+    return _listed({name: bool(found[name]) if known[name] else None for name in CLAIMS})
+
+
+def _listed(holds: dict[str, bool | None]) -> pd.DataFrame:
+    rows = [{"claim": name, "support": CLAIMS[name], "holds": holds[name]} for name in CLAIMS]
     return pd.DataFrame(rows).astype({"holds": object})

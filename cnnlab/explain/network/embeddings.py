@@ -6,19 +6,19 @@ from threadpoolctl import threadpool_limits
 
 from cnnlab.config import InputError
 from cnnlab.engine import keras, tf
-from cnnlab.explain import layers, maps, targets
-from cnnlab.explain.layers import Call
+from cnnlab.explain import execution, layers, maps, targets
+from cnnlab.explain.execution import Call
 from cnnlab.explain.traced import trace
 
 COMPONENTS = 30  # principal ones that t-SNE starts from
 
 
 def embed(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Return what enters the dense layer that gives the answer.
+    """Return what enters the layer that gives the answer.
 
     Args:
-        model: A model that ends in a dense layer, with softmax or sigmoid in it, behind it or
-            left out.
+        model: A model that ends in a dense layer, or in a convolution of a single place, with
+            softmax or sigmoid in it, behind it or left out.
         images: uint8 or float32 (N, H, W, 3), RGB, 0…255.
 
     Returns:
@@ -38,18 +38,29 @@ def embed(model: keras.Model, images: np.ndarray) -> np.ndarray:
 def _embedded(model: keras.Model, function: None, images: tf.Tensor) -> tf.Tensor:
     """Return the vectors (b, F): ops, to be traced."""
     calls: list[Call] = []
-    output = layers.run(model, images, calls.append)
+    output = execution.run(model, images, calls.append)
     final = targets.deciding_call(output, calls) if tf.is_tensor(output) else None
-    if final is None or not isinstance(final.operation, keras.layers.Dense):
+    while final and isinstance(final.operation, keras.layers.Flatten | keras.layers.Reshape):
+        final = targets.last_call(final.inputs[0], calls)
+    if final is None or not _decides(final):
         ending = "no single layer"
         if final is not None:
             ending = f"{final.operation.name!r} ({type(final.operation).__name__})"
         raise InputError(
-            f"Model {model.name!r} ends in {ending}: expected a dense layer, perhaps with softmax "
-            "or sigmoid behind it. features.activations gives what any other layer holds."
+            f"Model {model.name!r} ends in {ending}: expected a dense layer or a convolution of a "
+            "single place, perhaps with softmax or sigmoid behind it. features.activations gives "
+            "what any other layer holds."
         )
     vectors = final.inputs[0]
     return tf.cast(tf.reshape(vectors, (tf.shape(vectors)[0], -1)), tf.float32)
+
+
+def _decides(call: Call) -> bool:
+    """Return whether each output is one weighted sum of all that enters."""
+    if isinstance(call.operation, keras.layers.Dense):
+        return True
+    single = tuple(call.inputs[0].shape[1:3]) == (1, 1)
+    return isinstance(call.operation, keras.layers.Conv2D) and single
 
 
 def project(vectors: np.ndarray, *, seed: int, perplexity: float = 30.0) -> np.ndarray:

@@ -6,8 +6,8 @@ import numpy as np
 
 from cnnlab.config import InputError
 from cnnlab.engine import keras, tf
-from cnnlab.explain import layers, maps
-from cnnlab.explain.layers import Call
+from cnnlab.explain import execution, layers, maps
+from cnnlab.explain.execution import Call
 
 
 def activations(
@@ -15,7 +15,7 @@ def activations(
 ) -> dict[str, np.ndarray]:
     """Return what the named layers give for the images, exactly as the model computes it.
 
-    The maps after rectification are those of the layers in ``rectified_layers(model)``.
+    ``models.stages(model)`` names layers worth a look.
 
     Args:
         model: Sequential, Functional or subclassed (then called on images once), also with
@@ -41,10 +41,10 @@ def activations(
 
     def seen(call: Call) -> None:
         if any(call.operation is layer for layer in wanted.values()):
-            layers.require_channels_last(model, [call])
+            execution.require_channels_last(model, [call])
             outputs[id(call.operation)] = call.output
 
-    layers.run(model, images, seen)
+    execution.run(model, images, seen)
     missing = [name for name, layer in wanted.items() if id(layer) not in outputs]
     if missing:
         raise InputError(
@@ -88,36 +88,44 @@ def inner(length: int) -> slice:
     return slice(1, length - 1) if length > 2 else slice(0, length)
 
 
-def rectified_layers(model: keras.Model) -> list[str]:
-    """Return the paths of the layers that give rectified maps, first to last.
+def first_filters(model: keras.Model) -> np.ndarray:
+    """Return the kernels of the first convolution, as far as they see the colours of the pixels.
 
-    These are the activation layers, and the convolutions with an activation built in.
-    """
-
-    def rectifies(layer: keras.Layer) -> bool:
-        if isinstance(layer, keras.layers.ReLU):
-            return True
-        kinds = (keras.layers.Activation, *layers.CONVOLUTIONS)
-        name = getattr(getattr(layer, "activation", None), "__name__", "")
-        return isinstance(layer, kinds) and name.startswith("relu")
-
-    return [path for path, layer in layers.paths(model).items() if rectifies(layer)]
-
-
-def filters(model: keras.Model, layer: str) -> np.ndarray:
-    """Return a copy of a convolution's kernel.
+    What stands before it may scale, shift and pad. Of a depthwise convolution every kernel sees
+    one channel; of a separable one the two kernels are multiplied.
 
     Args:
-        model: Any Keras model.
-        layer: Path of a Conv2D, Conv2DTranspose or DepthwiseConv2D layer.
+        model: As for ``activations``; its image size may be open.
 
     Returns:
-        float32 (kernel height, kernel width, in, out), in Keras' order for that layer.
+        float32 (kernel height, kernel width, 3 or 1, K).
 
     Raises:
-        InputError: There is no such convolution; the message lists them.
+        InputError: The model has no convolution, or its first one does not see the pixels.
     """
-    known = layers.paths(model)
-    possible = [path for path in layers.convolutions(model) if hasattr(known[path], "kernel")]
-    kernel = layers.find(model, layer, possible).kernel
-    return np.array(keras.ops.convert_to_numpy(kernel), np.float32)
+    expected = model.inputs[0].shape[1:] if model.inputs else (None, None, 3)
+    calls: list[Call] = []
+    black = np.zeros((1, *(side or 32 for side in expected)), np.float32)
+    execution.run(model, black, calls.append)
+    first = next((call for call in calls if isinstance(call.operation, layers.CONVOLUTIONS)), None)
+    if first is None or first.inputs[0].shape[-1] != black.shape[-1]:
+        found = "no convolution" if first is None else f"{first.operation.name!r} behind others"
+        raise InputError(
+            f"Model {model.name!r} has {found}: no kernels see the colours of the pixels, which "
+            "could be shown as small pictures."
+        )
+    return _kernel(first.operation)
+
+
+def _kernel(layer: keras.Layer) -> np.ndarray:
+    """Return a convolution's kernel as float32 (height, width, in, out)."""
+    if isinstance(layer, keras.layers.SeparableConv2D):
+        by_channel = np.asarray(layer.depthwise_kernel, np.float32)  # (h, w, in, multiplier)
+        mixing = np.asarray(layer.pointwise_kernel, np.float32).reshape(*by_channel.shape[2:], -1)
+        return np.einsum("hwim,imk->hwik", by_channel, mixing)
+    kernel = np.array(layer.kernel, np.float32)
+    if isinstance(layer, keras.layers.DepthwiseConv2D):
+        return kernel.reshape(*kernel.shape[:2], 1, -1)
+    if isinstance(layer, keras.layers.Conv2DTranspose):
+        return kernel.swapaxes(2, 3)
+    return kernel

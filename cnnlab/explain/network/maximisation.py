@@ -7,8 +7,8 @@ import numpy as np
 
 from cnnlab.config import InputError
 from cnnlab.engine import keras, tf
-from cnnlab.explain import gradients, layers
-from cnnlab.explain.layers import Call
+from cnnlab.explain import execution, gradients, layers
+from cnnlab.explain.execution import Call
 from cnnlab.explain.network import features
 from cnnlab.explain.traced import trace
 
@@ -29,7 +29,7 @@ def maximised(
 
     Places at the rim of the map do not count: the padding excites them, not the picture. Of a
     layer that only rectifies, a hundredth of what it cuts off counts as well: a channel that is
-    silent at the start would have no slope.
+    silent at the start would have no gradient.
 
     From faint noise around grey, each step adds the gradient, smoothed a little against single
     pixels and scaled to the same length, and stays within 0…255. Where one climbs to depends on
@@ -91,7 +91,7 @@ def _output(model: keras.Model, images: tf.Tensor, layer: str) -> tf.Tensor:
             entering = call.inputs[0]
             outputs.append(tf.maximum(entering, 0.01 * entering) if rectifies else call.output)
 
-    layers.run(model, images, seen)
+    execution.run(model, images, seen)
     if not outputs or len(outputs[-1].shape) != 4:
         raise InputError(f"Layer {layer!r} gives no maps: expected one that gives (h, w, K).")
     return tf.cast(outputs[-1], tf.float32)
@@ -110,11 +110,11 @@ def _climbed(
     values = _output(model, images, layer)  # (b, h, w, K)
     rows, columns = (features.inner(length) for length in values.shape[1:3])
     liked = tf.gather(tf.reduce_mean(values[:, rows, columns], axis=(1, 2)), channels, batch_dims=1)
-    slopes = gradients.gradient(liked, images)
+    found = gradients.gradient(liked, images)
     # A binomial blur; reflected borders, so that a frame is neither lit nor left dark.
     line = tf.constant([0.25, 0.5, 0.25])
     kernel = tf.tile((line[:, None] * line)[:, :, None, None], (1, 1, 3, 1))
-    around = tf.pad(slopes, ((0, 0), (1, 1), (1, 1), (0, 0)), "SYMMETRIC")
+    around = tf.pad(found, ((0, 0), (1, 1), (1, 1), (0, 0)), "SYMMETRIC")
     smooth = tf.nn.depthwise_conv2d(around, kernel, (1, 1, 1, 1), "VALID")
     length = tf.sqrt(tf.reduce_mean(smooth**2, axis=(1, 2, 3), keepdims=True))
     return tf.clip_by_value(images + rate * tf.math.divide_no_nan(smooth, length), 0, 255)

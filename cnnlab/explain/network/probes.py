@@ -3,20 +3,17 @@
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from cnnlab.config import InputError
 from cnnlab.engine import keras
 from cnnlab.explain.network import features
+from cnnlab.statistics import linear_probe
 
-# scikit-learn's C: a larger one is a weaker penalty. Early blocks need the weak ones: their few
+# scikit-learn's C: a larger one is a weaker penalty. Early stages need the weak ones: their few
 # numbers tell classes apart by small differences only.
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1, 10, 100)
 TOLERANCE = 1e-3  # of the solver
-MAX_STEPS = 5000
 
 
 def pooled(
@@ -33,7 +30,7 @@ def pooled(
         side: Fields a side; 1 is global average pooling.
 
     Returns:
-        Layer → float32 (N, side · side · K).
+        Layer → float32 (N, side · side · K); fewer of maps with fewer places a side.
     """
     return features.reduced(model, images, layer_names, lambda maps, _: averaged(maps, side))
 
@@ -41,14 +38,16 @@ def pooled(
 def averaged(maps: np.ndarray, side: int) -> np.ndarray:
     """Return the mean of each field: float (b, h, w, K) → (b, side · side · K).
 
-    Fields share a line where the side does not divide the map evenly.
+    Fields share a line where the side does not divide the map evenly. A map that is smaller than
+    ``side`` has as many fields a side as its shorter one has places.
 
     Raises:
-        InputError: The maps have fewer places than that.
+        InputError: They are no maps.
     """
     maps = np.asarray(maps, np.float32)
-    if maps.ndim != 4 or min(maps.shape[1:3]) < side:
-        raise InputError(f"Maps {maps.shape}: expected (b, h, w, K), h and w at least {side}.")
+    if maps.ndim != 4:
+        raise InputError(f"Maps {maps.shape}: expected (b, h, w, K).")
+    side = min(side, *maps.shape[1:3])
 
     def fields(length: int) -> list[slice]:
         return [
@@ -97,16 +96,12 @@ def hits(
     if not len(judging) or len(np.unique(labels[learned])) < 2:
         raise InputError(f"{len(labels)} training images: expected some of at least two classes.")
     with threadpool_limits(1):  # the same bits on any number of cores
-        found = [
-            _fitted(training[learned], labels[learned], strength).score(
-                training[judging], labels[judging]
-            )
-            for strength in STRENGTHS
-        ]
-        probe = _fitted(training, labels, STRENGTHS[int(np.argmax(found))])
+        strength = linear_probe.best_strength(
+            STRENGTHS,
+            (training[learned], labels[learned]),
+            (training[judging], labels[judging]),
+            linear_probe.error_rate,
+            tolerance=TOLERANCE,
+        )
+        probe = linear_probe.fitted(training, labels, strength, tolerance=TOLERANCE)
         return probe.predict(held_out) == np.asarray(held_out_labels)
-
-
-def _fitted(rows: np.ndarray, labels: np.ndarray, strength: float) -> Pipeline:
-    model = LogisticRegression(C=strength, tol=TOLERANCE, max_iter=MAX_STEPS)
-    return make_pipeline(StandardScaler(), model).fit(rows, labels)

@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 
 from cnnlab.config import InputError, child_seed
 from cnnlab.engine import keras, tf
-from cnnlab.explain import layers, maps, targets
+from cnnlab.explain import execution, layers, maps, targets
 from cnnlab.explain.targets import Target
 from cnnlab.explain.traced import trace
 
@@ -155,7 +155,7 @@ def _answered(
     classes: tf.Tensor,
 ) -> tf.Tensor:
     """Return the answers float32 (b,): ops, to be traced."""
-    output = layers.run(model, images, lambda call: None)
+    output = execution.run(model, images, lambda call: None)
     if function is not None:
         return targets.score(output, [], classes, function)[0]
     return tf.gather(tf.cast(output, tf.float32), classes, batch_dims=1)

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from cnnlab.config import InputError
+from cnnlab.statistics import bootstrap
 
-BASELINES = ("random", "centred")
+BASELINES = ("random", "centre prior")
 ENOUGH = 10  # images: below, resampling them says little about the next ones
 
 
@@ -28,7 +29,7 @@ def energy_in_box(heatmap: np.ndarray, box: tuple[float, float, float, float]) -
         A number in 0…1; nan for a heatmap without any mass.
 
     Raises:
-        InputError: The heatmap is not a plane of finite numbers, none negative, or the box is
+        InputError: The heatmap is not a map of finite numbers, none negative, or the box is
             not inside it.
 
     Source:
@@ -119,8 +120,8 @@ def random_maps(count: int, size: int, *, seed: int, cell: int = 8) -> np.ndarra
     return np.einsum("yi,nij,xj->nyx", line, noise, line)
 
 
-def centred_maps(count: int, size: int) -> np.ndarray:
-    """Return the map of one who bets on the middle: a Gaussian blob, float64 (N, S, S).
+def centre_prior(count: int, size: int) -> np.ndarray:
+    """Return the map of one who bets on the middle: a Gaussian there, float64 (N, S, S).
 
     Its standard deviation is a quarter of the side.
     """
@@ -131,7 +132,7 @@ def centred_maps(count: int, size: int) -> np.ndarray:
 
 def baseline_maps(count: int, size: int, *, seed: int) -> dict[str, np.ndarray]:
     """Return the maps of both ``BASELINES``, each float64 (N, S, S)."""
-    drawn = random_maps(count, size, seed=seed), centred_maps(count, size)
+    drawn = random_maps(count, size, seed=seed), centre_prior(count, size)
     return dict(zip(BASELINES, drawn, strict=True))
 
 
@@ -170,7 +171,9 @@ def compare(
     for name, values in scores.items():
         known = np.isfinite(values)
         columns = [values, *(values - scores[other] for other in BASELINES)]
-        found = limits(np.stack(columns)[:, known], seed=seed, samples=samples, level=level)
+        found = bootstrap.percentile_intervals(
+            np.stack(columns)[:, known], seed=seed, samples=samples, level=level
+        )
         gaps = found[1:] if higher else -found[1:][:, [0, 2, 1]]
         judged = name not in BASELINES
         gap = gaps[np.argmin(gaps[:, 0])] if judged and known.any() else np.full(3, np.nan)
@@ -203,22 +206,6 @@ def _spans(table: pd.DataFrame) -> pd.Series:
     # In a narrow column the line breaks between the mean and its interval.
     text = "{mean:z.2f} ({low:z.2f}\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}{high:z.2f})"
     return table.apply(lambda row: text.format(**row), axis=1)
-
-
-def limits(
-    values: np.ndarray, *, seed: int, samples: int = 2000, level: float = 0.95
-) -> np.ndarray:
-    """Return the mean of each row and its percentile limits: float (K, N) → float64 (K, 3).
-
-    All rows are resampled alike. nan where there is no value.
-    """
-    size = values.shape[1]
-    if not size:
-        return np.full((len(values), 3), np.nan)
-    drawn = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), samples)
-    means = values @ drawn.T / size  # (K, samples)
-    tails = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=1)
-    return np.column_stack([values.mean(axis=1), *tails])
 
 
 def verdicts(tables: Mapping[str, pd.DataFrame]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The sanity check of heatmaps: with its weights scrambled, does a network still get the same map?
+"""The sanity check of heatmaps: with its weights randomized, does a network get the same map?
 
 A map that stays as it was does not show what the network learned: it shows the picture.
 """
@@ -15,12 +15,13 @@ from cnnlab.engine import keras
 from cnnlab.explain import layers, targets
 from cnnlab.explain.quality import faithfulness
 from cnnlab.explain.targets import Target
+from cnnlab.statistics import bootstrap
 
-ALIKE = 0.5  # a mean correlation surely above it, with all weights scrambled, is too much
+ALIKE = 0.5  # a mean correlation surely above it, with all weights randomized, is too much
 
 
 def cascade(model: keras.Model, *, seed: int) -> Generator[str, None, None]:
-    """Scramble the weights layer by layer, from the last to the first, and yield each path.
+    """Randomize the weights layer by layer, from the last to the first, and yield each path.
 
     Each array of weights is shuffled: mean and spread stay, so that nothing saturates, and what
     was learned is gone. The changes add up. The weights come back when the iteration ends, is
@@ -50,11 +51,11 @@ def cascade(model: keras.Model, *, seed: int) -> Generator[str, None, None]:
 
 
 @contextmanager
-def scrambled(model: keras.Model, *, seed: int) -> Iterator[None]:
-    """Scramble all weights of a model, as ``cascade`` does, until the block ends."""
-    with closing(cascade(model, seed=seed)) as stages:
+def randomized(model: keras.Model, *, seed: int) -> Iterator[None]:
+    """Randomize all weights of a model, as ``cascade`` does, until the block ends."""
+    with closing(cascade(model, seed=seed)) as steps:
         for _ in _weights(model):
-            next(stages)
+            next(steps)
         yield
 
 
@@ -75,6 +76,16 @@ def _weights(model: keras.Model) -> dict[str, list[keras.Variable]]:
     return found
 
 
+def landmarks(model: keras.Model) -> list[str]:
+    """Return where to stop on the way down: the last layer, the last convolution and the first.
+
+    Only layers with weights count; a model without convolutions has its first layer instead.
+    """
+    weighted = list(_weights(model))
+    convolutions = [path for path in weighted if path in layers.convolutions(model)] or weighted
+    return list(dict.fromkeys([weighted[0], convolutions[0], convolutions[-1]]))
+
+
 def similarities(
     model: keras.Model,
     images: np.ndarray,
@@ -82,9 +93,9 @@ def similarities(
     *,
     seed: int,
     target: Target = None,
-    stages: Sequence[str] | None = None,
+    down_to: Sequence[str] | None = None,
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Return how much each method's maps stay as they were while the weights are scrambled.
+    """Return how much each method's maps stay as they were while the weights are randomized.
 
     Args:
         model: As for ``cam.grad_cam``; its weights are changed meanwhile and restored.
@@ -92,8 +103,8 @@ def similarities(
         methods: Name → method, called with the model, the images and ``target=``.
         seed: Decides the shuffling.
         target: As for ``cam.grad_cam``; by default what the whole model predicts.
-        stages: The layers down to which the weights are scrambled when maps are drawn; by
-            default every one that has weights.
+        down_to: The layers at which maps are drawn, once the weights are randomized down to there;
+            by default every one that has weights.
 
     Returns:
         Method → layer → float64 (N,), Spearman's rank correlation with the map before, from the
@@ -105,13 +116,13 @@ def similarities(
     classes, function = targets.settle(model, target, layers.image_batch(model, images))
     watched = function or classes
     known = _weights(model)
-    if wrong := [stage for stage in stages or () if stage not in known]:
+    if wrong := [path for path in down_to or () if path not in known]:
         raise InputError(f"No weights in {', '.join(wrong)}: expected some of {', '.join(known)}.")
     before = {name: method(model, images, target=watched) for name, method in methods.items()}
     found: dict[str, dict[str, np.ndarray]] = {name: {} for name in methods}
     with closing(cascade(model, seed=seed)) as steps:
         for path in steps:
-            for name, method in methods.items() if stages is None or path in stages else ():
+            for name, method in methods.items() if down_to is None or path in down_to else ():
                 after = method(model, images, target=watched)
                 found[name][path] = rank_correlations(before[name], after)
     return found
@@ -130,12 +141,12 @@ def summary(found: Mapping[str, Mapping[str, np.ndarray]], *, seed: int) -> pd.D
         layer and for fewer than ``faithfulness.ENOUGH`` images.
     """
     rows = []
-    for method, stages in found.items():
-        for stage, values in stages.items():
+    for method, reached in found.items():
+        for path, values in reached.items():
             known = values[np.isfinite(values)]
-            mean, low, high = faithfulness.limits(known[None], seed=seed)[0]
-            judged = stage == list(stages)[-1] and len(known) >= faithfulness.ENOUGH
-            row = {"method": method, "down_to": stage, "images": len(known), "mean": mean}
+            mean, low, high = bootstrap.percentile_intervals(known[None], seed=seed)[0]
+            judged = path == list(reached)[-1] and len(known) >= faithfulness.ENOUGH
+            row = {"method": method, "down_to": path, "images": len(known), "mean": mean}
             row |= {"low": low, "high": high}
             rows.append(row | {"ignores_weights": bool(low > ALIKE) if judged else None})
     return pd.DataFrame(rows).astype({"ignores_weights": object})

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from cnnlab import models
 from cnnlab.config import InputError
 from cnnlab.engine import keras
 from cnnlab.explain.network import features
@@ -71,24 +70,7 @@ def test_no_images_have_no_maps(model):
     assert highest["rectified"].shape == (0, 2)
 
 
-def test_rectified_layers(model):
-    assert features.rectified_layers(model) == ["backbone/rectified", "mixed"]
-    reference = models.build(
-        "reference_cnn", image_size=16, num_classes=2, seed=0, l2=0, dropout=0.5
-    )
-    assert features.rectified_layers(reference) == ["relu1", "relu2", "relu3", "relu4"]
-
-
-def test_filters_are_a_copy_of_the_kernel(model):
-    found = features.filters(model, "planes")
-    np.testing.assert_array_equal(found, KERNEL)
-    found += 1
-    np.testing.assert_array_equal(features.filters(model, "backbone/planes"), KERNEL)
-
-
 def test_wrong_names_list_the_possible_ones(model, images):
-    with pytest.raises(InputError, match=r"No layer 'classes'.*backbone/planes, mixed\."):
-        features.filters(model, "classes")
     with pytest.raises(InputError, match=r"No layer 'conv'.*backbone/rectified.*classes"):
         features.activations(model, images, ["mixed", "conv"])
 
@@ -97,3 +79,43 @@ def test_a_layer_that_computes_nothing_is_refused(model, images):
     name = model.layers[0].name
     with pytest.raises(InputError, match=f"{name}: no output to show"):
         features.activations(model, images, [name])
+
+
+def first_of(*steps, channels=3):
+    return keras.Sequential([keras.Input((8, 8, channels)), *steps])
+
+
+def test_first_filters_are_a_copy_of_the_kernel_that_sees_the_pixels(model):
+    found = features.first_filters(model)
+    np.testing.assert_array_equal(found, KERNEL)
+    found += 1
+    np.testing.assert_array_equal(features.first_filters(model), KERNEL)
+    large = first_of(keras.layers.ZeroPadding2D(3), keras.layers.Conv2D(4, 7, strides=2))
+    assert features.first_filters(large).shape == (7, 7, 3, 4)
+
+
+def test_a_depthwise_kernel_sees_one_channel():
+    layer = keras.layers.DepthwiseConv2D(3, depth_multiplier=2)
+    found = features.first_filters(first_of(layer))
+    assert found.shape == (3, 3, 1, 6)
+    np.testing.assert_array_equal(found[:, :, 0, 3], layer.get_weights()[0][:, :, 1, 1])
+
+
+def test_the_kernels_of_a_separable_convolution_are_what_it_does_to_an_image():
+    layer = keras.layers.SeparableConv2D(5, 3, depth_multiplier=2, use_bias=False)
+    transposed = keras.layers.Conv2DTranspose(5, 3, use_bias=False, padding="valid")
+    image = np.random.default_rng(0).random((1, 8, 8, 3), np.float32)
+    found = features.first_filters(first_of(layer))
+    plain = keras.ops.conv(image, found)
+    np.testing.assert_allclose(layer(image), plain, atol=1e-5)
+    turned = features.first_filters(first_of(transposed))[::-1, ::-1]
+    around = np.pad(image, ((0, 0), (2, 2), (2, 2), (0, 0)))
+    np.testing.assert_allclose(transposed(image), keras.ops.conv(around, turned), atol=1e-5)
+
+
+def test_without_kernels_on_the_pixels_a_sentence_says_so():
+    with pytest.raises(InputError, match="has no convolution: no kernels see the colours"):
+        features.first_filters(first_of(keras.layers.Flatten()))
+    shuffled = first_of(keras.layers.Reshape((4, 4, 12)), keras.layers.Conv2D(2, 1, name="later"))
+    with pytest.raises(InputError, match="has 'later' behind others: no kernels"):
+        features.first_filters(shuffled)

@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 
 from cnnlab.config import InputError
-from cnnlab.engine import keras, tf
+from cnnlab.engine import keras
 from cnnlab.explain.network import patches
-from cnnlab.explain.network.patches import Field
 
 layers = keras.layers
 RED_DOT = np.zeros((3, 3, 3, 2), np.float32)
@@ -26,33 +25,6 @@ def dots():
     return model
 
 
-def branched():
-    inputs = keras.Input((20, 20, 3))
-    x = layers.ZeroPadding2D(((0, 1), (0, 1)))(inputs)
-    x = layers.DepthwiseConv2D(3, strides=2, name="strided")(x)
-    wide = layers.Conv2D(3, 3, dilation_rate=2, padding="same", name="wide")(x)
-    x = layers.Add(name="sum")([x, layers.ReLU()(wide)])
-    x = layers.AveragePooling2D(2, name="pool")(x)
-    return keras.Model(inputs, layers.Flatten(name="flat")(x))
-
-
-@pytest.mark.parametrize("layer", ["strided", "wide", "sum", "pool"])
-def test_the_field_is_where_the_gradient_is(layer):
-    """Independent of the rules: with positive weights every pixel that is seen has a slope."""
-    model = branched()
-    model.set_weights([np.ones_like(weight) for weight in model.get_weights()])
-    height, width = patches.receptive_fields(model, layer, 20)
-    inner = keras.Model(model.inputs, model.get_layer(layer).output)
-    image = tf.Variable(np.ones((1, 20, 20, 3), np.float32))
-    with tf.GradientTape() as tape:
-        value = inner(image)[0, 2, 3, 0]
-    seen = np.abs(tape.gradient(value, image).numpy()[0]).sum(axis=-1) > 0
-    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
-    for field, place, found in ((height, 2, rows), (width, 3, columns)):
-        start = field.start + place * field.step
-        assert (max(start, 0), min(start + field.size, 20)) == (found[0], found[-1] + 1)
-
-
 def strided(height, width, channels=3):
     return keras.Sequential(
         [
@@ -63,12 +35,6 @@ def strided(height, width, channels=3):
             layers.ReLU(name="behind"),
         ]
     )
-
-
-def test_height_and_width_have_their_own_padding():
-    """Half of the padding of an odd length lies before it, none of an even one's."""
-    found = patches.receptive_fields(strided(16, 15), "conv", (16, 15))
-    assert found == (Field(3, 2, 0), Field(3, 2, -1))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -84,53 +50,6 @@ def test_patches_of_an_oblong_image_have_the_bright_pixel_in_the_middle(channels
     assert found.pictures.shape == (1, 1, 3, 3, channels)
     assert found.pictures[0, 0, 1, 1].tolist() == [200] * channels
     assert found.pictures.sum() == 200 * channels
-
-
-def test_fields_by_hand(dots):
-    assert patches.receptive_fields(dots, "conv", 16) == (Field(3, 1, -1), Field(3, 1, -1))
-    assert patches.receptive_fields(dots, "pool", 16) == (Field(4, 2, -1), Field(4, 2, -1))
-
-
-def test_what_has_no_field_is_refused():
-    with pytest.raises(InputError, match="'flat' has no regular"):
-        patches.receptive_fields(branched(), "flat", 20)
-    turned = keras.Sequential([keras.Input((8, 8, 3)), layers.UpSampling2D(name="up")])
-    with pytest.raises(InputError, match="'up' moves places"):
-        patches.receptive_fields(turned, "up", 8)
-    with pytest.raises(
-        InputError, match=r"'behind' has no regular .*'mean' moves places: expected"
-    ):
-        patches.receptive_fields(strided(16, 16), "behind", 16)
-    with pytest.raises(InputError, match=r"\(1, 9, 8, 3\): expected .* 8, 8, 3"):
-        patches.receptive_fields(turned, "up", (9, 8))
-
-
-@pytest.mark.parametrize(
-    "mover",
-    [
-        layers.Conv2DTranspose(1, 3, strides=2, name="mover"),
-        layers.Conv2DTranspose(1, 3, name="mover"),
-        layers.Permute((2, 1, 3), name="mover"),
-    ],
-)
-def test_what_enlarges_or_turns_moves_places(mover):
-    model = keras.Sequential([keras.Input((8, 8, 3)), mover])
-    with pytest.raises(InputError, match="'mover' moves places"):
-        patches.receptive_fields(model, "mover", 8)
-
-
-def test_one_place_spread_over_all_moves_places():
-    inputs = keras.Input((8, 8, 3))
-    whole = layers.MaxPooling2D(8, strides=1)(inputs)
-    model = keras.Model(inputs, layers.Add(name="sum")([inputs, whole]))
-    with pytest.raises(InputError, match="'sum' moves places"):
-        patches.receptive_fields(model, "sum", 8)
-
-
-def test_pooling_as_a_mere_operation_moves_by_its_own_size():
-    inputs = keras.Input((8, 8, 3))
-    model = keras.Model(inputs, layers.ReLU(name="out")(keras.ops.max_pool(inputs, 2)))
-    assert patches.receptive_fields(model, "out", 8) == (Field(2, 2, 0), Field(2, 2, 0))
 
 
 def test_nothing_to_choose_from_is_refused(dots):
@@ -192,3 +111,31 @@ def test_beyond_the_edge_is_grey_also_far_beyond_it():
     images[0, 3, 3] = 250
     (found,) = patches.strongest(padded, images, "conv", channels=1, count=1).pictures[0]
     assert found[..., 0].tolist() == [[250, 128, 128], [128] * 3, [128] * 3]
+
+
+def test_whole_images_stand_for_pieces_where_nothing_regular_is_seen():
+    turned = layers.Permute((2, 1, 3), name="turned")
+    model = keras.Sequential([keras.Input((8, 8, 3)), turned])
+    images = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), np.uint8)
+    found = patches.strongest(model, images, "turned", channels=1, count=2)
+    np.testing.assert_array_equal(found.pictures[0], images[found.rows[0]])
+    assert (found.centres == 4).all()
+    flat = keras.Sequential([keras.Input((8, 8, 3)), layers.Flatten(name="flat")])
+    with pytest.raises(InputError, match=r"\(3, 192\): expected maps"):
+        patches.strongest(flat, images, "flat")
+
+
+def test_a_piece_is_no_larger_than_the_image():
+    wide = layers.Conv2D(1, 21, padding="same", use_bias=False, name="wide")
+    model = keras.Sequential([keras.Input((8, 9, 3)), wide])
+    kernel = np.zeros((21, 21, 3, 1))
+    kernel[10, 10] = 1  # what is in the middle
+    wide.set_weights([kernel])
+    images = np.zeros((1, 8, 9, 3), np.uint8)
+    images[0, 3, 6] = 200
+    found = patches.strongest(model, images, "wide", channels=1, count=1)
+    assert (found.field.height.size, found.field.width.size) == (21, 21)
+    assert found.pictures.shape == (1, 1, 8, 9, 3)
+    assert found.centres.tolist() == [[[6.5, 3.5]]]
+    (piece,) = found.pictures[0]
+    assert np.argwhere(piece[..., 0] == 200).tolist() == [[4, 4]]

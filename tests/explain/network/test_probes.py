@@ -12,8 +12,10 @@ def test_fields_are_averaged_each_by_itself():
     np.testing.assert_allclose(probes.averaged(maps, 1), [[7.5]])
     odd = np.arange(9.0).reshape(1, 3, 3, 1)  # the middle line belongs to both
     np.testing.assert_allclose(probes.averaged(odd, 2), [[2, 3, 5, 6]])
-    with pytest.raises(InputError, match="at least 4"):
-        probes.averaged(odd, 4)
+    single = np.arange(3.0).reshape(1, 1, 3, 1)  # one field where a line has one place
+    np.testing.assert_allclose(probes.averaged(single, 2), [[1]])
+    with pytest.raises(InputError, match=r"\(3, 3\): expected \(b, h, w, K\)"):
+        probes.averaged(odd[0, :, :, 0], 2)
 
 
 def test_pooled_reads_the_layers_themselves():

@@ -4,7 +4,7 @@ import pytest
 
 from cnnlab.config import InputError
 from cnnlab.explain.quality.faithfulness import (
-    centred_maps,
+    centre_prior,
     compare,
     energies,
     energy_in_box,
@@ -49,12 +49,12 @@ def test_what_is_no_heatmap_is_refused(heatmap):
         energy_in_box(heatmap, (0, 0, 2, 2))
 
 
-def test_the_centred_map_peaks_in_the_middle_and_is_symmetric():
-    blob = centred_maps(1, 9)[0]
-    assert np.unravel_index(blob.argmax(), blob.shape) == (4, 4)
-    np.testing.assert_allclose(blob, blob[::-1])
-    np.testing.assert_allclose(blob, blob.T)
-    edge = blob[4, 8] / blob[4, 4]
+def test_the_centre_prior_peaks_in_the_middle_and_is_symmetric():
+    prior = centre_prior(1, 9)[0]
+    assert np.unravel_index(prior.argmax(), prior.shape) == (4, 4)
+    np.testing.assert_allclose(prior, prior[::-1])
+    np.testing.assert_allclose(prior, prior.T)
+    edge = prior[4, 8] / prior[4, 4]
     assert edge == pytest.approx(np.exp(-0.5 * ((4 / 9) / 0.25) ** 2))
 
 
@@ -96,14 +96,14 @@ def test_compare_looks_at_the_differences_image_by_image():
         "better": hard + 1 + generator.normal(0, 0.5, 60),
         "between": hard + 0.5,  # beats one of the two only
         "random": hard,
-        "centred": hard + 0.5 + generator.normal(0, 0.01, 60),
+        "centre prior": hard + 0.5 + generator.normal(0, 0.01, 60),
     }
     table = compare(scores, seed=0).set_index("method")
     assert table["beats_both"].tolist() == [True, False, None, None]
     better = table.loc["better"]
     assert better["mean"] == pytest.approx(scores["better"].mean())
-    assert better["gap"] == pytest.approx((scores["better"] - scores["centred"]).mean())
-    deviation = np.std(scores["better"] - scores["centred"]) / np.sqrt(60)
+    assert better["gap"] == pytest.approx((scores["better"] - scores["centre prior"]).mean())
+    deviation = np.std(scores["better"] - scores["centre prior"]) / np.sqrt(60)
     expected = better["gap"] + 1.96 * deviation * np.array([-1, 1])
     np.testing.assert_allclose([better["gap_low"], better["gap_high"]], expected, atol=0.03)
     assert better["high"] - better["low"] > 10 * (better["gap_high"] - better["gap_low"])
@@ -113,7 +113,7 @@ def test_where_lower_is_better_the_gaps_turn_round():
     scores = {
         "m": np.repeat([1.0, 2, 4], 4),
         "random": np.repeat([3.0, 5, 6], 4),
-        "centred": np.ones(12) * 9,
+        "centre prior": np.ones(12) * 9,
     }
     up = compare(scores, seed=0).iloc[0]
     down = compare(scores, seed=0, higher=False).iloc[0]
@@ -126,7 +126,7 @@ def test_a_method_is_judged_on_the_images_it_says_something_about():
     some = np.repeat([np.nan, 2, 3], [1, 5, 5])
     few = np.where(np.arange(11) < 2, np.nan, some)
     scores = {"silent": np.full(11, np.nan), "few": few, "some": some}
-    scores |= dict.fromkeys(("random", "centred"), np.repeat([9.0, 1], [1, 10]))
+    scores |= dict.fromkeys(("random", "centre prior"), np.repeat([9.0, 1], [1, 10]))
     table = compare(scores, seed=0).set_index("method")
     assert table["images"].tolist() == [0, 9, 10, 11, 11]
     assert table.loc["some", "gap"] == 1.5
@@ -153,13 +153,13 @@ def test_the_overview_has_every_interval_and_how_many_images_were_judged():
 
 
 def test_compare_needs_both_baselines():
-    with pytest.raises(InputError, match="No scores of centred"):
+    with pytest.raises(InputError, match="No scores of centre prior"):
         compare({"m": np.ones(2), "random": np.ones(2)}, seed=0)
 
 
 def test_verdicts_say_who_does_not_beat_both():
     def table(*beats):
-        names = ["A", "B", "C", "random", "centred"]
+        names = ["A", "B", "C", "random", "centre prior"]
         return pd.DataFrame({"method": names, "beats_both": [*beats, None, None]})
 
     tables = {"deletion": table(True, True, False), "energy": table(True, False, False)}

@@ -48,12 +48,12 @@ def test_it_goes_from_the_top_down_and_everything_comes_back(model):
 def test_weights_keep_their_values_and_lose_their_places(model):
     kernel = model.get_layer("high").kernel
     before = kernel.numpy().copy()
-    with randomization.scrambled(model, seed=0):
+    with randomization.randomized(model, seed=0):
         inside = kernel.numpy().copy()
         assert (inside != before).mean() > 0.9
         np.testing.assert_array_equal(np.sort(inside.ravel()), np.sort(before.ravel()))
     np.testing.assert_array_equal(kernel.numpy(), before)
-    with randomization.scrambled(model, seed=0):
+    with randomization.randomized(model, seed=0):
         np.testing.assert_array_equal(kernel.numpy(), inside)
 
 
@@ -86,7 +86,7 @@ class Whole(keras.Model):
 
 
 @pytest.mark.parametrize("name", ["whole", "last"])
-def test_every_weight_is_scrambled_once(name, monkeypatch):
+def test_every_weight_is_randomized_once(name, monkeypatch):
     model = Whole(name)
     model(np.zeros((1, 4, 4, 3), np.float32))
     # A shuffling that surely moves everything, and that no second one would undo.
@@ -98,7 +98,7 @@ def test_every_weight_is_scrambled_once(name, monkeypatch):
     assert list(randomization.cascade(model, seed=0)) == (
         reached if name == "whole" else reached[:-1]
     )
-    with randomization.scrambled(model, seed=0):
+    with randomization.randomized(model, seed=0):
         for found, original in zip(model.get_weights(), before, strict=True):
             np.testing.assert_array_equal(found.ravel(), rolled(original.ravel()))
     assert all((a == b).all() for a, b in zip(model.get_weights(), before, strict=True))
@@ -112,7 +112,7 @@ def test_they_come_back_after_a_failure_and_a_break(model):
     before = [weight.copy() for weight in model.get_weights()]
 
     def failing():
-        with randomization.scrambled(model, seed=0):
+        with randomization.randomized(model, seed=0):
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -128,7 +128,7 @@ def test_a_method_that_ignores_the_weights_is_found_out(model, images):
 
     methods = {"brightness": brightness, "HiResCAM": cam.hires_cam}
     found = randomization.similarities(
-        model, images, methods, seed=0, stages=["top", "backbone/low"]
+        model, images, methods, seed=0, down_to=["top", "backbone/low"]
     )
     assert list(found["HiResCAM"]) == ["top", "backbone/low"]
     np.testing.assert_allclose(found["brightness"]["backbone/low"], 1)
@@ -161,9 +161,9 @@ def test_rank_correlations_are_spearmans():
     assert np.isnan(randomization.rank_correlations(np.zeros((1, 3, 3)), some[:1, :3, :3])).all()
 
 
-def test_a_stage_without_weights_is_refused(model, images):
+def test_a_layer_without_weights_is_refused(model, images):
     with pytest.raises(InputError, match="No weights in flatten"):
-        randomization.similarities(model, images, {}, seed=0, stages=["flatten"])
+        randomization.similarities(model, images, {}, seed=0, down_to=["flatten"])
 
 
 def test_the_summary_names_maps_that_ignore_the_weights():
