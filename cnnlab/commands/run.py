@@ -5,7 +5,15 @@ import sys
 import click
 
 from cnnlab.commands.terminal import JOBS, complain, printable
-from cnnlab.config import PROFILES, InputError, Settings, changes, make_settings
+from cnnlab.config import (
+    PROFILES,
+    InputError,
+    Settings,
+    changes,
+    make_settings,
+    parsed,
+    parsed_seeds,
+)
 
 
 @click.command()
@@ -16,17 +24,31 @@ from cnnlab.config import PROFILES, InputError, Settings, changes, make_settings
 @click.option("--run", "name", default="", help="Name of the run; the profile's if not given.")
 @click.option("--only", default="", help="Numbers of the notebooks to run, such as 03,05.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting.")
+@click.option(
+    "--seeds", default="", metavar="0,1,2", help="Train once a seed; the first model ships."
+)
 @JOBS
 def run(
-    data: str, profile: str, name: str, only: str, overrides: tuple[str, ...], jobs: int
+    data: str,
+    profile: str,
+    name: str,
+    only: str,
+    overrides: tuple[str, ...],
+    seeds: str,
+    jobs: int,
 ) -> None:
     """Execute the notebooks into reports/<run>/ and show the summary.
 
     An existing run goes on with its own settings. Those of evaluation and report may change (see
     `cnnlab settings`): then only the notebooks that they concern are executed, and finished folds
     are used again. Asking for other settings is an error.
+
+    With several --seeds the network is trained again on the same split with each of the others, and
+    mean ± deviation stand beside the figures of the first, whose model ships. A run that exists
+    takes further seeds without training its model again.
     """
     # A wrong key is told before anything is loaded.
+    overrides += _of_seeds(seeds, overrides)
     asked = make_settings(profile or "quick", overrides, **({"source": data} if data else {}))
     if any(len(text.split()) != 1 for text in overrides):
         raise InputError("A setting is one word: expected --set key=value without spaces.")
@@ -62,6 +84,17 @@ def run(
     if said := caveats.beside_test(opened):
         click.echo(f"{said}\n")
     click.echo(page)
+
+
+def _of_seeds(seeds: str, overrides: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the settings that ``--seeds`` stands for; none where it is not given."""
+    if not seeds:
+        return ()
+    twice = {"seed", "more_seeds"} & set(parsed(overrides))
+    if twice:
+        raise InputError(f"--seeds and --set {min(twice)}=… say the same: expected one of them.")
+    first, *others = parsed_seeds(seeds)
+    return (f"seed={first}", f"more_seeds={','.join(map(str, others))}")
 
 
 def _headline(name: str, settings: Settings) -> str:

@@ -7,7 +7,7 @@ unchanged. A profile is a starting point; ``key=value`` overrides are applied on
 from cnnlab.config.errors import InputError
 from cnnlab.config.home import home as home
 from cnnlab.config.profiles import PROFILES, changes, make_settings
-from cnnlab.config.seeds import child_seed
+from cnnlab.config.seeds import child_seed, parsed_seeds
 from cnnlab.config.settings import (
     Settings,
     from_dict,
@@ -30,6 +30,7 @@ __all__ = [
     "make_settings",
     "may_change",
     "parsed",
+    "parsed_seeds",
     "renamed",
     "to_dict",
     "upgraded",

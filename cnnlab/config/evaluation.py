@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from cnnlab.config.section import Section, setting
+from cnnlab.config.seeds import parsed_seeds
 
 
 @dataclass(frozen=True)
@@ -20,3 +21,11 @@ class EvaluationSettings(Section):
     explained_images: int = setting(
         24, "validation images on which heatmaps are measured", low=2, high=1000
     )
+    more_seeds: str = setting(
+        "", "seeds of further trainings on the same split, such as 1,2, for mean ± deviation"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        plain = ",".join(map(str, parsed_seeds(self.more_seeds)))
+        object.__setattr__(self, "more_seeds", plain)  # equal lists are equal texts

@@ -1,6 +1,9 @@
-"""Child seeds: one root seed, a named stream of randomness for every purpose."""
+"""Seeds: a named child of one root seed for every purpose, and lists of root seeds."""
 
 from cnnlab import hashing
+from cnnlab.config.errors import InputError
+
+LARGEST = 2**31 - 1
 
 
 def child_seed(seed: int, name: str) -> int:
@@ -11,3 +14,26 @@ def child_seed(seed: int, name: str) -> int:
         True
     """
     return int(hashing.digest(f"{seed}/{name}".encode())[:8], 16) >> 1
+
+
+def parsed_seeds(text: str) -> tuple[int, ...]:
+    """Return the root seeds that a text lists; none for "".
+
+    Raises:
+        InputError: They are not different whole numbers in range, separated by commas.
+
+    Example:
+        >>> parsed_seeds("0,1,2")
+        (0, 1, 2)
+    """
+    parts = [part.strip() for part in text.split(",")] if text.strip() else []
+    if not all(part.isascii() and part.isdigit() and int(part) <= LARGEST for part in parts):
+        raise InputError(f"Cannot read the seeds {text!r}: {_EXPECTED}.")
+    found = tuple(map(int, parts))
+    twice = [seed for seed in dict.fromkeys(found) if found.count(seed) > 1]
+    if twice:
+        raise InputError(f"The seeds {text!r} name {twice[0]} twice: {_EXPECTED}.")
+    return found
+
+
+_EXPECTED = f"expected different whole numbers from 0 to {LARGEST}, such as 0,1,2"

@@ -15,6 +15,7 @@ from cnnlab.config.evaluation import EvaluationSettings
 from cnnlab.config.model import ModelSettings
 from cnnlab.config.report import ReportSettings
 from cnnlab.config.section import Section, checked, converted, did_you_mean, setting
+from cnnlab.config.seeds import LARGEST, parsed_seeds
 from cnnlab.config.training import TrainingSettings
 
 VERSION = 2  # of the stored settings; 1 had no sections and no version
@@ -39,7 +40,7 @@ class Settings:
     profile: str = setting(
         "full", "the starting point of all values", choices=("quick", "full", "smoke")
     )
-    seed: int = setting(0, "root of everything random", low=0, high=2**31 - 1)
+    seed: int = setting(0, "root of everything random", low=0, high=LARGEST)
     data: DataSettings = field(default_factory=DataSettings)
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
@@ -50,6 +51,11 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("profile", "seed"):
             checked(FIELDS[name][1], getattr(self, name))
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The root seeds of all trainings: first that of the model that ships, then the others."""
+        return tuple(dict.fromkeys((self.seed, *parsed_seeds(self.evaluation.more_seeds))))
 
     def replace(self, **values: Any) -> "Settings":
         """Return the settings with some changed, whichever section they stand in.

@@ -6,8 +6,9 @@
 from cnnlab.training import checkpoint
 from cnnlab.training.balance import balanced_weights, imbalance
 from cnnlab.training.checkpoint import weights_digest
+from cnnlab.training.executor import TrainingFailed
 from cnnlab.training.fit import Diverged, Fit, fit, predict
-from cnnlab.training.folds import FoldFailed, fold_runner
+from cnnlab.training.folds import fold_runner
 from cnnlab.training.linear_baseline import linear_runner
 from cnnlab.training.lr_range_test import find_rate
 from cnnlab.training.progress import Watch, print_progress
@@ -18,7 +19,7 @@ __all__ = [
     "Diverged",
     "EarlyStopping",
     "Fit",
-    "FoldFailed",
+    "TrainingFailed",
     "Watch",
     "balanced_weights",
     "checkpoint",

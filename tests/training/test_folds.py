@@ -6,7 +6,7 @@ import pytest
 
 from cnnlab.config import InputError, make_settings
 from cnnlab.data.batches import Dataset
-from cnnlab.training import Fit, folds
+from cnnlab.training import Fit, TrainingFailed, folds
 from cnnlab.training.held_out import hold_out
 
 SETTINGS = make_settings("smoke", ["image_size=16", "fold_epochs=1", "epochs=1", "batch_size=8"])
@@ -136,7 +136,7 @@ def test_what_is_kept_is_not_trained_again(mapped, tmp_path, monkeypatch, capsys
     pool, pairs, folder = np.arange(24), pairs_of(24, 3), tmp_path / "training" / "folds"
     trained = Trained(monkeypatch, failing={3})
     run_folds = folds.fold_runner(mapped, pool, SETTINGS, folder=folder)
-    with pytest.raises(folds.FoldFailed, match=r"^Fold 3 failed \(ValueError: no luck\)\.$"):
+    with pytest.raises(TrainingFailed, match=r"^Fold 3 failed \(ValueError: no luck\)\.$"):
         run_folds(pairs)
     assert trained.folders == ["fold-1", "fold-2", "fold-3"]
     assert sorted(path.name for path in folder.iterdir()) == ["fold-1.npz", "fold-2.npz"]
@@ -212,8 +212,8 @@ def test_a_fold_that_fails_beside_others_is_named_and_they_are_kept(mapped, tmp_
     pairs = pairs_of(24, 3)
     dark = np.arange(12, 24)
     pairs[1] = (dark[:1], dark[1:])  # one picture cannot be divided
-    with pytest.raises(folds.FoldFailed, match=r"^Fold 2 failed \(InputError: The smallest class"):
+    with pytest.raises(TrainingFailed, match=r"^Fold 2 failed \(InputError: The smallest class"):
         folds.fold_runner(mapped, np.arange(24), SETTINGS, folder=tmp_path / "f", jobs=2)(pairs)
-    assert "fold 2/3  failed" in capsys.readouterr().out
+    assert "fold 2  failed" in capsys.readouterr().out
     assert (tmp_path / "f" / "fold-1.npz").is_file()
     assert not (tmp_path / "f" / "fold-2.npz").exists()
