@@ -4,20 +4,21 @@
 set; ``fit_seeds`` trains again with other seeds. Notebooks show the parts of what these return.
 """
 
-from cnnlab.experiment.classifier import Classifier, load
-from cnnlab.experiment.pipeline import Test, Validation, evaluate, fit_classifier
+from cnnlab.experiment.classifier import Classifier, Validation, load
+from cnnlab.experiment.pipeline import Test, calibrate, evaluate, fit_classifier, validate
 from cnnlab.experiment.predictions import Predictions, predict
-from cnnlab.experiment.seeds import SeedFailed, fit_seeds
+from cnnlab.experiment.seeds import fit_seeds
 
 __all__ = [
     "Classifier",
     "Predictions",
-    "SeedFailed",
     "Test",
     "Validation",
+    "calibrate",
     "evaluate",
     "fit_classifier",
     "fit_seeds",
     "load",
     "predict",
+    "validate",
 ]
