@@ -20,6 +20,7 @@ FLOORS = (
     {"training", "evaluation", "explain"},
     {"artifact"},
     {"serving"},
+    {"experiment"},
     {"plots"},
     {"widgets"},
     {"runs"},

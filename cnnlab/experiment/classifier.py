@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cnnlab.artifact import model_folder
 from cnnlab.config import InputError
-from cnnlab.deploy import artifact
 from cnnlab.engine import keras
 from cnnlab.evaluation.records import Calibration, ValidationResult
 from cnnlab.experiment.predictions import Predictions
@@ -28,7 +28,7 @@ class Classifier:
         model: float32 (B, S, S, 3) in 0…255 → softmax (B, C), without the temperature.
         class_names: The C labels, in the order of the outputs.
         rules: Temperature, prediction sets and *none of these*.
-        model_id: Names all that an answer depends on, see ``artifact.save``.
+        model_id: Names all that an answer depends on, see ``model_folder.save``.
         history: What its training did; None of one that was loaded.
         validation: The same.
     """
@@ -41,8 +41,8 @@ class Classifier:
     validation: Validation | None = None
 
     def save(self, folder: Path, *, run_id: str, card: str) -> dict[str, Any]:
-        """Write a model folder, see ``artifact.save``, and return its contract."""
-        return artifact.save(
+        """Write a model folder, see ``model_folder.save``, and return its contract."""
+        return model_folder.save(
             self.model,
             folder,
             class_names=self.class_names,
@@ -59,7 +59,7 @@ def identified(
     validation: Validation,
 ) -> Classifier:
     """Return a new classifier, its ``model_id`` computed."""
-    model_id = artifact.identity(model, class_names=class_names, **_stated(rules))
+    model_id = model_folder.identity(model, class_names=class_names, **_stated(rules))
     return Classifier(model, class_names, rules, model_id, validation=validation)
 
 
@@ -70,14 +70,14 @@ def load(folder: Path) -> Classifier:
         InputError: There is no such folder, or it was saved without rules.
         ArtifactDamaged: A file is not what the contract says.
     """
-    found = artifact.load(folder)
+    found = model_folder.load(folder)
     if found.conformal is None or found.novelty is None:
         raise InputError(
             f"The model in {folder} has no rule for prediction sets or for 'none of these': "
             "expected one that a run has saved."
         )
     rules = Calibration(found.temperature, found.conformal, found.novelty)
-    model = artifact.load_keras(folder)
+    model = model_folder.load_keras(folder)
     return Classifier(model, tuple(found.class_names), rules, found.model_id)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,10 @@ import numpy as np
 
 from cnnlab import images, training
 from cnnlab.config import InputError, Settings
-from cnnlab.data import unseen
 from cnnlab.data.batches import Dataset
+from cnnlab.data.synthetic import out_of_distribution
 from cnnlab.engine import keras, tf
-from cnnlab.evaluation import calibration, conformal, novelty
+from cnnlab.evaluation import calibration, conformal, ood_detection
 from cnnlab.evaluation.records import (
     Calibration,
     NoveltyResult,
@@ -94,7 +95,7 @@ def calibrate(model: keras.Model, dataset: Dataset, settings: Settings) -> Class
     rules = Calibration(
         predictions.temperature,
         conformal.fit(predictions.labels, served, groups=groups),
-        novelty.fit(served, groups=groups),
+        ood_detection.fit(served, groups=groups),
     )
     validation = _validation(predictions, rules, settings)
     return identified(model, predictions.class_names, rules, validation)
@@ -130,21 +131,25 @@ def evaluate(classifier: Classifier, opened: Dataset, settings: Settings) -> Tes
     )
     members = conformal.sets(predictions.probabilities, rules.sets.threshold)
     sizes = conformal.set_sizes(members)
-    known = novelty.scores(predictions.probabilities)
+    known = ood_detection.scores(predictions.probabilities)
     novel = _novel_scores(classifier, settings)
-    flagged = [float((each < rules.none_of_these.threshold).mean()) for each in (known, novel)]
+    told = ood_detection.separation(known, novel)
     covered = conformal.coverage(predictions.labels, members)
+    limit = rules.none_of_these.threshold
     result = TestResult(
         predictions.evaluate(settings),
-        SetsResult(rules.sets.coverage, covered, sizes.mean()),
-        NoveltyResult(*flagged, *novelty.separation(known, novel)),
+        SetsResult(rules.sets.coverage, covered, float(sizes.mean())),
+        NoveltyResult(
+            known=float((known < limit).mean()),
+            strangers=float((novel < limit).mean()),
+            auroc=told.auroc,
+            fpr95=told.fpr95,
+        ),
     )
     return Test(predictions, sizes, known, novel, result)
 
 
-def _validation(
-    predictions: Predictions, rules: Calibration, settings: Settings
-) -> Validation:
+def _validation(predictions: Predictions, rules: Calibration, settings: Settings) -> Validation:
     return Validation(
         predictions, ValidationResult(predictions.evaluate(settings), calibration=rules)
     )
@@ -152,9 +157,15 @@ def _validation(
 
 def _novel_scores(classifier: Classifier, settings: Settings) -> np.ndarray:
     """Return the novelty scores of generated images that show no class, float64 (M,)."""
-    contents = unseen.pictures(settings.evaluation.strangers, seed=settings.seed)
     size = classifier.model.input_shape[1]
-    pixels = np.stack([images.decode(content, size) for _, content in contents])
+    pixels = _novel_pixels(settings.evaluation.strangers, settings.seed, size)
     batches = tf.data.Dataset.from_tensor_slices(pixels).batch(BATCH_SIZE)
     raw = training.predict(classifier.model, batches.map(lambda part: tf.cast(part, tf.float32)))
-    return novelty.scores(calibration.apply(raw, classifier.rules.temperature))
+    return ood_detection.scores(calibration.apply(raw, classifier.rules.temperature))
+
+
+@lru_cache(maxsize=1)  # drawing them takes longer than all else, and every seed is asked the same
+def _novel_pixels(count: int, seed: int, size: int) -> np.ndarray:
+    """Return generated images that show no class, uint8 (count, size, size, 3)."""
+    contents = out_of_distribution.pictures(count, seed=seed)
+    return np.stack([images.decode(content, size) for _, content in contents])

@@ -9,7 +9,7 @@ from cnnlab import training
 from cnnlab.config import Settings
 from cnnlab.data.batches import Dataset, evaluation_batches
 from cnnlab.engine import keras
-from cnnlab.evaluation import calibration, report
+from cnnlab.evaluation import calibration, scoring
 from cnnlab.evaluation.records import Evaluation
 
 
@@ -37,7 +37,7 @@ class Predictions:
 
     def evaluate(self, settings: Settings) -> Evaluation:
         """Return every figure of the served probabilities, with its interval."""
-        return report.evaluate(
+        return scoring.evaluate(
             self.labels,
             self.probabilities,
             self.class_names,
@@ -47,17 +47,17 @@ class Predictions:
         )
 
     def table(self, dataset: Dataset) -> pd.DataFrame:
-        """Return one row an image with every probability, see ``report.predictions``."""
+        """Return one row an image with every probability, see ``scoring.predictions``."""
         found = dataset.table.iloc[self.rows]
-        return report.predictions(found, self.labels, self.probabilities, self.class_names)
+        return scoring.predictions(found, self.labels, self.probabilities, self.class_names)
 
     def reliability(self) -> dict[str, pd.DataFrame]:
-        """Return ``report.reliability`` "as trained" and, where T is not 1, "served"."""
+        """Return ``scoring.reliability`` "as trained" and, where T is not 1, "served"."""
         shown = {"as trained": self.raw}
         if self.temperature != 1:
             shown["served"] = self.probabilities
         return {
-            name: report.reliability(self.labels, probabilities, groups=self.groups)
+            name: scoring.reliability(self.labels, probabilities, groups=self.groups)
             for name, probabilities in shown.items()
         }
 

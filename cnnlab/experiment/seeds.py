@@ -23,8 +23,8 @@ from cnnlab.experiment.classifier import Classifier, load
 from cnnlab.experiment.pipeline import fit_classifier, validate
 from cnnlab.records import Record
 from cnnlab.training import Fit
+from cnnlab.training.environment import origin
 from cnnlab.training.executor import check_jobs, train_each
-from cnnlab.training.origin import origin
 from cnnlab.training.protocol import content_digest, deciding
 
 MODEL, TRAINING = "model", "training.json"

@@ -99,15 +99,27 @@ class Exposure:
         if not self.own:
             said = self.before.measured if self.before else f"no model was measured on {these} yet"
         elif self.before:
-            said = f"before this model, {self.before.measured}"
+            said = f"before {self._subject}, {self.before.measured}"
         else:
-            said = f"this model is the {'first' if self.after else 'only'} one measured on {these}"
+            rank = "first" if self.after else "only"
+            verb = "are" if len(self.own) > 1 else "is"
+            ones = "ones" if len(self.own) > 1 else "one"
+            said = f"{self._subject} {verb} the {rank} {ones} measured on {these}"
         sentences = [_sentence(("by the ledger, " if self.damaged else "") + said)]
         if self.after:
-            sentences.append(_sentence(f"after it, {self.after.measured}"))
-        if self.before or self.after:
+            after = "them" if len(self.own) > 1 else "it"
+            sentences.append(_sentence(f"after {after}, {self.after.measured}"))
+        if self.before or self.after or len(self.own) > 1:
             sentences.append(_warning(len(self.models) + (not self.own)))
         return " ".join((*sentences, *self.damaged))
+
+    @property
+    def _subject(self) -> str:
+        """The run's own models: the one that ships, and those of further seeds."""
+        others = len(self.own) - 1
+        if not others:
+            return "this model"
+        return f"this model and {_models(others)} of the same run, trained with other seeds,"
 
     @property
     def dated(self) -> str:

@@ -6,7 +6,7 @@ then moved onto it, so a reader never meets half a file and a killed notebook le
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -187,29 +187,41 @@ class Run:
             progress=True,
         )
 
-    def open_test_set(self, by: str) -> "Dataset":
+    def open_test_set(self, by: str, seeds: Mapping[int, str] | None = None) -> "Dataset":
         """Return the dataset with the test set open; ledger and ``run.json`` record it before.
 
-        A run opens it for one model: the same may be scored again, which ``run.json`` records
-        again and the ledger does not.
+        A run opens it for the model that ships and for one model of each further seed that its
+        settings declare: each is an opening of its own. The same model may be scored again, which
+        ``run.json`` records again and the ledger does not.
 
         Args:
             by: The notebook that opens it.
+            seeds: Seed → model id, of the models trained with further seeds.
 
         Raises:
-            InputError: It was opened for another model, so this one was trained after the
-                answer was seen; or the opening cannot be recorded.
+            InputError: It was opened for another model of the same seed, so this one was trained
+                after the answer was seen; a seed was not declared; or an opening cannot be
+                recorded.
         """
-        model_id = self.load_json("model/contract.json")["model_id"]
-        self.refuse_other_model(model_id)
+        ships = self.load_json("model/contract.json")["model_id"]
+        models: list[tuple[int | None, str]] = [(None, ships), *(seeds or {}).items()]
+        for seed, model_id in models:
+            self.refuse_other_model(model_id, seed)
         dataset, images = self.dataset(), ledger.test_images(self.folder)
-        entry = {"at": provenance.now(), "by": by, "model_id": model_id}
-        ledger.record(self.opening(entry, images), images)
-        entry["images"] = ledger.digest(images)
-        self.update(lambda state: state["test_set_opened"].append(entry))
+        entries: list[dict[str, Any]] = []
+        for seed, model_id in models:
+            entry: dict[str, Any] = {"at": provenance.now(), "by": by, "model_id": model_id}
+            entry |= {} if seed is None else {"seed": seed}
+            ledger.record(self.opening(entry, images), images)
+            entries.append(entry | {"images": ledger.digest(images)})
+        self.update(lambda state: state["test_set_opened"].extend(entries))
         return replace(dataset, test_open=True)
 
-    def opening(self, entry: dict[str, str], images: "np.ndarray") -> ledger.Opening:
+    def tested(self) -> set[str]:
+        """Return the ids of the run's models that have seen its test set."""
+        return {entry["model_id"] for entry in self.state()["test_set_opened"]}
+
+    def opening(self, entry: dict[str, Any], images: "np.ndarray") -> ledger.Opening:
         """Return what the ledger records of an entry of ``test_set_opened``; see its attributes."""
         state = self.state()
         return ledger.Opening(
@@ -222,15 +234,28 @@ class Run:
             count=len(set(images.tolist())),
         )
 
-    def refuse_other_model(self, model_id: str) -> None:
+    def refuse_other_model(self, model_id: str, seed: int | None = None) -> None:
         """Raise InputError if the test set was opened for a model other than this one.
 
         Notebook 03 asks before it replaces anything, so the tested model and its results stay.
+
+        Args:
+            model_id: Of the model that is to be tested.
+            seed: What it was trained with, if it is not the model that ships but one that shows
+                how much is luck of the seed.
         """
+        declared = self.settings.seeds[1:]
+        if seed is not None and seed not in declared:
+            listed = ", ".join(map(str, declared)) or "none"
+            raise InputError(
+                f"Run {self.name!r} has not declared seed {seed}: expected one of more_seeds, "
+                f"{listed}."
+            )
         for earlier in self.state()["test_set_opened"]:
-            if earlier["model_id"] != model_id:
+            if earlier.get("seed") == seed and earlier["model_id"] != model_id:
+                said = "" if seed is None else f" of seed {seed}"
                 raise InputError(
                     f"The test set of run {self.name!r} was opened at {earlier['at']} for model "
-                    f"{earlier['model_id'][:12]}; this is model {model_id[:12]}, trained after "
-                    "the answer was seen: choose another run name."
+                    f"{earlier['model_id'][:12]}{said}; this is model {model_id[:12]}, trained "
+                    "after the answer was seen: choose another run name."
                 )
