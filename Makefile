@@ -23,16 +23,17 @@ RUN ?= $(or $(PROFILE),quick)
 ONLY ?=
 SET ?=
 JOBS ?=
+SEEDS ?=
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP)  ## make .venv from requirements.lock, hashes checked
 
-run: $(STAMP)  ## execute the notebooks: [DATA=folder or labels.csv] [PROFILE=full] [RUN=name] [SET="epochs=3 seed=1"] [ONLY=03,05] [JOBS=2]
+run: $(STAMP)  ## execute the notebooks: [DATA=folder or labels.csv] [PROFILE=full] [RUN=name] [SET="epochs=3 seed=1"] [SEEDS=0,1,2] [ONLY=03,05] [JOBS=2]
 	@$(BIN)/cnnlab run --run '$(RUN)' $(if $(DATA),--data '$(DATA)') \
 		$(if $(PROFILE),--profile '$(PROFILE)') $(if $(ONLY),--only '$(ONLY)') $(if $(JOBS),--jobs '$(JOBS)') \
-		$(foreach pair,$(SET),--set '$(pair)')
+		$(if $(SEEDS),--seeds '$(SEEDS)') $(foreach pair,$(SET),--set '$(pair)')
 
 test: $(STAMP)  ## run the tests side by side: [JOBS=2]; the server's need Go, the pages' Chromium
 	@command -v go >/dev/null || test -x $(BIN)/go || \

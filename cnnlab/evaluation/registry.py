@@ -15,7 +15,7 @@ from cnnlab.evaluation import metrics, probabilistic
 # Where a metric is shown, beside the table in the notebooks, which shows all.
 CARD = "card"  # the model card
 HEADLINE = "headline"  # the head of a run's page, and the summary that `cnnlab run` prints
-FOLDS = "folds"  # fold by fold in a cross-validation, with mean and deviation
+FOLDS = "folds"  # of each fold or seed, with mean and deviation
 COMPARISON = "comparison"  # two runs side by side, with the difference on the same images
 
 

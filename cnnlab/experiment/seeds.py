@@ -144,7 +144,7 @@ def fit_seeds(
             from a file unless it is 1.
         tested: Ids of models that have seen the test set. They are used as they are, whatever code
             made them: trained again, they might be others, chosen after the answer was seen.
-        report: Is given a seed and its row after each epoch.
+        report: Is given the number of a training, from 1, and its row after each epoch.
 
     Returns:
         Seed → its classifier, in the settings' order; none where there is one seed.
@@ -163,9 +163,15 @@ def fit_seeds(
     kept = {seed: training for seed, training in found.items() if training}
     for seed, training in kept.items():
         _print_done(seed, training, f"  trained earlier, from seed-{seed}/")
-    missing = {seed: () for seed in seeds if seed not in kept}
+    missing: dict[int, tuple] = {seed: () for seed in seeds if seed not in kept}
     trained = train_each(
-        work.train, dataset, missing, name="seed", jobs=jobs, done=_print_done, report=report
+        work.train,
+        dataset,
+        missing,
+        name="seed",
+        jobs=jobs,
+        done=_print_done,
+        report=lambda seed, row: report(1 + list(missing).index(seed), row),
     )
     return {seed: work.classifier(dataset, seed, (kept | trained)[seed]) for seed in seeds}
 

@@ -1,5 +1,7 @@
 """What a figure does not say, in the one wording that pages, cards, notebooks and terminal use."""
 
+from cnnlab.config import Settings
+from cnnlab.evaluation.seeds import SeedResults
 from cnnlab.runs import results
 from cnnlab.runs.folder import Run
 
@@ -8,15 +10,40 @@ ONE_TRAINING = (
     "images; another seed, or the same seed on another processor, can move them further."
 )
 FOLDS = "The deviation over the folds gives an idea of how far."
+SEVERAL = (
+    "These are the figures of the model that ships, seed {seed}. Their intervals say how they "
+    "would move with other images; the deviation over {count} seeds, how they move with the luck "
+    "of a training on the same split. Another processor can move them, too."
+)
 
 
-def one_training(folds: bool) -> str:
-    """Return what belongs beside the figures of a single training.
+def trainings(seeds: SeedResults | None, *, folds: bool) -> str:
+    """Return what belongs beside the figures of a model: whether they are those of one training.
 
     Args:
+        seeds: The trainings with each seed; None where nobody has counted them.
         folds: Whether the deviation over the folds of a cross-validation stands near.
     """
+    if seeds and seeds.several:
+        return SEVERAL.format(seed=seeds.runs[0].seed, count=len(seeds.runs))
     return f"{ONE_TRAINING} {FOLDS}" if folds else ONE_TRAINING
+
+
+def seeds(settings: Settings, run: str) -> str:
+    """Return how many trainings there are, and what one alone does not say.
+
+    Args:
+        settings: Of the run.
+        run: Its name.
+    """
+    first, *others = settings.seeds
+    if not others:
+        more = ",".join(str(first + step) for step in range(3))
+        return (
+            "One training says nothing of the luck of its seed. To train with further seeds and "
+            f"report mean ± deviation: cnnlab run --run {run} --seeds {more}"
+        )
+    return f"{len(others) + 1} trainings; the model of seed {first} ships."
 
 
 def beside_test(run: Run) -> str:
@@ -25,7 +52,8 @@ def beside_test(run: Run) -> str:
     if not test:
         return ""
     few = test.scores.interval.warning  # of few groups
-    return " ".join(filter(None, (few, one_training(results.kfold(run) is not None))))
+    said = trainings(results.seeds(run), folds=results.kfold(run) is not None)
+    return " ".join(filter(None, (few, said)))
 
 
 def wrong_labels(run: Run) -> str:

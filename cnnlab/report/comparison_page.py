@@ -65,7 +65,9 @@ def compare(first: Path, second: Path) -> Versus:
     images, folds = comparison.by_images(*runs, said), comparison.by_folds(*runs, said)
     differences = {f"test_{key}": value for key, value in images.differences.items()}
     differences |= {f"kfold_{key}": value for key, value in folds.differences.items()}
-    figures = [_figures(run) for run in runs]
+    counted = [results.seeds(run) for run in runs]
+    several = any(seeds and seeds.several for seeds in counted)
+    figures = [_figures(run, several) for run in runs]
     lines = [_line(figures[0][key], figures[1][key], differences.get(key)) for key in figures[0]]
     words = {"Test images": images.words, "Cross-validation": folds.words}
     if seen := exposure.of_two(*runs, said):
@@ -105,8 +107,9 @@ def _open(folder: Path) -> Run:
     return Run(folder, storage.read_settings(folder))
 
 
-def _figures(run: Run) -> dict[str, Row]:
+def _figures(run: Run, over_seeds: bool) -> dict[str, Row]:
     rows = headlines.test_rows(results.test(run), registry.COMPARISON)
+    rows |= headlines.seed_rows(results.seeds(run)) if over_seeds else {}
     rows |= headlines.fold_rows(results.kfold(run))
     times = [page.seconds for page in front_page.notebooks(run) if page.seconds is not None]
     total = Row("Notebooks took", layout.clock(sum(times)) if times else "–")

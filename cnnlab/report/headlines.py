@@ -6,6 +6,7 @@ from math import isnan
 from cnnlab.evaluation import registry
 from cnnlab.evaluation.records import CrossValidation, TestResult
 from cnnlab.evaluation.registry import METRICS, Metric
+from cnnlab.evaluation.seeds import SeedResults
 from cnnlab.runs import results, steps
 from cnnlab.runs.folder import Run
 
@@ -39,15 +40,22 @@ def headlines(run: Run) -> dict[str, Row]:
     """Return the headline figures of a run; what was not measured says how to measure it.
 
     Returns:
-        Rows by name: test_accuracy, …, kfold_accuracy, …, model.
+        Rows by name: test_accuracy, …, kfold_accuracy, …, model; seeds_accuracy, … where there are
+        several trainings.
     """
-    found = test_rows(results.test(run), registry.HEADLINE) | fold_rows(results.kfold(run))
-    return found | {"model": model_row(results.model(run))}
+    found, seeds = test_rows(results.test(run), registry.HEADLINE), results.seeds(run)
+    found |= seed_rows(seeds) if seeds and seeds.several else {}
+    return found | fold_rows(results.kfold(run)) | {"model": model_row(results.model(run))}
 
 
 def test_rows(test: TestResult | None, place: str) -> dict[str, Row]:
     """Return what the test images gave by the metrics of a place, test_accuracy and so on."""
     return {f"test_{name}": _test_row(name, test) for name in registry.shown(place)}
+
+
+def seed_rows(seeds: SeedResults | None) -> dict[str, Row]:
+    """Return mean and deviation over the trainings with each seed, seeds_accuracy and so on."""
+    return {f"seeds_{name}": _seed_row(name, seeds) for name in registry.shown(registry.FOLDS)}
 
 
 def fold_rows(kfold: CrossValidation | None) -> dict[str, Row]:
@@ -83,6 +91,27 @@ def _fold_row(name: str, kfold: CrossValidation | None) -> Row:
         label,
         f"{metric.text(spread.mean)} ± {metric.text(spread.deviation)}",
         f"mean ± deviation of {kfold.k} folds",
+        estimate=spread.mean,
+        low=spread.mean - spread.deviation,
+        high=spread.mean + spread.deviation,
+        metric=metric,
+    )
+
+
+def _seed_row(name: str, seeds: SeedResults | None) -> Row:
+    metric = METRICS[name]
+    label = f"Test {metric.label} over seeds"
+    if seeds is None or name not in seeds.test:
+        return Row(label, "not measured", steps.hint("metrics/seeds.json"), missing=True)
+    if not seeds.several:
+        return Row(label, "one training")
+    spread = seeds.test[name]
+    single = zip(seeds.runs, seeds.single(name), strict=True)
+    return Row(
+        label,
+        seeds.spread(name),
+        f"mean ± deviation of {len(seeds.runs)} trainings, "
+        + ", ".join(f"seed\u00a0{run.seed}: {value}" for run, value in single),
         estimate=spread.mean,
         low=spread.mean - spread.deviation,
         high=spread.mean + spread.deviation,

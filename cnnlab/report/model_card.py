@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from cnnlab.evaluation import registry
 from cnnlab.evaluation.intervals import Interval
 from cnnlab.evaluation.records import CrossValidation, TestResult, ValidationResult
+from cnnlab.evaluation.seeds import SeedResults
 from cnnlab.report import caveats, markdown
 from cnnlab.runs import exposure
 from cnnlab.runs.folder import Run
@@ -25,6 +26,7 @@ def model_card(
     validation: ValidationResult,
     kfold: CrossValidation | None = None,
     test: TestResult | None = None,
+    seeds: SeedResults | None = None,
 ) -> str:
     """Return the card of a run's model as Markdown.
 
@@ -33,12 +35,13 @@ def model_card(
         validation: What the validation images gave.
         kfold: The cross-validation, once it was done.
         test: What the test images gave, once they were opened.
+        seeds: What the trainings with each seed gave.
     """
     sections = {
         f"Model card: {run.name}": _purpose(validation.scores.class_names),
         "Data": _data(run),
         "Protocol": _protocol(run),
-        "Results": _results(validation, kfold, test, exposure.of(run)),
+        "Results": _results(validation, kfold, test, seeds, exposure.of(run)),
         "Calibration": _calibration(validation, test),
         "Limits": LIMITS,
         "Provenance": _provenance(run),
@@ -88,6 +91,7 @@ def _results(
     validation: ValidationResult,
     kfold: CrossValidation | None,
     test: TestResult | None,
+    seeds: SeedResults | None,
     seen: exposure.Exposure,
 ) -> str:
     splits = {seen.heading: test, "validation (chose the epoch)": validation}
@@ -101,9 +105,11 @@ def _results(
     basis = next(iter(known.values())).interval  # of the test, once it was opened
     text += f"\n\nBrackets: {basis.level:.0%} intervals{basis.over}."
     text += f" {basis.warning}" if basis.warning else ""
-    text += f" {caveats.one_training(kfold is not None)}"
+    text += f" {caveats.trainings(seeds, folds=kfold is not None)}"
     if test and seen.text:
         text += f"\n\n{seen.dated}"
+    if seeds and seeds.several:
+        text += f"\n\n{_over_seeds(seeds)}"
     if kfold:
         spread = kfold.over_folds["accuracy"]
         text += (
@@ -113,6 +119,20 @@ def _results(
     if kfold and kfold.comparison:
         text += f" {kfold.comparison.verdict}"
     return text
+
+
+def _over_seeds(seeds: SeedResults) -> str:
+    """Return mean, deviation and the single runs of the test figures, in a sentence."""
+    listed = "; ".join(
+        f"{metric.label} {seeds.spread(name)} ({', '.join(seeds.single(name))})"
+        for name, metric in registry.shown(registry.FOLDS).items()
+        if name in seeds.test
+    )
+    numbers = ", ".join(str(run.seed) for run in seeds.runs)
+    return (
+        f"{len(seeds.runs)} trainings on the same split, which differ in the seed alone: test "
+        f"{listed}. Mean ± sample deviation; in brackets seeds {numbers}."
+    )
 
 
 def _figure(metric: registry.Metric, scored: Interval) -> str:

@@ -115,11 +115,12 @@ class Exposure:
 
     @property
     def _subject(self) -> str:
-        """The run's own models: the one that ships, and those of further seeds."""
-        others = len(self.own) - 1
-        if not others:
-            return "this model"
-        return f"this model and {_models(others)} of the same run, trained with other seeds,"
+        """The run's own models: the one that ships, and one of each further seed."""
+        return (
+            "this model"
+            if len(self.own) < 2
+            else f"the {len(self.own)} models of this run, one a seed,"
+        )
 
     @property
     def dated(self) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cnnlab.config import InputError
 from cnnlab.evaluation.records import CrossValidation, TestResult, ValidationResult
+from cnnlab.evaluation.seeds import SeedResults
 from cnnlab.records import Record, key
 from cnnlab.runs import steps
 from cnnlab.runs.folder import Run
@@ -203,6 +204,11 @@ def suspected_labels(run: Run) -> SuspectedLabels | None:
 def test(run: Run) -> TestResult | None:
     """Return the scores on the test images."""
     return _optional(run, "metrics/test.json", TestResult)
+
+
+def seeds(run: Run) -> SeedResults | None:
+    """Return what the trainings with each seed gave."""
+    return _optional(run, "metrics/seeds.json", SeedResults)
 
 
 def explanations(run: Run) -> Explanations | None:

@@ -98,6 +98,7 @@ STEPS: tuple[Step, ...] = (
         writes=(
             *("metrics/kfold.json", "metrics/slices.csv", "metrics/confused_pairs.csv"),
             *("metrics/suspected_labels.csv", "metrics/suspected_labels.json", "metrics/test.json"),
+            "metrics/seeds.json",
             *("predictions/kfold.csv", "predictions/test.csv", "model/card.md"),
         ),
         figures=(
@@ -120,7 +121,14 @@ STEPS: tuple[Step, ...] = (
             *_linked("precision_recall_test", "set_sizes", "novelty"),
         ),
         reproducible="metrics/test.json",
-        settings=("folds", "fold_epochs", "bootstrap_samples", "strangers", "figure_dpi"),
+        settings=(
+            "folds",
+            "fold_epochs",
+            "bootstrap_samples",
+            "strangers",
+            "figure_dpi",
+            "more_seeds",
+        ),
     ),
     Step(
         "05_interpretability",

@@ -55,8 +55,8 @@ def _written(step):
             paths.append(ast.literal_eval(arguments[0]))
         elif function in WRITES:
             paths.append(WRITES[function])
-        elif name == "model_folder.save" and ast.unparse(arguments[1]).startswith("lab.path("):
-            paths.append(ast.literal_eval(arguments[1].args[0]) + "/")
+        elif name == "classifier.save" and ast.unparse(arguments[0]).startswith("lab.path("):
+            paths.append(ast.literal_eval(arguments[0].args[0]) + "/")
     return paths, figures
 
 
