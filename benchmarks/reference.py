@@ -15,15 +15,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from cnnlab import runs, training
-from cnnlab.artifact import model_folder
+from cnnlab import experiment, runs, training
 from cnnlab.data import batches, manifest, splits
 from cnnlab.data.audit import audit
-from cnnlab.evaluation import calibration, conformal, ood_detection, scoring
 from cnnlab.evaluation.probabilistic import log_loss
 from cnnlab.evaluation.registry import METRICS
+from cnnlab.evaluation.seeds import spread
 from cnnlab.runs import provenance
 from cnnlab.runs.folder import Run
 
@@ -51,45 +48,21 @@ def prepared(run: Run) -> batches.Dataset:
 def measured(run: Run) -> dict[str, Any]:
     """Train, open the test set and score it; return the figures and what they took."""
     settings, dataset = run.settings, prepared(run)
-    rows = {name: dataset.indices(name) for name in ("train", "validation")}
-    model = training.new_model(dataset, settings)
-    fitted = training.train(
-        model, dataset, rows["train"], rows["validation"], settings,
-        report=training.print_progress, folder=run.path("training"),
-    )  # fmt: skip
+    classifier = experiment.fit_classifier(
+        dataset, settings, report=training.print_progress, folder=run.path("training")
+    )
+    fitted = classifier.history
     run.save_table("training/history.csv", fitted.history)
-
-    def answers(data: batches.Dataset, indices: np.ndarray) -> np.ndarray:
-        return training.predict(
-            model,
-            batches.evaluation_batches(data, indices, batch_size=settings.training.batch_size),
-        )
-
-    raw, truth = answers(dataset, rows["validation"]), dataset.labels[rows["validation"]]
-    alike = dataset.groups(rows["validation"])
-    temperature = calibration.fit_temperature(truth, raw, groups=alike)
-    served = calibration.apply(raw, temperature)
-    sets = conformal.fit(truth, served, groups=alike)
-    model_folder.save(
-        model, run.path("model"), class_names=dataset.class_names, run_id=run.id,
-        card="", temperature=temperature, conformal=sets,
-        novelty=ood_detection.fit(served, groups=alike),
-    )  # fmt: skip
+    classifier.save(run.path("model"), run_id=run.id, card="")
     opened = run.open_test_set(by="benchmarks/reference.py")
-    test = opened.indices("test")
-    raw, truth = answers(opened, test), opened.labels[test]
-    probabilities = calibration.apply(raw, temperature)
-    members = conformal.sets(probabilities, sets.threshold)
-    scores = scoring.evaluate(
-        truth, probabilities, dataset.class_names,
-        samples=settings.evaluation.bootstrap_samples, seed=settings.seed,
-        groups=opened.groups(test),
-    )  # fmt: skip
-    counts = {name: len(indices) for name, indices in rows.items()} | {"test": len(test)}
+    tested = experiment.evaluate(classifier, opened, settings)
+    predictions, figures = tested.predictions, tested.result
     result = {
-        "scores": scores.to_json(), "images": counts, "temperature": temperature,
-        "untempered": log_loss(truth, raw), "coverage": conformal.coverage(truth, members),
-        "set_size": conformal.set_sizes(members).mean(),
+        "scores": figures.scores.to_json(),
+        "images": {name: len(opened.indices(name)) for name in ("train", "validation", "test")},
+        "temperature": predictions.temperature,
+        "untempered": log_loss(predictions.labels, predictions.raw),
+        "coverage": figures.sets.coverage, "set_size": figures.sets.size,
         "epochs": len(fitted.history), "best_epoch": fitted.best_epoch,
         "seconds": fitted.seconds, "machine": provenance.machine(),
     }  # fmt: skip
@@ -118,8 +91,8 @@ def table(results: dict[int, dict[str, Any]]) -> str:
     took = [[each["epochs"] for each in results.values()]]
     took += [[each["seconds"] / 60 for each in results.values()]]
     if len(results) > 1:
-        cells = [f"{np.mean(c):.3f} ± {np.std(c, ddof=1):.3f}" for c in columns]
-        cells += [f"{np.mean(c):.1f} ± {np.std(c, ddof=1):.1f}" for c in took]
+        cells = ["{0.mean:.3f} ± {0.deviation:.3f}".format(spread(values)) for values in columns]
+        cells += ["{0.mean:.1f} ± {0.deviation:.1f}".format(spread(values)) for values in took]
         lines.append(f"| **mean ± deviation** | {' | '.join(cells)} |")
     return "\n".join(lines)
 

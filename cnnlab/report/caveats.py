@@ -11,7 +11,7 @@ ONE_TRAINING = (
 )
 FOLDS = "The deviation over the folds gives an idea of how far."
 SEVERAL = (
-    "These are the figures of the model that ships, seed {seed}. Their intervals say how they "
+    "The test figures are those of the model that ships, seed {seed}. Their intervals say how they "
     "would move with other images; the deviation over {count} seeds, how they move with the luck "
     "of a training on the same split. Another processor can move them, too."
 )

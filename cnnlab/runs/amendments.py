@@ -85,7 +85,9 @@ def outdated(state: dict[str, Any]) -> dict[str, Outdated]:
             if change["at"] > began and concerns(change["setting"], notebook)
         ]
         if "finished" in entry and (net := _net(since)):
-            words = ", ".join(f"{name}={new} (it used {old})" for name, (old, new) in net.items())
+            words = ", ".join(
+                f"{name}={shown(new)} (it used {shown(old)})" for name, (old, new) in net.items()
+            )
             results = any(FIELDS[name][0] != "report" for name in net)
             found[notebook] = Outdated(f"older than {words}", results)
     return found
@@ -104,6 +106,11 @@ def due(state: dict[str, Any], notebooks: list[str]) -> list[str]:
     older, entries = outdated(state), state["notebooks"]
     unfinished = {name for name in notebooks if "finished" not in entries.get(name, {})}
     return [name for name in notebooks if name in unfinished | set(older)] if older else []
+
+
+def shown(value: Any) -> str:
+    """Return the value of a setting as a sentence has it."""
+    return "nothing" if value == "" else str(value)
 
 
 def _net(changes: Iterable[dict[str, Any]]) -> dict[str, tuple[Any, Any]]:

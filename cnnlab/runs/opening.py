@@ -52,7 +52,8 @@ def open_run(
         create(folder, _wanted(profile or "quick", data, overrides))
     changed = differing(folder, profile, data, overrides)  # another process may have been quicker
     for change in amendments.record(folder, changed):
-        print("{setting} was {old} in this run and is {new} now.".format_map(change), flush=True)
+        old, new = (amendments.shown(change[side]) for side in ("old", "new"))
+        print(f"{change['setting']} was {old} in this run and is {new} now.", flush=True)
     opened = Run(folder, storage.read_settings(folder))
     if notebook:
         _register(opened, notebook)
