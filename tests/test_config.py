@@ -123,8 +123,33 @@ def test_what_decides_the_model_or_its_images_may_not_change() -> None:
     free = {name for name in FIELDS if config.may_change(name)}
     assert free == {
         "folds", "fold_epochs", "bootstrap_samples", "strangers", "explained_images",
-        "figure_dpi", "example_images",
+        "figure_dpi", "example_images", "more_seeds",
     }  # fmt: skip
+
+
+def test_the_first_seed_is_the_runs_own_and_the_others_follow() -> None:
+    assert Settings().seeds == (0,)
+    found = make_settings("quick", ["seed=7", "more_seeds=2,7,0"])
+    assert found.seeds == (7, 2, 0)  # its own is no further one
+    assert Settings().replace(more_seeds=" 1, 02").evaluation.more_seeds == "1,2"
+    assert config.parsed_seeds("") == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a", "Cannot read the seeds 'a': expected different whole numbers from 0"),
+        ("1,,2", "Cannot read"),
+        ("-1", "Cannot read"),
+        ("1.5", "Cannot read"),
+        ("²", "Cannot read"),
+        ("2147483648", "Cannot read"),
+        ("1,2,1", "'1,2,1' name 1 twice"),
+    ],
+)
+def test_bad_seeds_are_one_clear_line(text: str, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        make_settings("quick", [f"more_seeds={text}"])
 
 
 def test_an_input_error_is_one_line_in_a_notebook() -> None:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from cnnlab.__main__ import main
 from cnnlab.config import InputError
-from cnnlab.data import manifest, splits
+from cnnlab.data import ledger, manifest, splits
 from cnnlab.report import front_page
 from cnnlab.runs import execute, open_run, results, steps
 from cnnlab.serving.server import server_process
@@ -208,6 +208,30 @@ def test_the_command_reproduces_and_names_a_changed_image_and_setting(copied, ho
     assert "model_id" in other.stdout
     (kept,) = (path for path in (home / "reports").iterdir() if path.name != "smoke")
     assert str(kept) in other.stdout
+
+
+@pytest.mark.slow
+def test_a_seed_is_added_to_a_finished_run(copied):
+    """Notebook 04 alone: a further model is trained and tested, the one that ships is as it was."""
+    before = {name: (copied.folder / name).read_bytes() for name in FILES[2:]}
+    stated = {name: copied.load_json(f"metrics/{name}.json") for name in ("test", "validation")}
+    called = CliRunner().invoke(main, ["run", "--run", "smoke", "--seeds", "0,1", "--jobs", "1"])
+    assert called.exit_code == 0, called.output
+    assert before["model/model.h5"] == (copied.folder / "model" / "model.h5").read_bytes()
+    assert stated == {name: copied.load_json(f"metrics/{name}.json") for name in stated}
+    found = results.seeds(copied)
+    assert [run.seed for run in found.runs] == [0, 1]
+    accuracies = [run.test["accuracy"] for run in found.runs]
+    assert accuracies[0] == stated["test"]["accuracy"]["estimate"]
+    assert found.test["accuracy"].mean == statistics.mean(accuracies)
+    assert found.test["accuracy"].deviation == pytest.approx(statistics.stdev(accuracies))
+    own, other = (run.model_id for run in found.runs)
+    entries = [(e.get("seed"), e["model_id"]) for e in copied.state()["test_set_opened"]]
+    assert entries == [(None, own), (None, own), (1, other)]
+    known = ledger.openings()[0]
+    assert sorted(each.model_id for each in known) == sorted((own, other))
+    assert "differ in the seed alone" in (copied.folder / "model" / "card.md").read_text()
+    assert "Test accuracy over seeds" in called.stdout
 
 
 @pytest.mark.slow

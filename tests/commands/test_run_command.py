@@ -23,6 +23,10 @@ from cnnlab.runs import execute, open_run
         (["--run", "a/b"], ["'a/b'"]),
         (["--set", "data=nowhere"], ["no data folder 'nowhere'"]),
         (["--set", "data="], ["no data folder ''"]),
+        (["--seeds", "0,0"], ["'0,0' name 0 twice", "such as 0,1,2"]),
+        (["--seeds", "a"], ["the seeds 'a'", "expected different whole numbers"]),
+        (["--seeds", ","], ["the seeds ','"]),
+        (["--seeds", "0,1", "--set", "seed=2"], ["--seeds and --set seed=… say the same"]),
         (["--set", "model=nope"], ["Unknown architecture 'nope'", "reference_cnn"]),
     ],
 )
@@ -79,6 +83,25 @@ def test_a_changed_evaluation_executes_what_it_concerns(call, notebooks, monkeyp
     run.update(lambda state: state["notebooks"].update({names[1]: later}))
     call("run", "--run", "mine")  # nothing is out of date: all of it, as ever
     assert executed == [[names[1]], [names[1]], [names[2]], names]
+
+
+def test_seeds_are_added_to_a_finished_run_without_training_its_model(call, notebooks, monkeypatch):
+    names = ["01_first", "03_training", "04_kfold_evaluation"]
+    for name in names[1:]:
+        notebooks(name, "1")
+    executed = []
+    monkeypatch.setattr(execute, "execute", lambda run, names, jobs: executed.append(names) or [])
+    run = open_run("mine", profile="smoke")
+    done = {"started": run.state()["created"], "finished": run.state()["created"]}
+    run.record("notebooks", {name: dict(done) for name in names})
+    result = call("run", "--run", "mine", "--seeds", "0,1,2")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[0] == "more_seeds was nothing in this run and is 1,2 now."
+    assert executed == [["04_kfold_evaluation"]]
+    assert open_run("mine").settings.seeds == (0, 1, 2)
+    refused = call("run", "--run", "mine", "--seeds", "1,0")
+    assert refused.exit_code == 2
+    assert "seed is 0 there, 1 asked" in refused.stderr
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 import pytest
 
 from cnnlab import runs
+from cnnlab.evaluation.seeds import SeedResult, SeedResults
 from cnnlab.report import caveats, findings
 
 GRADE = {
@@ -16,9 +17,26 @@ def run():
 
 
 def test_without_folds_nothing_is_said_of_them():
-    assert "folds" not in caveats.one_training(folds=False)
-    assert caveats.one_training(folds=True).startswith(caveats.ONE_TRAINING)
-    assert "deviation over the folds" in caveats.one_training(folds=True)
+    assert "folds" not in caveats.trainings(None, folds=False)
+    assert caveats.trainings(None, folds=True).startswith(caveats.ONE_TRAINING)
+    assert "deviation over the folds" in caveats.trainings(None, folds=True)
+
+
+def test_several_seeds_take_the_place_of_the_caveat_of_one_training(run):
+    one, two = SeedResult(4, "m"), SeedResult(5, "n")
+    assert caveats.trainings(SeedResults((one,)), folds=False) == caveats.ONE_TRAINING
+    said = caveats.trainings(SeedResults((one, two)), folds=True)
+    assert caveats.ONE_TRAINING not in said
+    for part in ("the model that ships, seed 4.", "the deviation over 2 seeds"):
+        assert part in said
+
+
+def test_one_seed_says_how_to_get_more(run):
+    said = caveats.seeds(run.settings.replace(seed=3), "demo")
+    assert said.startswith("One training says nothing of the luck of its seed.")
+    assert said.endswith("cnnlab run --run demo --seeds 3,4,5")
+    more = run.settings.replace(seed=3, more_seeds="1,2")
+    assert caveats.seeds(more, "demo") == "3 trainings; the model of seed 3 ships."
 
 
 def test_nothing_is_said_before_there_are_figures(run):

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from cnnlab.config import InputError
-from cnnlab.report import comparison_page
+from cnnlab.report import comparison_page, front_page
 from cnnlab.runs import drift
 
 ALL = np.ones(20, bool)
@@ -33,6 +33,26 @@ def test_settings_figures_and_words_stand_side_by_side(measured):
     assert lines["k-fold accuracy"].difference == "+0.250"
     assert lines["Model size"].difference == ""
     assert list(found.words) == ["Test images", "Cross-validation"]
+
+
+def test_seeds_of_either_run_stand_beside_what_the_other_has(measured):
+    first, second = measured("a", ALL, ALL), measured("b", FEWER, FEWER)
+    assert not [line for line in comparison_page.compare(first.folder, second.folder).lines
+                if "seeds" in line.label]  # fmt: skip
+    runs = [{"seed": n, "model_id": "m", "test": {"accuracy": n / 10}} for n in (8, 9)]
+    spread = {"accuracy": {"mean": 0.85, "deviation": 0.07}}
+    first.save_json("metrics/seeds.json", {"runs": runs, "test": spread})
+    second.save_json("metrics/seeds.json", {"runs": runs[:1], "test": spread})
+    lines = {
+        line.label: line for line in comparison_page.compare(first.folder, second.folder).lines
+    }
+    line = lines["Test accuracy over seeds"]
+    assert (line.first.value, line.second.value) == ("0.850 ± 0.070", "one training")
+    assert line.first.note == "mean ± deviation of 2 trainings, seed\xa08: 0.800, seed\xa09: 0.900"
+    assert line.difference == ""
+    shown = [row.label for row in front_page.summary(first)]
+    assert "Test accuracy over seeds" in shown
+    assert "Test accuracy over seeds" not in [row.label for row in front_page.summary(second)]
 
 
 def test_where_nothing_can_be_paired_the_difference_has_no_interval(measured):

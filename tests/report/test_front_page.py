@@ -133,7 +133,7 @@ def test_the_page_shows_the_run_and_asks_no_network(full):
     assert not [link for link in page.links if "//" in link]
     for expected in ("0.950", "0.900 ± 0.050", "About 03_training", "1:02:03", "CPU", "d" * 64):
         assert expected in page.text
-    assert caveats.one_training(folds=True) in page.text
+    assert caveats.trainings(None, folds=True) in page.text
     assert "2026-01-02 03:04 UTC by 04_kfold_evaluation" in page.text
     assert "<b>one</b>" in page.text  # escaped: seen as text, not as bold
 

@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
 from cnnlab import report, runs
-from cnnlab.evaluation import records
+from cnnlab.evaluation import records, seeds
 from cnnlab.evaluation.conformal import SetRule
 from cnnlab.evaluation.intervals import Interval
 from cnnlab.evaluation.ood_detection import NoveltyRule
@@ -64,12 +66,30 @@ def test_a_card_before_the_test_set_is_opened(run):
     assert "f" * 64 in card
 
 
+def test_a_card_of_several_seeds_gives_the_single_runs(run):
+    scored = {
+        seed: replace(SCORES, scores=SCORES.scores | {"accuracy": Interval(value, 0, 1)})
+        for seed, value in {0: 0.8, 5: 0.9}.items()
+    }
+    found = seeds.summary({0: "m", 5: "n"}, scored, scored)
+    card = report.model_card(run, validation=VALIDATION, kfold=KFOLD, test=TEST, seeds=found)
+    assert "2 trainings on the same split, which differ in the seed alone: test accuracy " in card
+    assert "accuracy 0.850 ± 0.071 (0.800, 0.900); macro F1 0.912 ± 0.000 (0.912, 0.912)." in card
+    assert "in brackets seeds 0, 5." in card
+    assert caveats.trainings(found, folds=True) in card
+    assert caveats.ONE_TRAINING not in card
+    alone = seeds.summary({0: "m"}, scored, scored)
+    card = report.model_card(run, validation=VALIDATION, kfold=KFOLD, test=TEST, seeds=alone)
+    assert caveats.ONE_TRAINING in card
+    assert "differ in the seed" not in card
+
+
 def test_a_card_with_every_result(run):
     card = report.model_card(run, validation=VALIDATION, kfold=KFOLD, test=TEST)
     assert "| figure | test, n = 40 | validation (chose the epoch), n = 40 |" in card
     assert "| accuracy | 0.912 [0.850, 0.950] | 0.912 [0.850, 0.950] |" in card
     assert "5-fold cross-validation of the protocol: accuracy 0.880 ± 0.020" in card
-    assert caveats.one_training(folds=True) in card
+    assert caveats.trainings(None, folds=True) in card
     assert "The network is better." in card
     assert "Test: 92.5%, 1.50 classes a set." in card
     assert "Test: 6.2%; of generated shapes that no class has, 50.0% (AUROC 0.88)." in card

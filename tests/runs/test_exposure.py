@@ -112,6 +112,23 @@ def test_the_same_model_is_no_new_opening():
     assert entry.at == first.state()["test_set_opened"][0]["at"]
 
 
+def test_the_models_of_further_seeds_count():
+    run = runs.open_run("a", profile="smoke", overrides="more_seeds=1,2")
+    split("a", range(5))
+    run.save_json("model/contract.json", {"model_id": "m"})
+    run.open_test_set(by="04_kfold_evaluation", seeds={1: "n", 2: "o"})
+    subject = "The 3 models of this run, one a seed, are the"
+    assert said(run) == f"{subject} only ones measured on these 5 test images. {LUCK.format(3)}"
+    assert exposure.of(run).heading == "test, no other model before"
+    later = opened("b", range(5))
+    assert said(later).startswith("Before this model, 3 models (run a (3 models)) were measured on")
+    assert exposure.of(later).heading == "test, after 3 models"
+    assert said(run) == (
+        f"{subject} first ones measured on these 5 test images. After them, 1 model (run b) was "
+        f"measured on these 5 test images. {LUCK.format(4)}"
+    )
+
+
 def test_a_part_of_the_images_is_counted():
     opened("a", range(10))
     opened("b", range(8, 20))

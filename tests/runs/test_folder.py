@@ -9,6 +9,7 @@ from PIL import Image
 
 from cnnlab import runs
 from cnnlab.config import InputError
+from cnnlab.data import ledger
 from cnnlab.runs import Run
 
 
@@ -167,6 +168,30 @@ def test_the_test_set_is_not_opened_for_a_second_model(run, split, monkeypatch):
     run.save_json("model/contract.json", {"model_id": "a" * 64})
     run.open_test_set(by="04_kfold_evaluation")
     assert len(run.state()["test_set_opened"]) == 2
+
+
+def test_the_models_of_declared_seeds_are_recorded_each_and_no_others(monkeypatch):
+    monkeypatch.setattr(Run, "dataset", lambda self: _Sealed())
+    declared = runs.open_run("seeded", profile="smoke", overrides="more_seeds=1,2")
+    declared.save_text("splits.csv", "path,split\na.png,test\n")
+    declared.save_text("manifest.csv", f"path,sha256\na.png,{'0' * 64}\n")
+    declared.save_json("model/contract.json", {"model_id": "ships"})
+    with pytest.raises(InputError, match="has not declared seed 3: expected one of more_seeds, 1,"):
+        declared.open_test_set(by="04", seeds={1: "one", 3: "three"})
+    assert (declared.state()["test_set_opened"], ledger.openings()[0]) == ([], [])
+    assert declared.open_test_set(by="04", seeds={1: "one", 2: "two"}).test_open
+    entries = declared.state()["test_set_opened"]
+    assert [(entry.get("seed"), entry["model_id"]) for entry in entries] == [
+        (None, "ships"), (1, "one"), (2, "two"),
+    ]  # fmt: skip
+    assert sorted(each.model_id for each in ledger.openings()[0]) == ["one", "ships", "two"]
+    assert declared.tested() == {"one", "ships", "two"}
+    with pytest.raises(InputError, match="for model two of seed 2; this is model other, trained"):
+        declared.open_test_set(by="04", seeds={2: "other"})
+    declared.save_json("model/contract.json", {"model_id": "one"})  # it was tested as a seed's
+    with pytest.raises(InputError, match="for model ships; this is model one"):
+        declared.open_test_set(by="04")
+    assert len(declared.state()["test_set_opened"]) == 3
 
 
 def test_the_dataset_asks_for_notebook_01_first(run):
