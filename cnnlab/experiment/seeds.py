@@ -5,7 +5,6 @@ training did. So an interrupted run trains only what is missing, and another eva
 nothing.
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Collection
@@ -16,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from cnnlab import files
+from cnnlab import files, hashing
 from cnnlab.config import InputError, Settings
 from cnnlab.data.batches import Dataset
 from cnnlab.experiment.classifier import Classifier, load
@@ -82,8 +81,7 @@ class _Work:
             history.stopped_early,
             history.seconds,
         )
-        with files.replacing(place / TRAINING) as temporary:
-            temporary.write_text(json.dumps(done.to_json(), indent=2) + "\n", encoding="utf-8")
+        files.write(place / TRAINING, json.dumps(done.to_json(), indent=2) + "\n")
         shutil.rmtree(place / "checkpoints", ignore_errors=True)
         return done
 
@@ -112,7 +110,7 @@ class _Work:
             "content": self.content,
             "origin": origin(),
         }
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+        return hashing.digest(hashing.canonical_json(facts).encode())
 
     def _model(self, seed: int) -> Path:
         return self.folder / f"seed-{seed}" / MODEL
