@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from cnnlab import files, hashing
+from cnnlab.artifact import model_folder
 from cnnlab.config import InputError, Settings
 from cnnlab.data.batches import Dataset
 from cnnlab.experiment.classifier import Classifier, load
@@ -90,7 +91,8 @@ class _Work:
         try:
             found = _Training.read(self.folder / f"seed-{seed}" / TRAINING)
             if found.model_id in tested or found.fingerprint == self.fingerprint(seed):
-                return found if load(self._model(seed)).model_id == found.model_id else None
+                kept = model_folder.load(self._model(seed))
+                return found if kept.model_id == found.model_id else None
         except InputError:  # missing, damaged, or of another version
             pass
         return None

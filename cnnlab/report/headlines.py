@@ -111,7 +111,7 @@ def _seed_row(name: str, seeds: SeedResults | None) -> Row:
         label,
         seeds.spread(name),
         f"mean ± deviation of {len(seeds.runs)} trainings, "
-        + ", ".join(f"seed\u00a0{run.seed}: {value}" for run, value in single),
+        + ", ".join(f"seed\u00a0{run.seed}:\u00a0{value}" for run, value in single),
         estimate=spread.mean,
         low=spread.mean - spread.deviation,
         high=spread.mean + spread.deviation,

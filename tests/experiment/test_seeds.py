@@ -118,3 +118,17 @@ def test_seeds_side_by_side_give_the_bits_of_one_alone(dataset, settings, tmp_pa
     assert found[2].validation.result == alone.validation.result
     kept = sorted(path.name for path in (tmp_path / "seed-2").iterdir())
     assert kept == ["model", "training.json"]  # the checkpoints are gone
+
+
+def test_an_interrupted_seed_resumes_and_ends_with_the_same_bits(
+    dataset, settings, tmp_path, capsys
+):
+    def stop(number, row):
+        raise RuntimeError("power cut")
+
+    with pytest.raises(training.TrainingFailed, match="Seed 1 failed"):
+        fitted(dataset, settings, tmp_path, "1", report=stop)
+    assert not (tmp_path / "seed-1" / "training.json").exists()
+    found = fitted(dataset, settings, tmp_path, "1")
+    assert "Epochs 1 to 1 come from checkpoints/" in capsys.readouterr().out
+    assert found[1].model_id == experiment.fit_classifier(dataset, settings, seed=1).model_id

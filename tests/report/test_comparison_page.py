@@ -48,7 +48,10 @@ def test_seeds_of_either_run_stand_beside_what_the_other_has(measured):
     }
     line = lines["Test accuracy over seeds"]
     assert (line.first.value, line.second.value) == ("0.850 ± 0.070", "one training")
-    assert line.first.note == "mean ± deviation of 2 trainings, seed\xa08: 0.800, seed\xa09: 0.900"
+    assert (
+        line.first.note
+        == "mean ± deviation of 2 trainings, seed\xa08:\xa00.800, seed\xa09:\xa00.900"
+    )
     assert line.difference == ""
     shown = [row.label for row in front_page.summary(first)]
     assert "Test accuracy over seeds" in shown
