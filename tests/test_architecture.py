@@ -30,7 +30,7 @@ FLOORS = (
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 FRAMEWORKS = {"tensorflow", "keras", "tf_keras"}  # engine.py imports them for everybody
-UNHASHED = {"training", "explain"}  # rooms that do not take SHA-256 from cnnlab.hashing yet
+UNHASHED = {"training"}  # rooms that do not take SHA-256 from cnnlab.hashing yet
 BEHIND = {"cnnlab.serving.disk_cache": "serving.cache"}  # imported by one other module only
 GRAB_BAGS = {"utils", "util", "helpers", "helper", "common", "misc", "tools"}
 

@@ -109,6 +109,7 @@ STEPS: tuple[Step, ...] = (
                 40,
                 ("comparison",),
             ),
+            Figure("calibration_by_class", "Test set: each class's frequency and probability", 45),
             Figure("roc_test", "Test set: ROC curve of each class against the others", 50),
             Figure("per_class_test", "Test set: precision, recall and F1 by class", 70),
             Figure(

@@ -4,12 +4,12 @@ If a map marks what the network uses, the probability falls soon when the marked
 and rises soon when they come first.
 """
 
-import hashlib
 import math
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from cnnlab import hashing
 from cnnlab.config import InputError, child_seed
 from cnnlab.engine import keras, tf
 from cnnlab.explain import execution, layers, maps, targets
@@ -124,7 +124,7 @@ def generator(seed: int, purpose: str, image: np.ndarray) -> np.random.Generator
         purpose: What it is for, so that two draws for one image have nothing in common.
         image: float32 (H, W, C).
     """
-    name = hashlib.sha256(image.tobytes()).hexdigest()
+    name = hashing.digest(image.tobytes())
     return np.random.default_rng(child_seed(seed, f"{purpose}/{name}"))
 
 
