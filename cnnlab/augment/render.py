@@ -1,7 +1,8 @@
 """From images and draws to images: one resampling for all affine ops, then the ops on levels.
 
 Drawing is NumPy, and the graph of an epoch has few operations: each is prepared anew in every
-epoch, which takes as long as hundreds of draws. All that touches pixels is one compiled function.
+epoch, which takes as long as hundreds of draws. What touches pixels is compiled: the resampling and
+the ops that change each level alone are one loop, an op that reads other pixels begins another.
 """
 
 from collections.abc import Callable, Container, Sequence
@@ -66,13 +67,19 @@ def apply(images: ArrayLike, parameters: Draw) -> tf.Tensor:
         float32 (B, S, S, 3), 0…255.
 
     Raises:
-        InputError: The images are not a batch of squares.
+        InputError: The images are not a batch of squares, or the draw is not theirs.
 
     Example:
         >>> turned = apply(images, {"rotation": np.array([[90.0]])})  # doctest: +SKIP
     """
     batch, loops = _squares(images), _loops(parameters)
     drawn = {name: np.asarray(values) for name, values in parameters.items()}
+    for name, values in drawn.items():
+        if name not in OPS or values.shape != (len(batch), len(OPS[name].parameters)):
+            raise InputError(
+                f"Cannot apply {name!r} of shape {values.shape} to {len(batch)} images: expected "
+                f"one of {', '.join(OPS)}, with a row an image and a column a parameter."
+            )
     matrices = np.broadcast_to(affine_map(drawn, batch.shape[1]), (len(batch), 2, 3))
     packed = [_packed(drawn, ops, len(batch)) for ops in loops]
     with tf.device("CPU:0"):  # where tf.data runs it, so that pixels are the same everywhere

@@ -169,6 +169,15 @@ def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
         augment.apply(np.zeros(shape, np.uint8), {})
 
 
+@pytest.mark.parametrize(
+    ("name", "shape"), [("rotate", (2, 1)), ("rotation", (2,)), ("translation", (2, 1)),
+                        ("zoom", (3, 1))],
+)  # fmt: skip
+def test_a_draw_of_other_images_or_ops_is_refused(name: str, shape: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match=f"Cannot apply '{name}' of shape .* to 2 images"):
+        augment.apply(noise(2), {name: np.ones(shape)})
+
+
 @pytest.mark.parametrize("more", ["", "shear=0.2,translation=0.3,contrast=0.9,erasing=0.7"])
 def test_transform_in_tf_data_is_apply_of_draw_in_any_batch(more: str) -> None:
     overrides = ["rotation=30.0", "zoom=0.1", f"more_augmentation={more}"]
