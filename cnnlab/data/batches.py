@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 
 from cnnlab.config import InputError, Settings, child_seed
-from cnnlab.data import prepared, splits
+from cnnlab.data import downscale, prepared, splits
 from cnnlab.data.sources.entries import Source
 from cnnlab.engine import tf
 
 Transform = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+Mix = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
 class SealedTestSet(InputError):  # noqa: N818 - it says what happened
@@ -138,6 +139,8 @@ def training_batches(
     seed: int,
     epoch: int,
     transform: Transform | None = None,
+    mix: Mix | None = None,
+    image_size: int | None = None,
 ) -> tf.data.Dataset:
     """Return one epoch of shuffled batches; every index comes exactly once.
 
@@ -148,9 +151,14 @@ def training_batches(
         seed: Root seed.
         epoch: Decides the order together with the seed, and nothing else does.
         transform: Takes images uint8 (b, S, S, 3) and their rows int64 (b,), gives images.
+        mix: Takes those images as float32, targets float32 (b, C) and rows, gives images and
+            targets: for what concerns several images of a batch.
+        image_size: S, at most that of the prepared pixels, which are then reduced, see
+            ``downscale``; None is theirs.
 
     Returns:
-        (images float32 (b, S, S, 3) 0–255, one-hot labels float32 (b, C)).
+        (images float32 (b, S, S, 3) 0–255, targets float32 (b, C): one-hot labels, or what ``mix``
+        made of them).
 
     Raises:
         InputError: No index, or one out of range; ``SealedTestSet`` for test rows.
@@ -159,20 +167,26 @@ def training_batches(
         >>> training_batches(data, data.indices("train"), batch_size=32, seed=0, epoch=1)
     """
     rng = np.random.default_rng(child_seed(seed, f"order/{epoch}"))
-    return _batches(dataset, rng.permutation(indices), batch_size, transform)
+    order = rng.permutation(indices)
+    return _batches(dataset, order, batch_size, transform, mix, image_size)
 
 
 def evaluation_batches(
     dataset: Dataset, indices: np.ndarray, *, batch_size: int
 ) -> tf.data.Dataset:
     """Return batches in the order given, untransformed; see ``training_batches``."""
-    return _batches(dataset, np.asarray(indices), batch_size, None)
+    return _batches(dataset, np.asarray(indices), batch_size)
 
 
 def _batches(
-    dataset: Dataset, order: np.ndarray, batch_size: int, transform: Transform | None
+    dataset: Dataset,
+    order: np.ndarray,
+    batch_size: int,
+    transform: Transform | None = None,
+    mix: Mix | None = None,
+    image_size: int | None = None,
 ) -> tf.data.Dataset:
-    """Return the batches of ``order``: gathered from the mapped pixels, transformed, as floats."""
+    """Return the batches of ``order``: gathered, reduced, transformed, as floats, mixed."""
     if order.size == 0 or order.min() < 0 or order.max() >= len(dataset.pixels):
         raise InputError(
             f"Cannot make batches of these {order.size} indices: expected at least one, all from "
@@ -182,22 +196,32 @@ def _batches(
     order = order.astype(np.int64)
     pixels, labels = dataset.pixels, dataset.labels[order]
     one_hot = np.eye(len(dataset.class_names), dtype=np.float32)
+    side = image_size or pixels.shape[1]
+    shape = (None, side, side, 3)
 
     def gathered(number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         part = slice(number * batch_size, (number + 1) * batch_size)
-        return pixels[order[part]], one_hot[labels[part]], order[part]
+        rows = order[part]
+        if side == pixels.shape[1]:
+            return pixels[rows], one_hot[labels[part]], rows
+        small = np.rint(downscale.shrink(pixels, rows, side)).astype(np.uint8)
+        return small, one_hot[labels[part]], rows
 
     def batch(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         # Pure, so it may run in parallel even where the engine is told to be deterministic. Few
         # operations, because they are traced and prepared anew in every epoch.
         kinds = (tf.uint8, tf.float32, tf.int64)
         images, targets, rows = tf.numpy_function(gathered, [number], kinds, stateful=False)
-        images.set_shape((None, *pixels.shape[1:]))
+        images.set_shape(shape)
         targets.set_shape((None, len(one_hot)))
         rows.set_shape((None,))
         if transform is not None:
-            images = tf.ensure_shape(transform(images, rows), (None, *pixels.shape[1:]))
-        return tf.cast(images, tf.float32), targets
+            images = tf.ensure_shape(transform(images, rows), shape)
+        images = tf.cast(images, tf.float32)
+        if mix is None:
+            return images, targets
+        images, targets = mix(images, targets, rows)
+        return tf.ensure_shape(images, shape), tf.ensure_shape(targets, (None, len(one_hot)))
 
     numbers = tf.data.Dataset.range(-(-order.size // batch_size))
     return numbers.map(batch, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)

@@ -226,6 +226,49 @@ def test_an_excluded_copy_still_ties_two_groups(tmp_path):
     assert data.units.tolist() == ["group/a", "group/a", "z"]
 
 
+def test_what_concerns_several_images_of_a_batch_has_targets_and_rows(dataset):
+    """Each image and target becomes the mean of its own and the next one's of the batch."""
+
+    def mix(images, targets, rows):
+        shifted = (tf.roll(each, -1, axis=0) for each in (images, targets))
+        pairs = zip((images, targets), shifted, strict=True)
+        images, targets = ((own + other) / 2 for own, other in pairs)
+        return images + tf.cast(rows, tf.float32)[:, None, None, None], targets
+
+    rows = dataset.indices("train")
+    options = {"batch_size": 8, "seed": 0, "epoch": 1}
+    plain = batches.training_batches(dataset, rows, **options)
+    mixed = batches.training_batches(dataset, rows, mix=mix, **options)
+    assert mixed.element_spec == plain.element_spec
+    for (own, targets), (found, shares) in zip(plain, mixed, strict=True):
+        own, targets = own.numpy(), targets.numpy()  # image i is filled with i
+        np.testing.assert_array_equal(found, own + (own + np.roll(own, -1, axis=0)) / 2)
+        np.testing.assert_array_equal(shares, (targets + np.roll(targets, -1, axis=0)) / 2)
+
+
+def test_a_smaller_size_is_reduced_before_it_is_transformed(dataset):
+    """Blocks of 2 × 2 pixels with values i, i, i and i + 3 have the mean i + 0.75, about i + 1."""
+    pixels = dataset.pixels.copy()
+    pixels[:, 1::2, 1::2] += 3
+    small = dataclasses.replace(dataset, pixels=pixels)
+    seen = []
+
+    def transform(images, rows):
+        seen.append((images.dtype, tuple(images.shape)))
+        return images
+
+    found = batches.training_batches(
+        small, dataset.indices("train"), batch_size=30, seed=0, epoch=1, image_size=SIZE // 2,
+        transform=transform,
+    )  # fmt: skip
+    assert seen == [(tf.uint8, (None, SIZE // 2, SIZE // 2, 3))]
+    ((reduced, _),) = found
+    assert reduced.shape == (30, SIZE // 2, SIZE // 2, 3)
+    values = reduced.numpy()[:, 0, 0, 0]
+    assert (reduced.numpy() == values[:, None, None, None]).all()
+    assert sorted(values) == list(range(1, 31))
+
+
 def test_a_split_without_images_is_refused(tmp_path):
     table = pd.DataFrame([("a", "cat", "excluded", "g", "", "duplicate")], columns=splits.COLUMNS)
     source = FolderSource("pictures", tmp_path, ("",), None)
