@@ -51,6 +51,8 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("profile", "seed"):
             checked(FIELDS[name][1], getattr(self, name))
+        self.training.check_epochs("fold_epochs", self.evaluation.fold_epochs)
+        self.training.check_size(self.data.image_size)
 
     @property
     def seeds(self) -> tuple[int, ...]:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from cnnlab.config import stages
+from cnnlab.config.errors import InputError
 from cnnlab.config.section import Section, setting
 
 
@@ -14,9 +16,92 @@ class TrainingSettings(Section):
     patience: int = setting(
         10, "epochs without a lower validation loss before training stops", low=1, high=10_000
     )
-    learning_rate: float = setting(1e-3, "step size of Adam", low=1e-8, high=10)
+    learning_rate: float = setting(1e-3, "the optimizer's step size", low=1e-8, high=10)
     class_weight: str = setting(
         "none",
         "balanced: each class weighs the same in the training loss",
         choices=("none", "balanced"),
     )
+    stages: str = setting(
+        "all",
+        "what learns, epochs, factor of learning_rate, size, such as head:3,all:x0.1 or "
+        "all:5:32px,all",
+    )
+    optimizer: str = setting("adam", "sgd has momentum 0.9", choices=("adam", "adamw", "sgd"))
+    weight_decay: float = setting(
+        0.0, "of adamw and sgd: kernels shrink by it times the rate at each step", low=0, high=10
+    )
+    schedule: str = setting(
+        "constant",
+        "the learning rate over a stage; cosine falls to 0",
+        choices=("constant", "cosine"),
+    )
+    warmup_epochs: int = setting(
+        0, "epochs in which the learning rate rises from 0, in each stage", low=0, high=1000
+    )
+    loss: str = setting(
+        "crossentropy",
+        "of the training; validation is always judged by cross-entropy",
+        choices=("crossentropy", "focal"),
+    )
+    label_smoothing: float = setting(
+        0.0, "share of each training target spread over all classes", low=0, high=0.9
+    )
+    mixing: str = setting(
+        "none",
+        "each training image is mixed with another of its batch, targets in proportion",
+        choices=("none", "mixup", "cutmix"),
+    )
+    mixing_strength: float = setting(
+        0.2, "α of the Beta distribution that the proportions are drawn from", low=0.01, high=10
+    )
+    ema_decay: float = setting(
+        0.0,
+        "0: off; 0.99: weights are averaged over about 100 steps, judged and shipped so",
+        low=0,
+        high=0.99999,
+    )
+    precision: str = setting(
+        "float32",
+        "bfloat16 computes the training in half the bits; the shipped network is float32",
+        choices=("float32", "bfloat16"),
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_epochs("epochs", self.epochs)
+        if self.weight_decay and self.optimizer == "adam":
+            raise InputError(
+                f"weight_decay={self.weight_decay} and optimizer=adam: Adam decays no weights. "
+                "Expected optimizer=adamw or sgd with it."
+            )
+        if self.optimizer == "adamw" and not self.weight_decay:
+            raise InputError(
+                "optimizer=adamw and weight_decay=0.0: that is Adam. Expected a weight_decay above "
+                "0, such as 0.01."
+            )
+
+    def check_size(self, image_size: int) -> None:
+        """Raise InputError unless no stage is larger than the prepared pixels."""
+        largest = max(stage.image_size for stage in stages.parse(self.stages))
+        if largest > image_size:
+            raise InputError(
+                f"stages={self.stages!r} trains at {largest} pixels and image_size={image_size}: "
+                "expected sizes of at most image_size."
+            )
+
+    def check_epochs(self, name: str, epochs: int) -> None:
+        """Raise InputError unless so many epochs leave some to the last stage and its warm-up."""
+        plan = stages.parse(self.stages)
+        earlier = [stage.epochs for stage in plan[:-1]]
+        if epochs <= sum(earlier):
+            raise InputError(
+                f"{name}={epochs} and stages={self.stages!r}: nothing is left for the last stage. "
+                f"Expected {name} of at least {sum(earlier) + 1}."
+            )
+        if (shortest := min(*earlier, epochs - sum(earlier), 10**9)) <= self.warmup_epochs:
+            raise InputError(
+                f"warmup_epochs={self.warmup_epochs} is too many: the shortest stage has "
+                f"{shortest} epochs ({name}={epochs}, stages={self.stages!r}). Expected fewer "
+                "than that."
+            )

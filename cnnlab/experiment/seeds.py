@@ -25,7 +25,7 @@ from cnnlab.records import Record
 from cnnlab.training import Fit
 from cnnlab.training.environment import origin
 from cnnlab.training.executor import check_jobs, train_each
-from cnnlab.training.protocol import content_digest, deciding
+from cnnlab.training.trainer import content_digest, deciding, memory
 
 MODEL, TRAINING = "model", "training.json"
 CARD = "Trained with seed {seed} to measure how much is luck; the run's own model is another.\n"
@@ -170,6 +170,7 @@ def fit_seeds(
         missing,
         name="seed",
         jobs=jobs,
+        memory=partial(memory, dataset, settings),
         done=_print_done,
         report=lambda seed, row: report(1 + list(missing).index(seed), row),
     )

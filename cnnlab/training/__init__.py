@@ -12,13 +12,16 @@ from cnnlab.training.folds import fold_runner
 from cnnlab.training.linear_baseline import linear_runner
 from cnnlab.training.lr_range_test import find_rate
 from cnnlab.training.progress import Watch, print_progress
-from cnnlab.training.protocol import epoch_batches, new_model, subset_runner, train
+from cnnlab.training.recipe import Recipe, Stage
 from cnnlab.training.stopping import EarlyStopping
+from cnnlab.training.trainer import epoch_batches, new_model, subset_runner, train
 
 __all__ = [
     "Diverged",
     "EarlyStopping",
     "Fit",
+    "Recipe",
+    "Stage",
     "TrainingFailed",
     "Watch",
     "balanced_weights",

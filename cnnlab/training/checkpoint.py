@@ -12,7 +12,6 @@ uses it.
 
 import hashlib
 import json
-import shutil
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,17 +30,31 @@ SLOTS = ("checkpoint-0.npz", "checkpoint-1.npz")
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a training has come, apart from its network.
+    """How far a training has come.
 
     Attributes:
-        rows: The history, one dict an epoch; whether to stop follows from its losses.
+        rows: The history, one dict an epoch; the stage and whether to stop follow from it.
+        weights: Of the copy that is trained, after the last epoch.
+        optimizer: The state of its optimizer.
+        average: The state of the moving average of its weights; empty where there is none.
         best: The weights of the best epoch; empty if that is the last one.
         seconds: Time spent so far, in all processes together.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
+    weights: list[np.ndarray] = field(default_factory=list)
+    optimizer: list[np.ndarray] = field(default_factory=list)
+    average: list[np.ndarray] = field(default_factory=list)
     best: list[np.ndarray] = field(default_factory=list)
     seconds: float = 0.0
+
+    @property
+    def judged(self) -> list[np.ndarray]:
+        """The weights that the last epoch was judged with: the averages, where there are some."""
+        return self.average[: len(self.weights)] or self.weights
+
+
+GROUPS = ("weights", "optimizer", "average", "best")
 
 
 def weights_digest(model: keras.Model) -> str:
@@ -62,7 +75,7 @@ def fingerprint(model: keras.Model, **arguments: Any) -> str:
     """Return what identifies a training that is about to start, SHA-256 in hexadecimal.
 
     Args:
-        model: Compiled, with its first weights.
+        model: With its first weights.
         **arguments: Whatever else decides the result, as plain JSON values.
     """
     parts = {
@@ -74,12 +87,11 @@ def fingerprint(model: keras.Model, **arguments: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def save(folder: Path, model: keras.Model, progress: Progress, mark: str) -> None:
+def save(folder: Path, progress: Progress, mark: str) -> None:
     """Write the checkpoint of the epoch that just ended; the one before it stays.
 
     Args:
         folder: Made if missing.
-        model: Its weights and its optimizer's state are kept.
         progress: At least one row.
         mark: The training's ``fingerprint``.
 
@@ -88,11 +100,8 @@ def save(folder: Path, model: keras.Model, progress: Progress, mark: str) -> Non
     """
     record = {"mark": mark, "rows": progress.rows, "seconds": progress.seconds}
     arrays = {"record": np.array(json.dumps(record))}
-    state = [np.asarray(each) for each in model.optimizer.variables]
-    for name, group in (
-        ("weights", model.get_weights()), ("optimizer", state), ("best", progress.best),
-    ):  # fmt: skip
-        arrays |= {f"{name}-{i:04d}": array for i, array in enumerate(group)}
+    for name in GROUPS:
+        arrays |= {f"{name}-{i:04d}": array for i, array in enumerate(getattr(progress, name))}
     epoch = len(progress.rows)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -108,19 +117,17 @@ def save(folder: Path, model: keras.Model, progress: Progress, mark: str) -> Non
         ) from error
 
 
-def load(folder: Path, model: keras.Model, mark: str) -> Progress | None:
-    """Bring ``model`` to the end of the last epoch that was saved whole; say so in one line.
+def load(folder: Path, mark: str) -> Progress | None:
+    """Return the state after the last epoch that was saved whole; say so in one line.
 
     Args:
         folder: Where ``save`` wrote; need not exist.
-        model: Compiled, its optimizer built; left as it is if there is nothing to go on from.
         mark: The training's ``fingerprint``; checkpoints of another one are not used.
 
     Returns:
         How far the training has come, or None: it starts at its first epoch.
     """
-    for left in folder.glob(".checkpoint-*"):  # by a process that was killed while it wrote
-        shutil.rmtree(left, ignore_errors=True)
+    files.remove_abandoned(folder, 0)  # by a process that was killed while it wrote
     found = [folder / name for name in SLOTS if (folder / name).exists()]
     own = []
     for path in found:
@@ -136,28 +143,20 @@ def load(folder: Path, model: keras.Model, mark: str) -> Progress | None:
             print(f"No checkpoint in {folder.name}/ is of this training: it starts at epoch 1.")
         return None
     epoch, path, record = max(own, key=lambda each: each[0])
-    best = _restore(model, path)
+    with np.load(path, allow_pickle=False) as archive:
+        names = sorted(archive.files)
+        groups = {
+            group: [archive[name] for name in names if name.startswith(f"{group}-")]
+            for group in GROUPS
+        }
     print(f"Epochs 1 to {epoch} come from {folder.name}/{path.name}.", flush=True)
-    return Progress(record["rows"], best, record["seconds"])
+    return Progress(record["rows"], seconds=record["seconds"], **groups)
 
 
 def forget(folder: Path) -> None:
     """Delete the checkpoints in ``folder``: the next training there starts at its first epoch."""
     for name in SLOTS:
         (folder / name).unlink(missing_ok=True)
-
-
-def _restore(model: keras.Model, path: Path) -> list[np.ndarray]:
-    """Give the model and its optimizer their saved state; return the best weights."""
-    with np.load(path, allow_pickle=False) as archive:
-
-        def group(name: str) -> list[np.ndarray]:
-            return [archive[key] for key in sorted(archive.files) if key.startswith(f"{name}-")]
-
-        model.set_weights(group("weights"))
-        for variable, value in zip(model.optimizer.variables, group("optimizer"), strict=True):
-            variable.assign(value)
-        return group("best")
 
 
 def _seal(path: Path) -> None:

@@ -39,6 +39,7 @@ def train_each(
     *,
     name: str,
     jobs: int,
+    memory: Callable[[], int],
     done: Callable[[int, Result], None],
     report: Report,
 ) -> dict[int, Result]:
@@ -52,6 +53,7 @@ def train_each(
         name: What one of them is called, such as "fold".
         jobs: Trained at a time; 0: as many as cores and free memory allow. More than one are
             processes of their own, each with a TensorFlow of its own in memory.
+        memory: Gives about how many bytes such a process takes; asked where ``jobs`` is 0.
         done: Is told each number and its result as soon as there is one.
         report: Is given a number and its row after each epoch.
 
@@ -59,7 +61,7 @@ def train_each(
         TrainingFailed: One failed; those beside it were finished, no other was begun.
     """
     results: dict[int, Result] = {}
-    workers = min(jobs or affordable(dataset.pixels.shape[1], len(calls)), len(calls))
+    workers = min(jobs or affordable(memory(), len(calls)), len(calls)) if calls else 0
     failure = None
     for number, outcome in _outcomes(train, dataset, calls, workers, report):
         try:

@@ -1,4 +1,4 @@
-"""One function trains: Adam, cross-entropy, early stopping, the best weights at the end.
+"""One function trains: it runs a recipe, stage by stage, and ends with the best weights.
 
 Everything random in an epoch derives from (seed, epoch): the caller's batches do, and the dropout
 masks are re-seeded here. TensorFlow's own operations are made deterministic. So an epoch gives the
@@ -9,21 +9,24 @@ ends with the weights that it would have had.
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from cnnlab.config import InputError, child_seed
+from cnnlab.config import InputError
 from cnnlab.engine import keras, make_deterministic, tf
 from cnnlab.training import checkpoint
+from cnnlab.training.learner import Learner
+from cnnlab.training.recipe import Recipe, Stage
 from cnnlab.training.stopping import EarlyStopping
 
+Shape = tuple[int | None, ...]
 COLUMNS = (
-    "epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate",
-    "seconds",
+    "epoch", "stage", "loss", "accuracy", "validation_loss", "validation_accuracy",
+    "learning_rate", "seconds",
 )  # fmt: skip
 
 
@@ -35,11 +38,13 @@ class Diverged(RuntimeError):  # noqa: N818 - a name that says what happened
 class Fit:
     """What a training did. The model itself holds the weights of ``best_epoch``.
 
-    ``history`` has one row an epoch and the columns ``COLUMNS``: epoch counts from 1, losses
-    include the L2 penalty, accuracies are 0…1. ``loss`` and ``accuracy`` are means over the
-    epoch while the weights change, with augmentation, dropout and, in the loss, class weights; the
-    validation columns are of the weights at its end, without. ``seconds`` counts every process
-    that took part, up to its last whole epoch.
+    ``history`` has one row an epoch and the columns ``COLUMNS``: epoch and stage count from 1,
+    losses include the L2 penalty, accuracies are 0…1. ``loss`` and ``accuracy`` are means over
+    the epoch while the weights change, with augmentation, mixing, dropout and, in the loss, class
+    weights and all else that its recipe asks for. The validation columns are plain cross-entropy
+    and accuracy of the weights at its end, averaged if the recipe averages. ``learning_rate`` is
+    what the next step of the stage would take. ``seconds`` counts every process that took part, up
+    to its last whole epoch.
     """
 
     history: pd.DataFrame
@@ -52,32 +57,30 @@ def fit(
     model: keras.Model,
     training: Callable[[int], tf.data.Dataset],
     validation: tf.data.Dataset,
+    recipe: Recipe,
     *,
-    epochs: int,
-    patience: int,
-    learning_rate: float,
     seed: int,
     class_weights: np.ndarray | None = None,
     report: Callable[[dict[str, Any]], None] | None = None,
     folder: Path | None = None,
     identity: Any = None,
 ) -> Fit:
-    """Train ``model`` in place and leave it with the weights of its best epoch.
+    """Train ``model`` in place by a recipe and leave it with the weights of its best epoch.
 
     Args:
-        model: Takes images float32 (B, S, S, 3) in 0…255, gives softmax float32 (B, C). It is
-            compiled here, with a new Adam.
-        training: Gives the batches of an epoch, counted from 1: (images, one-hot labels float32
-            (B, C)).
-        validation: The same, without augmentation, in any order.
-        epochs: The most passes over the training images.
-        patience: Stop after so many epochs without a lower validation loss.
-        learning_rate: Adam's step size.
+        model: Takes images float32 (B, S, S, 3) in 0…255, gives softmax float32 (B, C).
+        training: Gives the batches of an epoch, counted from 1 over all stages: (images of the
+            stage's size, targets float32 (B, C) that add up to 1); equally many in each epoch of
+            a stage.
+        validation: The same with images of the model's size and one-hot labels, without
+            augmentation, in any order.
+        recipe: The stages, when to stop, averaging and precision.
         seed: Decides the dropout masks, together with the epoch.
-        class_weights: (C,), above 0; an image's cross-entropy counts so many times in the training
-            loss. The validation loss is not weighted.
+        class_weights: (C,), above 0; a class counts so many times in the training loss. The
+            validation loss is not weighted.
         report: Is called after each epoch with its row of the history and, besides, ``epochs``,
-            ``best`` (whether it is the best so far) and ``last``. See ``print_progress``.
+            ``best`` (whether it is the best of the last stage so far) and ``last``. See
+            ``print_progress``.
         folder: Keeps a checkpoint of each epoch there, see ``checkpoint``. Called again with an
             equal model and equal arguments, ``fit`` goes on after the last of them, or returns at
             once if the training was finished. ``checkpoint.forget`` ends that.
@@ -90,48 +93,59 @@ def fit(
     Raises:
         Diverged: A loss is infinite or not a number. The model is of no use then.
         InputError: A number out of range; no batches; batches that do not fit the model; a
-            checkpoint that cannot be written.
+            checkpoint that cannot be written; a stage that the model cannot be trained by.
 
     Example:
-        >>> result = fit(model, batches_of_epoch, validation, epochs=15, patience=10,
-        ...              learning_rate=1e-3, seed=0, report=print_progress)
+        >>> recipe = Recipe((Stage(epochs=15),), patience=10)
+        >>> result = fit(model, batches_of_epoch, validation, recipe, seed=0, report=print_progress)
         >>> result.history.to_csv("history.csv", index=False)
     """
-    stopping = EarlyStopping(patience)
-    _check_numbers(model, epochs, learning_rate, class_weights)
-    check_batches(model, validation, "validation")
-    prepare(model, learning_rate)
-    weights = None if class_weights is None else dict(enumerate(map(float, class_weights)))
-    mark, done, started = "", checkpoint.Progress(), time.perf_counter()
+    started = time.perf_counter()
+    weights = _checked_weights(model, class_weights)
+    check_batches(validation, model.input_shape, model.output_shape, "validation")
+    judge, mark, done = _judge(model), "", checkpoint.Progress()
     if folder:
         mark = checkpoint.fingerprint(
-            model, epochs=epochs, patience=patience, seed=seed, class_weights=weights,
-            identity=identity,
-        )  # fmt: skip
-        done = checkpoint.load(folder, model, mark) or done
-    rows, best = list(done.rows), done.best or model.get_weights()
-    for row in rows:
-        stopping.update(row["epoch"], row["validation_loss"])
-    while len(rows) < epochs and not stopping.should_stop:
-        row = _run_epoch(model, training, validation, len(rows) + 1, seed, weights)
-        row["learning_rate"] = learning_rate
-        _check_finite(row)
+            model, recipe=asdict(recipe), seed=seed, class_weights=weights, identity=identity
+        )
+        done = checkpoint.load(folder, mark) or done
+    rows, stopping, learner = list(done.rows), _stopping(recipe, done.rows), None
+    if rows:
+        model.set_weights(done.judged)
+    best = done.best or model.get_weights()
+    while len(rows) < recipe.epochs and not stopping.should_stop:
+        began, epoch = time.perf_counter(), len(rows) + 1
+        batches, number = training(epoch), recipe.stage_of(epoch)
+        stage = recipe.stages[number - 1]
+        check_batches(batches, _input_shape(model, stage), model.output_shape, "training")
+        begun = bool(rows) and rows[-1]["stage"] == number
+        if learner is None or not begun:  # a stage begins, or a process
+            steps = int(batches.cardinality())
+            learner = Learner(model, stage, recipe, steps=steps, class_weights=weights)
+            if begun:
+                learner.restore(done)
+        row: dict[str, Any] = {"epoch": epoch, "stage": number}
+        row |= learner.run(batches, seed=seed, epoch=epoch)
+        model.set_weights(learner.judged)
+        row |= _judged(judge, validation)
+        row |= {"learning_rate": learner.rate, "seconds": time.perf_counter() - began}
+        _check_finite(row, stage)
         rows.append(row)
-        improved = stopping.update(row["epoch"], row["validation_loss"])
+        improved = number == len(recipe.stages) and stopping.update(epoch, row["validation_loss"])
         if improved:
             best = model.get_weights()
         if folder:
-            spent = done.seconds + time.perf_counter() - started
-            now = checkpoint.Progress(rows, [] if improved else best, spent)
-            checkpoint.save(folder, model, now, mark)
+            spent, kept = done.seconds + time.perf_counter() - started, [] if improved else best
+            now = checkpoint.Progress(rows, best=kept, seconds=spent, **learner.state())
+            checkpoint.save(folder, now, mark)
         if report:
-            last = len(rows) == epochs or stopping.should_stop
-            report(row | {"epochs": epochs, "best": improved, "last": last})
+            last = len(rows) == recipe.epochs or stopping.should_stop
+            report(row | {"epochs": recipe.epochs, "best": improved, "last": last})
     model.set_weights(best)
     return Fit(
         history=pd.DataFrame(rows, columns=list(COLUMNS)),
         best_epoch=stopping.best_epoch,
-        stopped_early=len(rows) < epochs,
+        stopped_early=len(rows) < recipe.epochs,
         seconds=done.seconds + time.perf_counter() - started,
     )
 
@@ -149,39 +163,37 @@ def predict(model: keras.Model, batches: tf.data.Dataset) -> np.ndarray:
     return np.asarray(model.predict(batches, verbose=0), np.float32)
 
 
-def _run_epoch(
-    model: keras.Model,
-    training: Callable[[int], tf.data.Dataset],
-    validation: tf.data.Dataset,
-    epoch: int,
-    seed: int,
-    class_weights: dict[int, float] | None,
-) -> dict[str, Any]:
-    """Return the row of one pass over the training batches and the validation after it."""
-    started = time.perf_counter()
-    batches = training(epoch)
-    check_batches(model, batches, "training")
-    reseed(model, seed, epoch)
-    # One call an epoch, because each epoch has a dataset of its own. The compiled step is kept
-    # between calls; the order of the batches is the dataset's (shuffle=False).
-    logs = model.fit(
-        batches, validation_data=validation, epochs=1, verbose=0, shuffle=False,
-        class_weight=class_weights,
-    ).history  # fmt: skip
-    return {
-        "epoch": epoch,
-        "loss": float(logs["loss"][0]),
-        "accuracy": float(logs["accuracy"][0]),
-        "validation_loss": float(logs["val_loss"][0]),
-        "validation_accuracy": float(logs["val_accuracy"][0]),
-        "seconds": time.perf_counter() - started,
-    }
+def _stopping(recipe: Recipe, rows: list[dict[str, Any]]) -> EarlyStopping:
+    """Return what decides when to stop, told of the last stage's epochs so far."""
+    stopping = EarlyStopping(recipe.patience)
+    for row in rows:
+        if row["stage"] == len(recipe.stages):
+            stopping.update(row["epoch"], row["validation_loss"])
+    return stopping
 
 
-def _check_finite(row: dict[str, Any]) -> None:
+def _judge(model: keras.Model) -> keras.Model:
+    """Return a model of the same layers that is compiled to be evaluated, and only that."""
+    make_deterministic()
+    judge = keras.Model(model.inputs[0], model.outputs[0])
+    judge.compile(
+        optimizer=None,
+        loss=keras.losses.CategoricalCrossentropy(),
+        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+    )
+    return judge
+
+
+def _judged(judge: keras.Model, validation: tf.data.Dataset) -> dict[str, float]:
+    """Return the columns of the history that are of the validation images."""
+    found = judge.evaluate(validation, verbose=0, return_dict=True)
+    return {f"validation_{name}": float(found[name]) for name in ("loss", "accuracy")}
+
+
+def _check_finite(row: dict[str, Any], stage: Stage) -> None:
     """Raise Diverged if a loss of this epoch is no finite number."""
     if not math.isfinite(row["loss"] + row["validation_loss"]):
-        rate = row["learning_rate"]
+        rate = stage.learning_rate
         raise Diverged(
             f"Training diverged in epoch {row['epoch']}: loss {row['loss']}, validation loss "
             f"{row['validation_loss']}, at learning_rate={rate:g}. Lower it (try {rate / 10:g}), "
@@ -189,36 +201,8 @@ def _check_finite(row: dict[str, Any]) -> None:
         )
 
 
-def prepare(model: keras.Model, learning_rate: float) -> None:
-    """Give the model a new Adam, with its state, and the cross-entropy."""
-    make_deterministic()
-    model.compile(
-        # Named, because Keras would count the optimizers of a process: a training's fingerprint
-        # is not to depend on what ran before it.
-        optimizer=keras.optimizers.Adam(learning_rate, name="adam"),
-        loss=keras.losses.CategoricalCrossentropy(),
-        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
-    )
-    model.optimizer.build(model.trainable_variables)
-
-
-def reseed(model: keras.Model, seed: int, epoch: int) -> None:
-    """Set every random generator inside the model to its state at the start of an epoch."""
-    states = [each for each in model.variables if each.name == "seed_generator_state"]
-    for position, state in enumerate(states):
-        # The position keeps two dropout layers of the same width from using the same mask.
-        start = child_seed(seed, f"dropout/{epoch}/{position}")
-        state.assign(np.array([start, 0]).astype(state.dtype))
-
-
-def _check_numbers(
-    model: keras.Model, epochs: int, learning_rate: float, class_weights: np.ndarray | None
-) -> None:
-    """Raise InputError unless the numbers can be trained with."""
-    if epochs < 1:
-        raise InputError(f"epochs={epochs} is out of range: expected 1 or more.")
-    if not 0 < learning_rate < math.inf:
-        raise InputError(f"learning_rate={learning_rate} is out of range: expected above 0.")
+def _checked_weights(model: keras.Model, class_weights: np.ndarray | None) -> list[float] | None:
+    """Return the class weights as numbers, or raise InputError unless there is one a class."""
     classes = model.output_shape[-1]
     if class_weights is not None and (
         np.shape(class_weights) != (classes,)
@@ -228,15 +212,22 @@ def _check_numbers(
             f"class_weights={class_weights} cannot weigh {classes} classes: expected one number "
             "above 0 for each."
         )
+    return None if class_weights is None else [float(each) for each in class_weights]
 
 
-def check_batches(model: keras.Model, batches: tf.data.Dataset, name: str) -> None:
-    """Raise InputError unless the batches have images and labels of the model's shapes."""
+def _input_shape(model: keras.Model, stage: Stage) -> tuple[int | None, ...]:
+    """Return the shape of the images that a stage trains on."""
+    size = stage.image_size
+    return (None, size, size, 3) if size else model.input_shape
+
+
+def check_batches(batches: tf.data.Dataset, images: Shape, targets: Shape, name: str) -> None:
+    """Raise InputError unless there are batches of images and targets of these shapes."""
     if int(batches.cardinality()) == 0:
         raise InputError(f"The {name} set has no images: expected at least one batch.")
     spec = batches.element_spec
     found = [tuple(part.shape) for part in spec] if isinstance(spec, tuple) else [tuple(spec.shape)]
-    expected = [model.input_shape, model.output_shape]
+    expected = [images, targets]
     fits = len(found) == 2 and all(
         tf.TensorShape(one).is_compatible_with(other)
         for one, other in zip(found, expected, strict=True)

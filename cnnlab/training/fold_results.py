@@ -11,7 +11,7 @@ import numpy as np
 from cnnlab import files
 from cnnlab.config import Settings
 from cnnlab.training.environment import origin
-from cnnlab.training.protocol import deciding
+from cnnlab.training.trainer import deciding
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def fingerprint(settings: Settings, content: str, *indices: np.ndarray) -> str:
     Args:
         settings: The protocol, the root seed, ``fold_epochs`` and ``validation_fraction``, by which
             a fold's slice for early stopping is cut. The number of folds is in ``indices``.
-        content: Names the images, see ``protocol.content_digest``.
+        content: Names the images, see ``trainer.content_digest``.
         indices: int64 (n,) each: units, and the fold's training and held-out positions.
     """
     facts = {

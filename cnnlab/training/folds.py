@@ -18,7 +18,7 @@ from cnnlab.training import fold_results
 from cnnlab.training.executor import Report, check_jobs, train_each
 from cnnlab.training.fit import predict
 from cnnlab.training.held_out import hold_out
-from cnnlab.training.protocol import content_digest, new_model, train
+from cnnlab.training.trainer import content_digest, memory, new_model, train
 
 Pair = tuple[np.ndarray, np.ndarray]  # (training, held-out), positions in the pool
 
@@ -139,6 +139,7 @@ def fold_runner(
             {fold: pairs[fold - 1] for fold in found if fold not in results},
             name="fold",
             jobs=jobs,
+            memory=partial(memory, dataset, settings),
             done=lambda fold, result: _print_done(fold, len(pairs), result),
             report=report,
         )

@@ -10,14 +10,16 @@ Source:
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from cnnlab.config import InputError
 from cnnlab.engine import keras, tf
-from cnnlab.training.fit import check_batches, prepare, reseed
+from cnnlab.training.fit import check_batches
+from cnnlab.training.learner import Learner, reseed
+from cnnlab.training.recipe import Recipe, Stage
 
 SMOOTHING = 0.9  # weight of the past in the running mean of the loss
 EXPLODED = 4.0  # the test ends when the smoothed loss is so many times its lowest
@@ -42,6 +44,7 @@ def find_rate(
     training: Callable[[int], tf.data.Dataset],
     *,
     seed: int,
+    stage: Stage = Stage(epochs=1),  # noqa: B008 - it is frozen
     steps: int = 100,
     lowest: float = 1e-6,
     highest: float = 1.0,
@@ -53,8 +56,9 @@ def find_rate(
         training: As ``fit`` takes it: gives the batches of an epoch, counted from 1. As many epochs
             are begun as the steps need.
         seed: Decides the dropout masks.
+        stage: Gives optimizer, loss, image size and which layers learn; Adam and all by default.
         steps: Batches at most; the rate rises by the same factor at each.
-        lowest: Adam's step size at the first batch.
+        lowest: The learning rate at the first batch.
         highest: At the last; the test ends earlier once the loss explodes.
 
     Returns:
@@ -73,9 +77,8 @@ def find_rate(
             f"steps={steps}, lowest={lowest}, highest={highest}: expected at least 10 steps and "
             "0 < lowest < highest."
         )
-    copy = keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
-    prepare(copy, lowest)
+    constant = replace(stage, learning_rate=lowest, schedule="constant", warmup_epochs=0)
+    copy = Learner(model, constant, Recipe((constant,)), steps=steps).network
     rates, rows, smoothing = np.geomspace(lowest, highest, steps), [], Smoothing()
     batches = _endless(copy, training, seed)
     for rate, (images, labels) in zip(rates, batches, strict=False):
@@ -151,6 +154,6 @@ def _endless(
     while True:
         epoch += 1
         batches = training(epoch)
-        check_batches(model, batches, "training")
+        check_batches(batches, model.input_shape, model.output_shape, "training")
         reseed(model, seed, epoch)
         yield from batches

@@ -37,6 +37,22 @@ def state(model: keras.Model) -> list[bytes]:
     return [np.asarray(each).tobytes() for each in [*model.weights, *model.optimizer.variables]]
 
 
+def progress(model: keras.Model, epochs: int, **options: Any) -> Progress:
+    """What ``fit`` saves of a model after so many epochs."""
+    optimizer = [np.asarray(each) for each in model.optimizer.variables]
+    return Progress(rows(epochs), model.get_weights(), optimizer, **options)
+
+
+def load(folder: Path, model: keras.Model, mark: str) -> Progress | None:
+    """Load what was saved into a model, if something was."""
+    found = checkpoint.load(folder, mark)
+    if found:
+        model.set_weights(found.weights)
+        for variable, value in zip(model.optimizer.variables, found.optimizer, strict=True):
+            variable.assign(value)
+    return found
+
+
 def rows(count: int) -> list[dict[str, Any]]:
     return [{"epoch": epoch, "validation_loss": 1 / (3 * epoch)} for epoch in range(1, count + 1)]
 
@@ -45,7 +61,7 @@ def save(folder: Path, epoch: int, mark: str = "mine") -> list[bytes]:
     """Save some state after ``epoch`` and return it."""
     model = network()
     disturb(model, epoch)
-    checkpoint.save(folder, model, Progress(rows(epoch), [], 1.5), mark)
+    checkpoint.save(folder, progress(model, epoch, seconds=1.5), mark)
     return state(model)
 
 
@@ -53,13 +69,17 @@ def test_everything_comes_back_bit_for_bit(tmp_path: Path) -> None:
     model, other = network(), network()
     disturb(model, 1)
     best = [np.full((4, 3), 1e-45, np.float32), np.array([np.pi, -0.0, 3], np.float32)]
+    average = [*best, np.array(7)]
     folder = tmp_path / "made" / "here"
-    checkpoint.save(folder, model, Progress(rows(3), best, 0.1 + 0.2), "mine")
-    found = checkpoint.load(folder, other, "mine")
+    saved = progress(model, 3, average=average, best=best, seconds=0.1 + 0.2)
+    checkpoint.save(folder, saved, "mine")
+    found = load(folder, other, "mine")
     assert found is not None
     assert state(other) == state(model)
     assert (found.rows, found.seconds) == (rows(3), 0.1 + 0.2)
     assert [each.tobytes() for each in found.best] == [each.tobytes() for each in best]
+    assert [each.tobytes() for each in found.average] == [each.tobytes() for each in average]
+    assert [each.tobytes() for each in found.judged] == [each.tobytes() for each in best]
     assert [each.name for each in folder.iterdir()] == ["checkpoint-1.npz"]
 
 
@@ -78,7 +98,7 @@ def test_the_newest_of_two_is_used(tmp_path: Path, capsys: pytest.CaptureFixture
     for epoch in (1, 2, 3, 4):
         expected = save(tmp_path, epoch)
         model = network()
-        found = checkpoint.load(tmp_path, model, "mine")
+        found = load(tmp_path, model, "mine")
         assert found is not None
         assert (len(found.rows), state(model)) == (epoch, expected)
     last = capsys.readouterr().out.splitlines()[-1]
@@ -113,7 +133,7 @@ def test_a_damaged_file_is_refused_and_the_one_before_used(
     save(tmp_path, 3)
     newest, model = tmp_path / "checkpoint-1.npz", network()
     newest.write_bytes(damage(newest.read_bytes()))
-    found = checkpoint.load(tmp_path, model, "mine")
+    found = load(tmp_path, model, "mine")
     assert found is not None
     assert (len(found.rows), state(model)) == (2, expected)
     assert capsys.readouterr().out.splitlines() == [
@@ -122,7 +142,7 @@ def test_a_damaged_file_is_refused_and_the_one_before_used(
     ]
     # The next file takes the damaged one's place, not that of the good one.
     after = save(tmp_path, 3)
-    assert checkpoint.load(tmp_path, model, "mine") is not None
+    assert load(tmp_path, model, "mine") is not None
     assert state(model) == after
 
 
@@ -146,7 +166,7 @@ def test_two_damaged_files_start_the_training_over(
         path.write_bytes(flipped(path.read_bytes(), 100))
     model = network()
     before = state(model)
-    assert checkpoint.load(tmp_path, model, "mine") is None
+    assert load(tmp_path, model, "mine") is None
     assert state(model) == before
     printed = capsys.readouterr().out.splitlines()
     assert ["is damaged:" in line for line in printed] == [True, True, False]
@@ -159,29 +179,29 @@ def test_another_training_is_not_gone_on_with(
     save(tmp_path, 6, mark="other")
     model = network()
     before = state(model)
-    assert checkpoint.load(tmp_path, model, "mine") is None
+    assert load(tmp_path, model, "mine") is None
     assert state(model) == before
     assert capsys.readouterr().out == (
         f"No checkpoint in {tmp_path.name}/ is of this training: it starts at epoch 1.\n"
     )
     mine = save(tmp_path, 1)  # an earlier epoch than the other's
-    assert checkpoint.load(tmp_path, model, "mine") is not None
+    assert load(tmp_path, model, "mine") is not None
     assert state(model) == mine
 
 
 def test_where_nothing_was_saved_nothing_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert checkpoint.load(tmp_path / "nowhere", network(), "mine") is None
+    assert load(tmp_path / "nowhere", network(), "mine") is None
     assert capsys.readouterr().out == ""
     assert not (tmp_path / "nowhere").exists()
 
 
 def test_what_a_killed_process_left_half_written_is_removed(tmp_path: Path) -> None:
-    left = tmp_path / ".checkpoint-1.npz-ab12"
+    left = tmp_path / ".unfinished-ab12"
     left.mkdir()
     (left / "checkpoint-1.npz").write_bytes(b"half")
-    assert checkpoint.load(tmp_path, network(), "mine") is None
+    assert load(tmp_path, network(), "mine") is None
     assert list(tmp_path.iterdir()) == []
 
 
@@ -204,7 +224,7 @@ def test_a_full_disk_leaves_the_last_good_file(tmp_path: Path, missing: float) -
         save(tmp_path, 2)
     assert [each.name for each in tmp_path.iterdir()] == ["checkpoint-1.npz"]
     model = network()
-    assert checkpoint.load(tmp_path, model, "mine") is not None
+    assert load(tmp_path, model, "mine") is not None
     assert state(model) == expected
 
 

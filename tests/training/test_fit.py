@@ -13,8 +13,8 @@ import pytest
 from cnnlab import training
 from cnnlab.config import InputError
 from cnnlab.engine import keras, tf
-from cnnlab.training import Diverged, EarlyStopping
-from cnnlab.training.fit import reseed
+from cnnlab.training import Diverged, EarlyStopping, Recipe, Stage
+from cnnlab.training.learner import reseed
 
 SIZE = 4
 PROTOCOL: dict[str, Any] = {"epochs": 4, "patience": 10, "learning_rate": 0.02, "seed": 1}
@@ -60,6 +60,21 @@ def network(seed: int = 3, dropout: float = 0.5) -> keras.Model:
         ],
         name="small",
     )
+
+
+def fit(
+    model: keras.Model,
+    train_on: Any,
+    validation: tf.data.Dataset,
+    *,
+    epochs: int,
+    patience: int,
+    learning_rate: float,
+    **options: Any,
+) -> training.Fit:
+    """Train by a recipe of one stage."""
+    recipe = Recipe((Stage(epochs, learning_rate=learning_rate),), patience)
+    return training.fit(model, train_on, validation, recipe, **options)
 
 
 def same(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
@@ -119,7 +134,7 @@ def test_the_best_epoch_is_restored(tmp_path: Path, on_disk: bool) -> None:
         return good if epoch < 4 else good.map(lambda images, labels: (images, 1 - labels))
 
     model, seen = network(), []
-    result = training.fit(
+    result = fit(
         model,
         misleading,
         batches(seed=1),
@@ -145,17 +160,18 @@ def test_separable_classes_are_learned_and_the_history_is_complete() -> None:
         asked.append(epoch)
         return training_batches(epoch)
 
-    result = training.fit(
+    result = fit(
         model, asked_for, batches(seed=1), **(PROTOCOL | {"epochs": 12}), report=rows.append
     )
     history = result.history
     assert list(history.columns) == [
-        "epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate",
-        "seconds",
+        "epoch", "stage", "loss", "accuracy", "validation_loss", "validation_accuracy",
+        "learning_rate", "seconds",
     ]  # fmt: skip
     assert asked == list(history.epoch) == list(range(1, 13))
     assert not result.stopped_early
     assert set(history.learning_rate) == {0.02}
+    assert set(history.stage) == {1}
     assert 0 < history.seconds.sum() <= result.seconds
     assert [{name: row[name] for name in history.columns} for row in rows] == history.to_dict(
         "records"
@@ -178,7 +194,7 @@ def test_the_same_seed_gives_the_same_bits() -> None:
     for name, seed in (("first", 1), ("again", 1), ("other", 2)):
         keras.utils.set_random_seed(len(weights))  # the global state is not to matter
         model = network()
-        training.fit(model, training_batches, batches(seed=1), **(PROTOCOL | {"seed": seed}))
+        fit(model, training_batches, batches(seed=1), **(PROTOCOL | {"seed": seed}))
         weights[name] = model.get_weights()
     assert same(weights["first"], weights["again"])
     assert not same(weights["first"], weights["other"])  # the dropout masks differ
@@ -213,7 +229,7 @@ def test_no_epoch_after_the_first_traces_the_step_again() -> None:
 
     plain = network()
     model = Counting(plain.inputs, plain.outputs)
-    training.fit(
+    fit(
         model,
         training_batches,
         batches(seed=1),
@@ -239,7 +255,7 @@ def test_a_loss_that_is_no_number_ends_the_training(spoiled: str, value: float) 
     validation = batches(seed=1).map(spoil) if spoiled == "validation" else batches(seed=1)
     epoch = {"training": 2, "validation": 1}[spoiled]
     with pytest.raises(Diverged, match=rf"epoch {epoch}.*learning_rate=0\.02.*try 0\.002"):
-        training.fit(network(), damaged, validation, **PROTOCOL)
+        fit(network(), damaged, validation, **PROTOCOL)
 
 
 @pytest.mark.slow
@@ -254,7 +270,7 @@ def test_no_checkpoint_holds_what_is_no_number(tmp_path: Path) -> None:
     for expected in ([1, 2], [2]):
         asked: list[int] = []
         with pytest.raises(Diverged, match="epoch 2"):
-            training.fit(network(), damaged, batches(seed=1), folder=tmp_path, **PROTOCOL)
+            fit(network(), damaged, batches(seed=1), folder=tmp_path, **PROTOCOL)
         assert asked == expected
         (path,) = tmp_path.iterdir()
         with np.load(path) as archive:
@@ -282,7 +298,7 @@ def fit_until(
 
     asked: list[int] = []
     model = network()
-    return training.fit(model, asked_for, batches(seed=1), folder=folder, **options), model, asked
+    return fit(model, asked_for, batches(seed=1), folder=folder, **options), model, asked
 
 
 @pytest.mark.slow
@@ -382,7 +398,7 @@ def test_the_training_loss_is_weighted_and_the_validation_loss_is_not() -> None:
     weighted = (3 * (2 / 3) * -math.log(0.8) + 2 * -math.log(0.2)) / 4
     plain = (3 * -math.log(0.8) - math.log(0.2)) / 4
     for weights, expected in ((np.array([2 / 3, 2]), weighted), (None, plain)):
-        result = training.fit(model, lambda epoch: data, data, class_weights=weights, **options)
+        result = fit(model, lambda epoch: data, data, class_weights=weights, **options)
         row = result.history.iloc[0]
         assert row.loss == pytest.approx(expected, abs=1e-4)
         assert row.validation_loss == pytest.approx(plain, abs=1e-4)
@@ -392,9 +408,7 @@ def test_the_training_loss_is_weighted_and_the_validation_loss_is_not() -> None:
 @pytest.mark.parametrize("weights", [[1.0], [1.0, 0.0], [1.0, np.inf], [[1.0, 2.0]]])
 def test_class_weights_that_do_not_fit_are_refused(weights: list) -> None:
     with pytest.raises(InputError, match="cannot weigh 2 classes"):
-        training.fit(
-            network(), training_batches, batches(), class_weights=np.array(weights), **PROTOCOL
-        )
+        fit(network(), training_batches, batches(), class_weights=np.array(weights), **PROTOCOL)
 
 
 @pytest.mark.parametrize(
@@ -403,15 +417,15 @@ def test_class_weights_that_do_not_fit_are_refused(weights: list) -> None:
 )
 def test_numbers_out_of_range_are_refused(name: str, value: float) -> None:
     with pytest.raises(InputError, match=f"{name}={value} is out of range"):
-        training.fit(network(), training_batches, batches(), **(PROTOCOL | {name: value}))
+        fit(network(), training_batches, batches(), **(PROTOCOL | {name: value}))
 
 
 def test_empty_batches_are_refused() -> None:
     empty = batches().take(0)
     with pytest.raises(InputError, match="training set has no images"):
-        training.fit(network(), lambda epoch: empty, batches(), **PROTOCOL)
+        fit(network(), lambda epoch: empty, batches(), **PROTOCOL)
     with pytest.raises(InputError, match="validation set has no images"):
-        training.fit(network(), training_batches, empty, **PROTOCOL)
+        fit(network(), training_batches, empty, **PROTOCOL)
 
 
 @pytest.mark.parametrize(
@@ -426,7 +440,7 @@ def test_empty_batches_are_refused() -> None:
 )
 def test_batches_that_do_not_fit_the_model_are_refused(wrong: Any) -> None:
     with pytest.raises(InputError, match=re.escape("(None, 4, 4, 3), (None, 2)")):
-        training.fit(network(), training_batches, batches().map(wrong), **PROTOCOL)
+        fit(network(), training_batches, batches().map(wrong), **PROTOCOL)
 
 
 # --- predict and the progress line -----------------------------------------------------------

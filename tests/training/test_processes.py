@@ -8,8 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from cnnlab.engine import keras
+from cnnlab.models import structure
 from cnnlab.training import processes
 from cnnlab.training.processes import side_by_side
+
+GIB = 2**30
 
 # Two processes that note their numbers and would then wait for minutes.
 WAITING = """
@@ -72,23 +76,23 @@ def _runs(number):
 
 
 @pytest.mark.parametrize(
-    ("cores", "free", "image_size", "expected"),
+    ("cores", "free", "each", "expected"),
     [
-        (2, 16.0, 48, 2),
-        (16, 16.0, 48, 5),  # no more than there are trainings
-        (16, 8.0, 224, 3),  # 2.6 GiB each
-        (16, 0.5, 48, 1),  # one, come what may
-        (1, 64.0, 224, 1),
+        (2, 16.0, 1.0, 2),
+        (16, 16.0, 1.0, 5),  # no more than there are trainings
+        (16, 8.0, 2.6, 3),
+        (16, 0.5, 1.0, 1),  # one, come what may
+        (1, 64.0, 2.6, 1),
     ],
 )
 def test_as_many_trainings_run_as_cores_and_memory_allow(
-    monkeypatch, tmp_path, cores, free, image_size, expected
+    monkeypatch, tmp_path, cores, free, each, expected
 ):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
-    memory = SimpleNamespace(available=int(free * 2**30))
+    memory = SimpleNamespace(available=int(free * GIB))
     monkeypatch.setattr(processes.psutil, "virtual_memory", lambda: memory)
     monkeypatch.setattr(processes, "CGROUP", tmp_path / "none")
-    assert processes.affordable(image_size, most=5) == expected
+    assert processes.affordable(int(each * GIB), most=5) == expected
 
 
 def test_a_container_s_limit_counts(monkeypatch, tmp_path):
@@ -98,6 +102,17 @@ def test_a_container_s_limit_counts(monkeypatch, tmp_path):
     monkeypatch.setattr(processes, "CGROUP", tmp_path)
     (tmp_path / "memory.current").write_text(f"{2**30}\n")
     (tmp_path / "memory.max").write_text("max\n")
-    assert processes.affordable(48, most=5) == 5
+    assert processes.affordable(GIB, most=5) == 5
     (tmp_path / "memory.max").write_text(f"{4 * 2**30}\n")
-    assert processes.affordable(48, most=5) == 2
+    assert processes.affordable(GIB, most=5) == 3
+
+
+def test_the_memory_of_a_training_is_that_of_weights_and_maps():
+    """A batch has the maps once for each image, and the weights but once."""
+    inputs = keras.Input((4, 4, 3))
+    maps = keras.layers.Conv2D(8, 1)(inputs)  # 4·4·8 values, 3·8 + 8 weights
+    model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(maps))
+    few, many = (processes.memory(model, batch_size) for batch_size in (1, 11))
+    images = sum(step.output[1:] == (4, 4, 3) for step in structure.steps(model)) * 4 * 4 * 3
+    assert many - few == 10 * 4 * (4 * 4 * 8 + 8 + images)
+    assert few == int(0.9 * GIB + 4 * (10 * 32 + 4 * 4 * 8 + 8 + images))

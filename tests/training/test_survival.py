@@ -13,6 +13,12 @@ import pytest
 from cnnlab.training import checkpoint
 
 EPOCHS = 16
+# The reference protocol, and a recipe of two stages with everything that has a state.
+PLAIN = ""
+STAGED = (
+    "stages=head:{head},all:x0.5 ema_decay=0.9 schedule=cosine warmup_epochs=1 optimizer=adamw "
+    "weight_decay=0.01 label_smoothing=0.1 mixing=mixup class_weight=balanced"
+)
 
 # One process of a training: the reference network on noise, with shuffle, dropout and augmentation.
 # It says when an epoch is safe and when it is in the middle of writing a checkpoint.
@@ -33,6 +39,7 @@ table = table.assign(split="train", picture=table["path"], group="", reason="")
 dataset = Dataset(pixels.astype(np.uint8), table, list(names))
 settings = make_settings("smoke", [
     "image_size=16", "batch_size=8", f"epochs={epochs}", "patience=1000", "seed=3",
+    f"fold_epochs={epochs}", *sys.argv[3].split(),
 ])
 real = np.savez
 
@@ -59,23 +66,24 @@ print("result", json.dumps({
 """
 
 
-def start(folder: Path, epochs: int) -> subprocess.Popen:
-    command = [sys.executable, "-c", CHILD, str(folder), str(epochs)]
+def start(folder: Path, epochs: int, recipe: str) -> subprocess.Popen:
+    overrides = recipe.format(head=epochs // 5)
+    command = [sys.executable, "-c", CHILD, str(folder), str(epochs), overrides]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def run_to_the_end(folder: Path, epochs: int) -> dict[str, Any]:
-    with start(folder, epochs) as process:
+def run_to_the_end(folder: Path, epochs: int, recipe: str) -> dict[str, Any]:
+    with start(folder, epochs, recipe) as process:
         *_, last = process.stdout
     assert process.returncode == 0
     return json.loads(last.removeprefix("result "))
 
 
-def kill(folder: Path, epochs: int, dice: random.Random) -> str:
+def kill(folder: Path, epochs: int, recipe: str, dice: random.Random) -> str:
     """Start the training, end it with SIGKILL at a random moment; return what it said last."""
     word, count = dice.choice([("epoch", 1), ("epoch", 2), ("writing", 1), ("writing", 2)])
     said = ""
-    with start(folder, epochs) as process:
+    with start(folder, epochs, recipe) as process:
         for line in process.stdout:
             said = line
             count -= line.startswith(word)
@@ -88,33 +96,37 @@ def kill(folder: Path, epochs: int, dice: random.Random) -> str:
     return said
 
 
-@pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return run_to_the_end(tmp_path_factory.mktemp("whole"), EPOCHS)
+@pytest.fixture(scope="module", params=[PLAIN, STAGED], ids=["plain", "staged"])
+def uninterrupted(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, dict[str, Any]]:
+    """A recipe and what it ends with."""
+    found = run_to_the_end(tmp_path_factory.mktemp("whole"), EPOCHS, request.param)
+    stages = [row["stage"] for row in found["history"]]
+    assert stages == ([1] * 3 + [2] * 13 if request.param == STAGED else [1] * 16)
+    return request.param, found
 
 
-@pytest.mark.slow
-def test_two_fresh_processes_give_the_same_bits(
-    tmp_path: Path, uninterrupted: dict[str, Any]
+def check_kills(
+    folder: Path, epochs: int, kills: int, recipe: str, expected: dict[str, Any]
 ) -> None:
-    assert run_to_the_end(tmp_path, EPOCHS) == uninterrupted
-
-
-def check_kills(folder: Path, epochs: int, kills: int, expected: dict[str, Any]) -> None:
     dice = random.Random(kills)
-    last_said = [kill(folder, epochs, dice) for _ in range(kills)]
+    last_said = [kill(folder, epochs, recipe, dice) for _ in range(kills)]
     assert any(each.startswith("writing") for each in last_said)
-    assert run_to_the_end(folder, epochs) == expected
+    assert run_to_the_end(folder, epochs, recipe) == expected
     assert sorted(each.name for each in folder.iterdir()) == list(checkpoint.SLOTS)
 
 
 @pytest.mark.slow
-def test_three_kills_change_nothing(tmp_path: Path, uninterrupted: dict[str, Any]) -> None:
-    check_kills(tmp_path, EPOCHS, 3, uninterrupted)
+def test_three_kills_change_nothing(
+    tmp_path: Path, uninterrupted: tuple[str, dict[str, Any]]
+) -> None:
+    check_kills(tmp_path, EPOCHS, 3, *uninterrupted)
 
 
 @pytest.mark.slow
 @pytest.mark.long
-def test_twenty_kills_change_nothing(tmp_path: Path) -> None:
-    expected = run_to_the_end(tmp_path / "whole", 100)
-    check_kills(tmp_path / "killed", 100, 20, expected)
+@pytest.mark.parametrize("recipe", [PLAIN, STAGED], ids=["plain", "staged"])
+def test_twenty_kills_change_nothing(tmp_path: Path, recipe: str) -> None:
+    expected = run_to_the_end(tmp_path / "whole", 100, recipe)
+    check_kills(tmp_path / "killed", 100, 20, recipe, expected)

@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cnnlab.augment.mixing import MIXERS
 from cnnlab.config import make_settings
+from cnnlab.config.training import TrainingSettings
 from cnnlab.data.batches import Dataset
 from cnnlab.engine import make_deterministic
-from cnnlab.training import protocol
+from cnnlab.training import trainer
 
 SETTINGS = make_settings("smoke", ["image_size=16", "fold_epochs=1", "epochs=1", "batch_size=8"])
 
@@ -27,8 +29,8 @@ def hand_made() -> Dataset:
 
 def test_a_model_follows_settings_and_seed():
     dataset = hand_made()
-    first, same = (protocol.new_model(dataset, SETTINGS) for _ in range(2))
-    other = protocol.new_model(dataset, SETTINGS, seed=1)
+    first, same = (trainer.new_model(dataset, SETTINGS) for _ in range(2))
+    other = trainer.new_model(dataset, SETTINGS, seed=1)
     assert first.input_shape == (None, 16, 16, 3)
     assert first.output_shape == (None, 2)
     kernels = [model.get_layer("conv1").kernel.numpy() for model in (first, same, other)]
@@ -44,13 +46,13 @@ BRIGHT, DARK = ROWS[:12], ROWS[12:]
 def asked(monkeypatch):
     """What ``train`` asks ``fit`` for; nothing is trained."""
     found = []
-    monkeypatch.setattr(protocol, "fit", lambda *_, **options: found.append(options))
+    monkeypatch.setattr(trainer, "fit", lambda *_, **options: found.append(options))
     return found
 
 
 def train(train, *changes, dataset=None, **options):
     dataset, settings = dataset or hand_made(), make_settings("smoke", ["image_size=16", *changes])
-    protocol.train(None, dataset, train, np.array([0, 23]), settings, **options)
+    trainer.train(None, dataset, train, np.array([0, 23]), settings, **options)
 
 
 def test_classes_are_weighted_if_the_settings_say_so(asked):
@@ -97,7 +99,7 @@ def test_a_checkpoint_stays_of_use_when_evaluation_and_report_change(asked, tmp_
     for later in ("figure_dpi=90", "bootstrap_samples=99", "strangers=20", "source=elsewhere"):
         train(ROWS, later, folder=tmp_path, dataset=dataset)
     quick = replace(make_settings("smoke", ["image_size=16"]), profile="quick")
-    protocol.train(None, dataset, ROWS, np.array([0, 23]), quick, folder=tmp_path)
+    trainer.train(None, dataset, ROWS, np.array([0, 23]), quick, folder=tmp_path)
     assert len(asked) == 6
     assert all(options["identity"] == asked[0]["identity"] for options in asked)
 
@@ -119,14 +121,14 @@ def test_a_deterministic_engine_still_reads_in_parallel():
     make_deterministic()
     dataset = hand_made()
     dataset = replace(dataset, pixels=dataset.pixels.view(Watched))
-    epoch = protocol.epoch_batches(dataset, ROWS, SETTINGS.replace(batch_size=1))
+    epoch = trainer.epoch_batches(dataset, ROWS, SETTINGS.replace(batch_size=1))
     assert len(list(epoch(1))) == len(ROWS)
     assert Watched.most > 1
 
 
 def test_the_batches_of_an_epoch_are_the_rows_augmented_anew_each_epoch():
     dataset, settings = hand_made(), make_settings("smoke", ["image_size=16", "batch_size=8"])
-    epoch = protocol.epoch_batches(dataset, BRIGHT, settings)
+    epoch = trainer.epoch_batches(dataset, BRIGHT, settings)
     first, again, second = ([images.numpy() for images, _ in epoch(e)] for e in (1, 1, 2))
     assert sum(map(len, first)) == 12
     np.testing.assert_array_equal(np.concatenate(first), np.concatenate(again))
@@ -134,10 +136,39 @@ def test_the_batches_of_an_epoch_are_the_rows_augmented_anew_each_epoch():
     assert all((one_hot.numpy() == [1, 0]).all() for _, one_hot in epoch(1))
 
 
+def test_batches_have_each_stage_s_size_and_mixing():
+    """Two epochs at 32 pixels of 64, unmixed pixels apart from the reduction; then mixed."""
+    dataset = hand_made()
+    pixels = np.repeat(np.repeat(dataset.pixels, 2, axis=1), 2, axis=2)  # 2 × 2 equal ones
+    dataset = replace(dataset, pixels=pixels)
+    settings = make_settings("smoke", [
+        "image_size=32", "batch_size=24", "epochs=3", "fold_epochs=3", "stages=all:2:16px,all",
+        "rotation=0", "zoom=0", "brightness=0", "flip=false",
+    ])  # fmt: skip
+    epoch = trainer.epoch_batches(dataset, ROWS, settings)
+    ((images, targets),) = epoch(2)
+    assert images.shape == (24, 16, 16, 3)
+    assert set(np.unique(images[targets.numpy()[:, 0] == 1])) == {200}
+    assert next(iter(epoch(3)))[0].shape == (24, 32, 32, 3)
+    mixed = trainer.epoch_batches(dataset, ROWS, settings.replace(mixing="mixup"))
+    ((images, targets),) = mixed(1)
+    shares = targets.numpy()
+    np.testing.assert_allclose(shares.sum(1), 1, rtol=1e-6)
+    assert ((shares > 0) & (shares < 1)).any()  # bright ones are 200 and dark ones 40
+    np.testing.assert_allclose(
+        images[:, 0, 0, 0], 200 * shares[:, 0] + 40 * shares[:, 1], rtol=1e-3
+    )
+
+
+def test_the_settings_offer_every_mixer():
+    choices = TrainingSettings.__dataclass_fields__["mixing"].metadata["choices"]
+    assert choices == ("none", *MIXERS)
+
+
 def test_a_part_of_the_images_is_trained_on_and_judged_by_validation(monkeypatch):
     trained = []
     monkeypatch.setattr(
-        protocol, "train", lambda *given, **options: trained.append((given, options))
+        trainer, "train", lambda *given, **options: trained.append((given, options))
     )
     dataset, held = hand_made(), np.array([0, 1, 23])
     pool = np.arange(2, 23)
@@ -147,7 +178,7 @@ def test_a_part_of_the_images_is_trained_on_and_judged_by_validation(monkeypatch
         scored.update(labels=labels.tolist(), shape=probabilities.shape)
         return {"accuracy": 0.5}
 
-    run = protocol.subset_runner(dataset, pool, held, SETTINGS, score)
+    run = trainer.subset_runner(dataset, pool, held, SETTINGS, score)
     assert run(np.array([0, 20]), 7) == {"accuracy": 0.5}
     (((_, _, rows, validation, _), options),) = trained
     assert (rows.tolist(), validation.tolist(), options["seed"]) == ([2, 22], [0, 1, 23], 7)

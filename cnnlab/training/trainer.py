@@ -1,4 +1,4 @@
-"""The protocol: from a dataset and settings to a trained network."""
+"""From a dataset and settings to a trained network."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -11,11 +11,15 @@ from typing import Any
 import numpy as np
 
 from cnnlab import augment, models
+from cnnlab.augment.mixing import MIXERS
 from cnnlab.config import Settings, child_seed
-from cnnlab.data.batches import Dataset, evaluation_batches, training_batches
+from cnnlab.data.batches import Dataset, Mix, evaluation_batches, training_batches
 from cnnlab.engine import keras, tf
+from cnnlab.training import processes
 from cnnlab.training.balance import NOTABLE, balanced_weights, imbalance
 from cnnlab.training.fit import Fit, fit, predict
+from cnnlab.training.learner import check_stage
+from cnnlab.training.recipe import Recipe, Stage, from_settings
 
 Report = Callable[[dict[str, Any]], None]
 CHUNK = 256  # images hashed at a time
@@ -23,15 +27,24 @@ CHUNK = 256  # images hashed at a time
 
 def new_model(dataset: Dataset, settings: Settings, *, seed: int | None = None) -> keras.Model:
     """Return a new network as the settings describe it; ``seed`` defaults to theirs."""
+    return _built(settings, len(dataset.class_names), settings.seed if seed is None else seed)
+
+
+def _built(settings: Settings, num_classes: int, seed: int) -> keras.Model:
     return models.build(
         settings.model.architecture,
         image_size=settings.data.image_size,
-        num_classes=len(dataset.class_names),
-        seed=child_seed(settings.seed if seed is None else seed, "init"),
+        num_classes=num_classes,
+        seed=child_seed(seed, "init"),
         l2=settings.model.l2,
         dropout=settings.model.dropout,
         options=settings.model.network_options,
     )
+
+
+def memory(dataset: Dataset, settings: Settings) -> int:
+    """Return about how many bytes a process takes that trains the settings' network."""
+    return processes.memory(new_model(dataset, settings), settings.training.batch_size)
 
 
 def deciding(settings: Settings) -> dict[str, Any]:
@@ -63,7 +76,7 @@ def train(
     report: Report | None = None,
     folder: Path | None = None,
 ) -> Fit:
-    """Train ``model`` in place by the settings' protocol; it ends with its best weights.
+    """Train ``model`` in place by the settings' recipe; it ends with its best weights.
 
     Prints a line if the classes are very unequal, and one if it goes on from a checkpoint.
 
@@ -72,13 +85,14 @@ def train(
         dataset: Prepared pixels and labels.
         train: int64 (N,), the images to learn from; they are augmented.
         validation: int64 (M,), the images that judge each epoch; they are not.
-        settings: Protocol, augmentation and ``class_weight``.
+        settings: Recipe, augmentation and ``class_weight``.
         seed: Root of order, augmentation and dropout; the settings' by default.
-        epochs: At most so many; the settings' by default.
+        epochs: At most so many, in all stages together; the settings' by default.
         report: Called after each epoch, see ``fit``.
         folder: Keeps a checkpoint there, so that a killed training goes on; see ``fit``.
     """
     root = settings.seed if seed is None else seed
+    recipe = from_settings(settings, epochs=epochs)
     identity = None
     if folder:
         content = [content_digest(dataset, rows) for rows in (train, validation)]
@@ -86,11 +100,9 @@ def train(
 
     return fit(
         model,
-        epoch_batches(dataset, train, settings, seed=root),
+        epoch_batches(dataset, train, settings, seed=root, recipe=recipe),
         evaluation_batches(dataset, validation, batch_size=settings.training.batch_size),
-        epochs=epochs or settings.training.epochs,
-        patience=settings.training.patience,
-        learning_rate=settings.training.learning_rate,
+        recipe,
         seed=root,
         class_weights=_class_weights(dataset, train, settings),
         report=report,
@@ -100,24 +112,59 @@ def train(
 
 
 def epoch_batches(
-    dataset: Dataset, rows: np.ndarray, settings: Settings, *, seed: int | None = None
+    dataset: Dataset,
+    rows: np.ndarray,
+    settings: Settings,
+    *,
+    seed: int | None = None,
+    recipe: Recipe | None = None,
 ) -> Callable[[int], tf.data.Dataset]:
-    """Return what ``fit`` trains on: epoch, from 1 → its shuffled, augmented batches.
+    """Return what ``fit`` trains on: epoch, from 1 → its shuffled, augmented, mixed batches.
 
     Args:
         dataset: Prepared pixels and labels.
         rows: int64 (N,), the images to learn from.
         settings: Batch size and augmentation.
-        seed: Root of order and augmentation; the settings' by default.
+        seed: Root of order, augmentation and mixing; the settings' by default.
+        recipe: Whose stages say at which size and how mixed; the settings' by default.
     """
     root = settings.seed if seed is None else seed
+    chosen = recipe or from_settings(settings)
 
     def batches(epoch: int) -> tf.data.Dataset:
-        view = augment.transform(settings.augmentation, seed=root, epoch=epoch)
-        order = {"batch_size": settings.training.batch_size, "seed": root, "epoch": epoch}
-        return training_batches(dataset, rows, transform=view, **order)
+        stage = chosen.stages[chosen.stage_of(epoch) - 1]
+        return training_batches(
+            dataset,
+            rows,
+            batch_size=settings.training.batch_size,
+            seed=root,
+            epoch=epoch,
+            transform=augment.transform(settings.augmentation, seed=root, epoch=epoch),
+            mix=_mix(stage, root, epoch),
+            image_size=stage.image_size,
+        )
 
     return batches
+
+
+def _mix(stage: Stage, seed: int, epoch: int) -> Mix | None:
+    if stage.mixing == "none":
+        return None
+    return partial(MIXERS[stage.mixing], seed=seed, epoch=epoch, strength=stage.mixing_strength)
+
+
+def check(settings: Settings) -> None:
+    """Raise InputError where the settings' network cannot be trained by their stages.
+
+    It needs no images, so a run can be refused when it is opened.
+    """
+    image_size = settings.data.image_size
+    stages = from_settings(settings).stages
+    if all(each.trainable == "all" and each.image_size in (None, image_size) for each in stages):
+        return
+    model = _built(settings, 2, settings.seed)
+    for stage in stages:
+        check_stage(model, stage)
 
 
 def subset_runner(

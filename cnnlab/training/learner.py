@@ -1,0 +1,161 @@
+"""The copy of a network that a stage trains: of the stage's size and precision, partly frozen.
+
+The network itself is never frozen, resized or cast: after each epoch it gets the copy's weights and
+is judged with them.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cnnlab import models
+from cnnlab.config import InputError, child_seed
+from cnnlab.engine import keras, make_deterministic, tf
+from cnnlab.models import structure
+from cnnlab.training.averaging import MovingAverage
+from cnnlab.training.checkpoint import Progress
+from cnnlab.training.losses import LOSSES
+from cnnlab.training.optimizers import optimizer, rate
+from cnnlab.training.recipe import Recipe, Stage
+
+
+class Learner:
+    """A copy of a network, compiled for one stage of a recipe.
+
+    Args:
+        model: Gives architecture and first weights; it is left as it is.
+        stage: What is trained, and how.
+        recipe: Gives precision and averaging.
+        steps: Batches an epoch.
+        class_weights: (C,), see ``losses``.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        stage: Stage,
+        recipe: Recipe,
+        *,
+        steps: int,
+        class_weights: Sequence[float] | None = None,
+    ) -> None:
+        make_deterministic()
+        check_stage(model, stage)
+        self.network = copied(model, image_size=stage.image_size, precision=recipe.precision)
+        for layer in frozen(self.network, stage.trainable):
+            layer.trainable = False
+        self._rate = rate(stage, steps)
+        self.network.compile(
+            optimizer=optimizer(stage, self._rate, self.network.trainable_variables),
+            loss=LOSSES[stage.loss](class_weights, stage.label_smoothing),
+            metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+        )
+        average = recipe.ema_decay or None
+        self._average = MovingAverage(self.network.weights, average) if average else None
+
+    def run(self, batches: tf.data.Dataset, *, seed: int, epoch: int) -> dict[str, float]:
+        """Train one epoch; return its loss and accuracy."""
+        reseed(self.network, seed, epoch)
+        # One call an epoch, because each epoch has a dataset of its own. The compiled step is kept
+        # between calls; the order of the batches is the dataset's (shuffle=False).
+        logs = self.network.fit(
+            batches, epochs=1, verbose=0, shuffle=False,
+            callbacks=[self._average] if self._average else [],
+        ).history  # fmt: skip
+        return {name: float(logs[name][0]) for name in ("loss", "accuracy")}
+
+    @property
+    def rate(self) -> float:
+        """The learning rate that the next step would take."""
+        moving = callable(self._rate)
+        return float(self._rate(self.network.optimizer.iterations) if moving else self._rate)
+
+    @property
+    def judged(self) -> list[np.ndarray]:
+        """The weights that validation judges: the averages, where the recipe averages."""
+        return self._average.values() if self._average else self.network.get_weights()
+
+    def state(self) -> dict[str, list[np.ndarray]]:
+        """Return everything that ``restore`` needs, as fields of a ``Progress``."""
+        return {
+            "weights": self.network.get_weights(),
+            "optimizer": [np.asarray(each) for each in self.network.optimizer.variables],
+            "average": self._average.state() if self._average else [],
+        }
+
+    def restore(self, progress: Progress) -> None:
+        """Stand where ``progress`` was saved, in the same stage of the same recipe."""
+        self.network.set_weights(progress.weights)
+        variables = self.network.optimizer.variables
+        for variable, value in zip(variables, progress.optimizer, strict=True):
+            variable.assign(value)
+        if self._average:
+            self._average.restore(progress.average)
+
+
+def copied(
+    model: keras.Model, *, image_size: int | None = None, precision: str = "float32"
+) -> keras.Model:
+    """Return an uncompiled copy with the same weights.
+
+    Args:
+        model: Takes images float32 (B, S, S, 3).
+        image_size: S of the copy; None is the model's own.
+        precision: ``bfloat16`` for a copy that computes in it; it stores and answers float32.
+    """
+    last = model.outputs[0]._keras_history.operation  # answers in float32, whatever the rest does
+
+    def layer_like(layer: keras.layers.Layer) -> keras.layers.Layer:
+        config = layer.get_config()
+        if precision == "bfloat16" and layer is not last and layer.dtype_policy.name == "float32":
+            config["dtype"] = "mixed_bfloat16"
+        return layer.__class__.from_config(config)
+
+    inputs = None
+    if image_size not in (None, model.input_shape[1]):
+        inputs = keras.Input((image_size, image_size, 3), name=model.inputs[0].name)
+    copy = keras.models.clone_model(
+        model, input_tensors=inputs, clone_function=layer_like, recursive=True
+    )
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def check_stage(model: keras.Model, stage: Stage) -> None:
+    """Raise InputError unless a model can be trained by a stage: at its size, in its parts."""
+    frozen(model, stage.trainable)
+    size = model.input_shape[1]
+    if stage.image_size not in (None, size) and not models.pools_globally(model):
+        raise InputError(
+            f"The network {model.name} cannot be trained at {stage.image_size} pixels and used at "
+            f"{size}: the shapes of its weights depend on the size. Expected stages of one size, "
+            "or a network that pools globally."
+        )
+
+
+def frozen(model: keras.Model, trainable: str) -> list[keras.layers.Layer]:
+    """Return the layers that do not learn where ``trainable`` does, see ``recipe.Stage``."""
+    if trainable == "all":
+        return []
+    ends = models.stages(model)
+    last = 0 if trainable == "head" else int(trainable.removeprefix("last"))
+    if last >= len(ends):
+        raise InputError(
+            f"{model.name} has {len(ends)} stages, so trainable={trainable} freezes none. Expected "
+            f"all, head, or last1 to last{len(ends) - 1}."
+        )
+    found = []
+    for step in structure.steps(model):
+        found.append(step.operation)
+        if step.path == ends[-1 - last]:
+            break
+    return [each for each in found if isinstance(each, keras.layers.Layer)]
+
+
+def reseed(model: keras.Model, seed: int, epoch: int) -> None:
+    """Set every random generator inside the model to its state at the start of an epoch."""
+    states = [each for each in model.variables if each.name == "seed_generator_state"]
+    for position, state in enumerate(states):
+        # The position keeps two dropout layers of the same width from using the same mask.
+        start = child_seed(seed, f"dropout/{epoch}/{position}")
+        state.assign(np.array([start, 0]).astype(state.dtype))

@@ -1,0 +1,169 @@
+"""A recipe: the stages of a training one after another, and what holds for all of them."""
+
+import math
+from dataclasses import dataclass, fields
+
+from cnnlab.config import InputError, Settings
+from cnnlab.config import stages as texts
+from cnnlab.config.training import TrainingSettings
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a training with an optimizer of its own.
+
+    Attributes:
+        epochs: How many; in the last stage at most.
+        trainable: ``all`` layers learn, the ``head`` behind the network's last stage, or it and
+            the network's last stages (``last2``). The others are frozen: batch normalisation
+            among them uses its moving statistics and leaves them as they are.
+        optimizer: A name in ``optimizers.OPTIMIZERS``.
+        learning_rate: The highest of the stage.
+        weight_decay: Decoupled, of kernels only; 0 is none.
+        schedule: A name in ``optimizers.SCHEDULES``: the rate by step, over the whole stage.
+        warmup_epochs: In them the rate rises from 0, step by step.
+        image_size: Pixels a side of the training images; None is the network's own size. The
+            validation images always have that.
+        loss: A name in ``losses.LOSSES``, of the training; validation is judged by cross-entropy.
+        label_smoothing: Share of each training target that is spread over all classes, 0…1.
+        mixing: A name in ``augment.mixing.MIXERS``, or ``none``: how pairs of training images are
+            mixed.
+        mixing_strength: α of the Beta distribution that the proportions are drawn from.
+    """
+
+    epochs: int
+    trainable: str = "all"
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    warmup_epochs: int = 0
+    image_size: int | None = None
+    loss: str = "crossentropy"
+    label_smoothing: float = 0.0
+    mixing: str = "none"
+    mixing_strength: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise InputError(f"epochs={self.epochs} is out of range: expected 1 or more.")
+        if not 0 < self.learning_rate < math.inf:
+            raise InputError(
+                f"learning_rate={self.learning_rate} is out of range: expected above 0."
+            )
+        if not 0 <= self.warmup_epochs < self.epochs:
+            raise InputError(
+                f"warmup_epochs={self.warmup_epochs} is out of range: expected fewer than the "
+                f"{self.epochs} epochs of the stage."
+            )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Stages and what holds for all of them.
+
+    A stage hands the next one the weights that its last epoch was judged with. Only the last
+    stage stops early, and the best epoch is one of its: losses of stages with different frozen
+    layers or sizes say nothing about each other's.
+
+    Attributes:
+        stages: At least one.
+        patience: Epochs of the last stage without a lower validation loss before it stops.
+        ema_decay: Of the moving average of the weights, see ``averaging``; 0 is off.
+        precision: ``float32``, or ``bfloat16`` for the training's arithmetic.
+
+    Example:
+        >>> recipe = Recipe((Stage(3, "head"), Stage(12, learning_rate=1e-4)), patience=5)
+        >>> recipe.epochs, [recipe.stage_of(epoch) for epoch in (1, 3, 4, 15)]
+        (15, [1, 1, 2, 2])
+    """
+
+    stages: tuple[Stage, ...]
+    patience: int = 10
+    ema_decay: float = 0.0
+    precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        if not self.stages:
+            raise InputError("A recipe has no stage: expected at least one.")
+        if self.patience < 1:
+            raise InputError(
+                f"patience={self.patience} is out of range: expected 1 or more epochs."
+            )
+        if not 0 <= self.ema_decay < 1:
+            raise InputError(f"ema_decay={self.ema_decay} is out of range: expected 0 to below 1.")
+        if self.precision not in ("float32", "bfloat16"):
+            raise InputError(f"Unknown precision {self.precision!r}: expected float32 or bfloat16.")
+
+    @property
+    def epochs(self) -> int:
+        """The most epochs of all stages together."""
+        return sum(stage.epochs for stage in self.stages)
+
+    def stage_of(self, epoch: int) -> int:
+        """Return the number, from 1, of the stage that an epoch belongs to, both from 1.
+
+        Epochs beyond the last belong to the last stage.
+        """
+        number = 1
+        for stage in self.stages[:-1]:
+            epoch -= stage.epochs
+            number += epoch > 0
+        return number
+
+
+def described(given: TrainingSettings) -> str:
+    """Return what the settings say of a training, in one line for the model card.
+
+    Example:
+        >>> described(TrainingSettings(schedule="cosine"))
+        'Adam 0.001, batch 32, at most 50 epochs, patience 10, schedule cosine'
+    """
+    said = ("optimizer", "learning_rate", "batch_size", "epochs", "patience")
+    further = [
+        f"{each.name.replace('_', ' ')} {getattr(given, each.name)}"
+        for each in fields(given)
+        if each.name not in said and getattr(given, each.name) != each.default
+    ]
+    name = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}[given.optimizer]
+    parts = (
+        f"{name} {given.learning_rate:g}",
+        f"batch {given.batch_size}",
+        f"at most {given.epochs} epochs",
+        f"patience {given.patience}",
+    )
+    return ", ".join((*parts, *further))
+
+
+def from_settings(settings: Settings, *, epochs: int | None = None) -> Recipe:
+    """Return the recipe that the settings describe.
+
+    Args:
+        settings: Sections ``training`` and ``data``.
+        epochs: Of all stages together; the settings' by default.
+
+    Raises:
+        InputError: The stages before the last leave nothing of ``epochs``.
+    """
+    given, total = settings.training, epochs or settings.training.epochs
+    given.check_epochs("epochs", total)
+    plan = texts.parse(given.stages)
+    left = total - sum(text.epochs for text in plan)
+    stages = tuple(
+        Stage(
+            epochs=text.epochs or left,
+            trainable=text.trainable,
+            optimizer=given.optimizer,
+            learning_rate=given.learning_rate * text.factor,
+            weight_decay=given.weight_decay,
+            schedule=given.schedule,
+            warmup_epochs=given.warmup_epochs,
+            image_size=text.image_size or None,
+            loss=given.loss,
+            label_smoothing=given.label_smoothing,
+            mixing=given.mixing,
+            mixing_strength=given.mixing_strength,
+        )
+        for text in plan
+    )
+    return Recipe(stages, given.patience, given.ema_decay, given.precision)
