@@ -28,13 +28,15 @@ def training_history(history: pd.DataFrame, best_epoch: int) -> Figure:
     """Draw loss and accuracy side by side, training and validation, with the best epoch marked.
 
     Args:
-        history: Columns epoch (from 1), loss, accuracy, validation_loss, validation_accuracy.
+        history: Columns epoch (from 1), loss, accuracy, validation_loss, validation_accuracy; and
+            stage, where there were several: a dotted line stands between two of them.
         best_epoch: The epoch whose weights were kept.
     """
     need_some("epochs", history)
     figure = new_figure(3.2)
     panels = figure.subplots(1, 2)
     epochs = history["epoch"].to_numpy()
+    stages = history["stage"].to_numpy() if "stage" in history else np.ones(len(epochs))
     marker = "o" if len(epochs) <= 30 else ""
     for axes, name in zip(panels, ("loss", "accuracy"), strict=True):
         for split, column in (("train", name), ("validation", f"validation_{name}")):
@@ -47,6 +49,8 @@ def training_history(history: pd.DataFrame, best_epoch: int) -> Figure:
                 markersize=3,
                 label="training" if split == "train" else split,
             )
+        for first in epochs[1:][np.diff(stages) > 0]:
+            axes.axvline(first - 0.5, color=FAINT, linewidth=1, linestyle="dotted", zorder=0)
         axes.axvline(best_epoch, color=FAINT, linewidth=1, zorder=0, label=f"best: {best_epoch}")
         best = history.loc[history["epoch"] == best_epoch, f"validation_{name}"]
         axes.plot([best_epoch] * len(best), best, "o", mfc="white", mec=INK, ms=7, zorder=1.9)

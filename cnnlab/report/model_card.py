@@ -73,15 +73,16 @@ def _data(run: Run) -> str:
 
 def _protocol(run: Run) -> str:
     from cnnlab import augment  # it loads TensorFlow, which no other page needs
+    from cnnlab.training import recipe
 
     data, model, training = run.settings.data, run.settings.model, run.settings.training
     history = run.load_table("training/history.csv")
-    best = int(history.loc[history["validation_loss"].idxmin(), "epoch"])
+    last = history[history["stage"] == history["stage"].max()] if "stage" in history else history
+    best = int(last.loc[last["validation_loss"].idxmin(), "epoch"])
     options = f" ({model.network_options})" if model.network_options else ""
     return (
         f"Network `{model.architecture}`{options}, input {data.image_size} × {data.image_size} "
-        f"RGB; L2 {model.l2:g}, dropout {model.dropout:g}. Adam {training.learning_rate:g}, batch "
-        f"{training.batch_size}, at most {training.epochs} epochs, patience {training.patience}: "
+        f"RGB; L2 {model.l2:g}, dropout {model.dropout:g}. {recipe.described(training)}: "
         f"stopped after {len(history)}, weights of epoch {best}. Augmentation: "
         f"{augment.described(run.settings.augmentation)}. Seed {run.settings.seed}."
     )

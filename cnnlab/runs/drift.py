@@ -19,6 +19,7 @@ EXPLAINS = ("versions", "machine", "commit")  # no drift by themselves, where al
 CAUSES = ("data", "settings", *EXPLAINS)  # they stand in the table before what they explain
 NOT_COMPARED = ("seconds", "at", "run", "run_id", "created")  # keys and columns
 SPLIT = "splits.csv"
+HISTORY = "history.csv"
 RESULTS = (SPLIT, "training/*.csv", "metrics/*.*", "predictions/*.csv")
 WEIGHTS = "model/contract.json"  # its model_id is a SHA-256 over the weights
 LISTED = 10  # changed files that are named
@@ -194,11 +195,17 @@ def _rows(path: Path) -> list[dict[str, str]]:
     with open(path, encoding="utf-8", newline="") as file:
         return [
             {key: value for key, value in row.items() if key not in NOT_COMPARED}
-            for row in (_as_now(row) if path.name == SPLIT else row for row in csv.DictReader(file))
+            for row in (_as_now(path.name, row) for row in csv.DictReader(file))
         ]
 
 
-def _as_now(row: dict[str, str]) -> dict[str, str]:
-    """Return the row of a split as it is written today: earlier versions called pictures groups."""
-    earlier = "group" in row and "picture" not in row
-    return row | {"picture": row["group"], "group": ""} if earlier else row
+def _as_now(file: str, row: dict[str, str]) -> dict[str, str]:
+    """Return a row as it is written today.
+
+    Earlier versions called the pictures of a split groups, and trained in one stage.
+    """
+    if file == SPLIT and "group" in row and "picture" not in row:
+        return row | {"picture": row["group"], "group": ""}
+    if file == HISTORY and "stage" not in row:
+        return row | {"stage": "1"}
+    return row

@@ -115,7 +115,8 @@ def settled(settings: Settings) -> Settings:
 
     Raises:
         InputError: There is no such folder or table, or the dataset was not fetched yet; the
-            network has no such options, or there is no such augmentation op.
+            network has no such options or cannot be trained by such stages, or there is no such
+            augmentation op.
     """
     if settings.model.network_options:  # Keras is imported only where it is needed
         from cnnlab import models
@@ -125,6 +126,10 @@ def settled(settings: Settings) -> Settings:
         from cnnlab import augment
 
         augment.strengths(settings.augmentation)
+    if settings.training.stages != "all":
+        from cnnlab.training import trainer
+
+        trainer.check(settings)
     if settings.data.source == "shapes":
         return settings
     if settings.data.source in catalogue.DATASETS:

@@ -33,6 +33,12 @@ def test_history_draws_the_columns_and_marks_the_best_epoch(history):
     assert labels == ["training", "validation", "best epoch: 2"]
 
 
+def test_a_line_stands_between_two_stages(history):
+    figure = plots.training_history(history.assign(stage=[1, 1, 2]), best_epoch=3)
+    for axes in figure.axes:
+        assert [list(line.get_xdata()) for line in axes.lines[2:-1]] == [[2.5, 2.5], [3, 3]]
+
+
 @pytest.mark.parametrize("epochs", [1, 2])
 def test_short_histories_have_whole_epochs_on_the_axis(history, epochs):
     figure = plots.training_history(history.head(epochs), best_epoch=1)

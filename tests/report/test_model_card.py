@@ -84,6 +84,14 @@ def test_a_card_of_several_seeds_gives_the_single_runs(run):
     assert "differ in the seed" not in card
 
 
+def test_the_best_epoch_is_one_of_the_last_stage(run):
+    staged = run.load_table("training/history.csv").assign(stage=[1, 1, 2])
+    run.save_table("training/history.csv", staged)
+    card = report.model_card(run, validation=VALIDATION)
+    assert "stopped after 3, weights of epoch 3" in card
+    assert "Adam 0.001, batch 32, at most 2 epochs, patience 1: stopped" in card
+
+
 def test_a_card_with_every_result(run):
     card = report.model_card(run, validation=VALIDATION, kfold=KFOLD, test=TEST)
     assert "| figure | test, n = 40 | validation (chose the epoch), n = 40 |" in card

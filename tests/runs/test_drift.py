@@ -65,6 +65,17 @@ def _rows(stored, now):
     return table.values.tolist()
 
 
+def test_a_history_from_before_there_were_stages_has_one(stored, now):
+    lines = HISTORY.splitlines()
+    staged = [f"{lines[0]},stage", *(f"{line},1" for line in lines[1:])]
+    now.save_text("training/history.csv", "\n".join(staged) + "\n")
+    assert _rows(stored, now) == []
+    now.save_text("training/history.csv", "\n".join([*staged[:-1], f"{lines[-1]},2"]) + "\n")
+    ((part, what, before, after),) = _rows(stored, now)
+    assert (part, before, after) == ("training", "1", "2")
+    assert "stage" in what
+
+
 def test_equal_runs_do_not_drift_whatever_the_time_and_the_name(stored, now):
     history = HISTORY.replace("3.1", "99.0")
     now.save_text("training/history.csv", history)

@@ -90,6 +90,13 @@ def test_a_wrong_argument_leaves_no_folder(home, arguments, message):
     assert not (home / "reports").exists()
 
 
+def test_stages_that_the_network_cannot_be_trained_by_leave_no_folder(home):
+    sizes = "image_size=32 epochs=4 fold_epochs=4 stages=all:2:16px,all"
+    with pytest.raises(InputError, match="reference_cnn cannot be trained at 16 pixels"):
+        runs.open_run("demo", profile="smoke", overrides=sizes)
+    assert not (home / "reports" / "demo").exists()
+
+
 @pytest.mark.parametrize(
     "name", [".", "..", "a/b", "a b", "-x", ".hidden", "gallery", "é", "a" * 81]
 )
