@@ -1,4 +1,4 @@
-"""Training: one function fits a network; the protocol calls it, once or fold by fold.
+"""Training: one function fits a network by a recipe; it is called once, or fold by fold.
 
 ``from cnnlab.training import fit`` gives the function; its module is ``cnnlab.training.fit``.
 """
@@ -14,7 +14,7 @@ from cnnlab.training.lr_range_test import find_rate
 from cnnlab.training.progress import Watch, print_progress
 from cnnlab.training.recipe import Recipe, Stage
 from cnnlab.training.stopping import EarlyStopping
-from cnnlab.training.trainer import epoch_batches, new_model, subset_runner, train
+from cnnlab.training.trainer import epoch_batches, new_model, range_test, subset_runner, train
 
 __all__ = [
     "Diverged",
@@ -35,6 +35,7 @@ __all__ = [
     "new_model",
     "predict",
     "print_progress",
+    "range_test",
     "subset_runner",
     "train",
     "weights_digest",

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -19,6 +19,7 @@ from cnnlab.training import processes
 from cnnlab.training.balance import NOTABLE, balanced_weights, imbalance
 from cnnlab.training.fit import Fit, fit, predict
 from cnnlab.training.learner import check_stage
+from cnnlab.training.lr_range_test import RateTest, find_rate
 from cnnlab.training.recipe import Recipe, Stage, from_settings
 
 Report = Callable[[dict[str, Any]], None]
@@ -165,6 +166,23 @@ def check(settings: Settings) -> None:
     model = _built(settings, 2, settings.seed)
     for stage in stages:
         check_stage(model, stage)
+
+
+def range_test(
+    model: keras.Model, dataset: Dataset, rows: np.ndarray, settings: Settings
+) -> RateTest:
+    """Return the learning-rate range test of the settings' last stage; ``model`` is not touched.
+
+    Args:
+        model: A network for this dataset, best a new one.
+        dataset: Prepared pixels and labels.
+        rows: int64 (N,), the images to learn from.
+        settings: Recipe, augmentation and seed.
+    """
+    recipe = from_settings(settings)
+    last = replace(recipe, stages=recipe.stages[-1:])
+    batches = epoch_batches(dataset, rows, settings, recipe=last)
+    return find_rate(model, batches, seed=settings.seed, stage=last.stages[0])
 
 
 def subset_runner(

@@ -4,6 +4,7 @@ import pytest
 
 from cnnlab.config import InputError
 from cnnlab.engine import keras, tf
+from cnnlab.training import Stage
 from cnnlab.training.lr_range_test import Smoothing, find_rate, halfway
 
 
@@ -56,6 +57,15 @@ def network(dropout: float = 0.0) -> keras.Model:
     return keras.Model(inputs, outputs)
 
 
+def pooled() -> keras.Model:
+    """A linear softmax of the mean pixel, at any size."""
+    inputs = keras.Input((None, None, 3))
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(inputs))
+    start = keras.initializers.GlorotUniform(seed=1)
+    outputs = keras.layers.Dense(2, activation="softmax", kernel_initializer=start)(x)
+    return keras.Model(inputs, outputs)
+
+
 def batches_of(epoch: int) -> tf.data.Dataset:
     """Four batches an epoch: bright images of one class, dark ones of the other."""
     generator = np.random.default_rng(epoch)
@@ -82,6 +92,23 @@ def test_a_copy_is_trained_as_adam_would_and_the_model_is_not_touched():
         adam.learning_rate = rate
         gradients = tape.gradient(loss, model.trainable_variables)
         adam.apply(gradients, model.trainable_variables)
+    np.testing.assert_allclose(table["loss"][:4], expected, rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_stage_gives_optimizer_loss_and_size():
+    """The first steps of gradient descent with momentum, on images of another size, by hand."""
+    model = pooled()
+    stage = Stage(1, optimizer="sgd", label_smoothing=0.2, image_size=2, schedule="cosine")
+    table = find_rate(model, batches_of, seed=0, stage=stage, steps=10, lowest=0.01).table
+    sgd, expected = keras.optimizers.SGD(0.01, momentum=0.9), []
+    for rate, (images, labels) in zip(table["rate"], batches_of(1), strict=False):
+        with tf.GradientTape() as tape:
+            loss = keras.losses.CategoricalCrossentropy(label_smoothing=0.2)(labels, model(images))
+        expected.append(float(loss))
+        sgd.learning_rate = rate
+        gradients = tape.gradient(loss, model.trainable_variables)
+        sgd.apply(gradients, model.trainable_variables)
     np.testing.assert_allclose(table["loss"][:4], expected, rtol=1e-4)
 
 

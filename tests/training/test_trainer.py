@@ -160,6 +160,21 @@ def test_batches_have_each_stage_s_size_and_mixing():
     )
 
 
+def test_the_range_test_is_of_the_last_stage(monkeypatch):
+    found = {}
+    monkeypatch.setattr(
+        trainer, "find_rate", lambda model, batches, **options: found.update(options, of=batches)
+    )
+    settings = SETTINGS.replace(
+        epochs=9, fold_epochs=9, stages="head:2:x9,all:x0.5", optimizer="sgd", batch_size=24
+    )
+    trainer.range_test(None, hand_made(), ROWS, settings)
+    assert found["seed"] == settings.seed
+    assert found["stage"] == trainer.from_settings(settings).stages[1]
+    ((images, _),) = found["of"](1)
+    assert images.shape == (24, 16, 16, 3)
+
+
 def test_the_settings_offer_every_mixer():
     choices = TrainingSettings.__dataclass_fields__["mixing"].metadata["choices"]
     assert choices == ("none", *MIXERS)

@@ -1,0 +1,68 @@
+"""The copy that is trained: of every network of the registry, at any size and precision."""
+
+import numpy as np
+import pytest
+
+from cnnlab import models
+from cnnlab.engine import keras
+from cnnlab.training.learner import Learner, copied, frozen
+from cnnlab.training.recipe import Recipe, Stage
+
+SIZE = 32
+
+
+@pytest.fixture(scope="module", params=models.ARCHITECTURES)
+def model(request: pytest.FixtureRequest) -> keras.Model:
+    return models.build(request.param, image_size=SIZE, num_classes=3, seed=1, l2=1e-4, dropout=0.5)
+
+
+def answers(network: keras.Model, size: int = SIZE) -> np.ndarray:
+    images = np.random.default_rng(0).uniform(0, 255, (4, size, size, 3)).astype(np.float32)
+    return np.asarray(network(images, training=False))
+
+
+def test_a_copy_gives_the_same_bits_from_weights_of_its_own(model: keras.Model) -> None:
+    copy = copied(model)
+    expected = answers(model)
+    np.testing.assert_array_equal(answers(copy), expected)
+    assert [each.path for each in copy.weights] == [each.path for each in model.weights]
+    assert not {id(each) for each in copy.weights} & {id(each) for each in model.weights}
+    copy.set_weights([each + 1 for each in copy.get_weights()])
+    np.testing.assert_array_equal(answers(model), expected)
+
+
+def test_a_copy_of_another_size_has_the_same_weights(model: keras.Model) -> None:
+    if not models.pools_globally(model):
+        pytest.skip("its weights depend on the size")
+    copy = copied(model, image_size=24)
+    assert copy.input_shape == (None, 24, 24, 3)
+    for one, other in zip(copy.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert answers(copy, 24).shape == (4, 3)
+
+
+def test_a_copy_in_bfloat16_answers_nearly_the_same_in_float32(model: keras.Model) -> None:
+    copy = copied(model, precision="bfloat16")
+    found = answers(copy)
+    assert found.dtype == np.float32
+    assert {weight.dtype for weight in copy.weights} == {"float32"}
+    weighted = [layer for layer in copy.layers if layer.weights]
+    assert {layer.compute_dtype for layer in weighted[:-1]} == {"bfloat16"}
+    np.testing.assert_allclose(found, answers(model), atol=0.05)
+    np.testing.assert_allclose(found.sum(1), 1, atol=1e-6)
+
+
+def test_what_learns_is_counted_from_the_end(model: keras.Model) -> None:
+    """Of all layers with weights, last1 freezes some, head more; the dense ones always learn."""
+
+    def learning(trainable: str) -> int:
+        names = {layer.name for layer in frozen(model, trainable)}
+        dense = [layer.name for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+        assert dense[-1] not in names
+        stage = Stage(1, trainable)
+        network = Learner(model, stage, Recipe((stage,)), steps=1).network
+        return len(network.trainable_weights)
+
+    counts = [learning(each) for each in ("head", "last1", "last2", "all")]
+    assert counts == sorted(set(counts))
+    assert counts[-1] == len(model.trainable_weights)
