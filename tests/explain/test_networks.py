@@ -107,9 +107,8 @@ def test_patches_probes_gratings_and_maximisation_of_every_stage(network):
     images = images.astype(np.uint8)
     for name in names:
         found = patches.strongest(network, images, name, channels=2, count=3)
-        height, width = found.pictures.shape[2:4]
-        assert height == min(found.field.height.size, 16)
-        assert width == min(found.field.width.size, 16)
+        sizes = [min(axis.size, 16) for axis in receptive_field(network, name, 16).axes]
+        assert list(found.pictures.shape[2:4]) == sizes
         pictures = maximisation.maximised(network, name, found.channels, size=16, seed=0, steps=2)
         assert pictures.shape == (len(found.channels), 16, 16, 3)
     sides = (images[:16], labels[:16]), (images[16:], labels[16:])

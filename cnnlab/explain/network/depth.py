@@ -108,7 +108,7 @@ def randomized(
         randomized_selective_high (lowest and highest), and the same of frequency.
     """
     tables = []
-    for number in range(times):
+    for number in range(times):  # the seed keeps the name it had, and so its draws
         with randomization.randomized(model, seed=child_seed(seed, f"scrambling/{number}")):
             tables.append(tuned(model, layer_names, size=size))
     columns = {}

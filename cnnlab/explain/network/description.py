@@ -9,6 +9,8 @@ from cnnlab.engine import keras
 from cnnlab.explain.network import features
 from cnnlab.explain.network.receptive_field import receptive_field
 
+COLUMNS = ("layer", "places", "channels", "sees", "gated", "rectified")
+
 
 def stages(model: keras.Model, size: int) -> pd.DataFrame:
     """Return the stages of a network, first to last; at most six, see ``models.stages``.
@@ -34,7 +36,7 @@ def stages(model: keras.Model, size: int) -> pd.DataFrame:
         else:
             row |= {"sees": _by(field.height.size, field.width.size), "gated": field.gated}
         rows.append(row | {"rectified": bool(maps.min() >= 0)})
-    return pd.DataFrame(rows, pd.RangeIndex(1, len(rows) + 1, name="stage"))
+    return pd.DataFrame(rows, pd.RangeIndex(1, len(rows) + 1, name="stage"), COLUMNS)
 
 
 def notes(model: keras.Model, table: pd.DataFrame) -> list[str]:
@@ -47,25 +49,27 @@ def notes(model: keras.Model, table: pd.DataFrame) -> list[str]:
     found = [_head(model)]
     if len(table) < 2:
         found.append(f"Stages found: {len(table)}. Nothing can be compared from stage to stage.")
-    if len(table) and not table["rectified"].iloc[-1]:
+    if not table["rectified"][-1:].all():
         found.append(
             "The maps of its last stage have negative values. Grad-CAM++, LayerCAM and Score-CAM "
             "add maps up with positive weights, which was thought of for maps without: here their "
             "heatmap can be empty though much speaks for the class."
         )
-    if len(table) and table["gated"].any():
+    if table["gated"].any():
         found.append(
             "Gates weigh its channels by the whole image (squeeze-and-excitation). What a place "
             "sees is given without them: they change how much a channel counts, alike everywhere."
         )
-    irregular = table.loc[table["sees"] == "", "layer"] if len(table) else ()
-    if len(irregular):
+    irregular, single = (
+        table.loc[table[column] == value, "layer"].tolist()
+        for column, value in (("sees", ""), ("places", _by(1, 1)))
+    )
+    if irregular:
         found.append(
             f"What a place sees is not regular in {', '.join(irregular)}: whole images stand for "
             "the pieces that excite its channels, and nothing is said of where."
         )
-    single = table.loc[table["places"] == _by(1, 1), "layer"] if len(table) else ()
-    if len(single):
+    if single:
         found.append(
             f"At this image size a single place is left in {', '.join(single)}: it can say what is "
             "in the image and not where. The heatmaps read the last stage that has more places."

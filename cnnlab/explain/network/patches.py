@@ -27,8 +27,6 @@ class Patches:
         rows: int (C, n), the image each patch comes from.
         centres: float (C, n, 2), x and y of its middle, in pixels of the image.
         pictures: uint8 (C, n, h, w, 3), grey beyond the edge of the image.
-        field: What the layer sees; with steps of 0, the whole image from every place, where that
-            is not regular.
         possible: float (P, 2), the middles of all places where a patch could have been.
     """
 
@@ -36,7 +34,6 @@ class Patches:
     rows: np.ndarray
     centres: np.ndarray
     pictures: np.ndarray
-    field: ReceptiveField
     possible: np.ndarray
 
 
@@ -64,7 +61,6 @@ def strongest(
     if not len(layers.image_batch(model, images[:1])):
         raise InputError("No images to find patches in: expected at least one.")
     field = _field(model, layer, images.shape[1:3])
-    axes = (field.height, field.width)
     peaks = features.reduced(model, images, [layer], lambda maps, _: _peaks(maps))
     found = peaks[layer]  # (N, K, 3)
     values = found[..., 0]
@@ -74,24 +70,25 @@ def strongest(
     chosen = np.argsort(-stands_out, kind="stable")[:channels]
     rows = np.argsort(-values[:, chosen], axis=0, kind="stable")[:count].T  # (C, n)
     places = found[rows, chosen[:, None], 1:].astype(np.int64)  # (C, n, 2): row, column
-    starts = [axis.start + axis.step * places[..., i] for i, axis in enumerate(axes)]
-    middles = [start + axis.size / 2 for start, axis in zip(starts, axes, strict=True)]
-    shown = [min(axis.size, side) for axis, side in zip(axes, images.shape[1:3], strict=True)]
+    starts = [axis.start + axis.step * places[..., i] for i, axis in enumerate(field.axes)]
+    middles = [start + axis.size / 2 for start, axis in zip(starts, field.axes, strict=True)]
+    shown = [min(axis.size, side) for axis, side in zip(field.axes, images.shape[1:3], strict=True)]
     tops, lefts = (
         start + (axis.size - side) // 2
-        for start, axis, side in zip(starts, axes, shown, strict=True)
+        for start, axis, side in zip(starts, field.axes, shown, strict=True)
     )
     pictures = _cut(images, rows, tops, lefts, shown)
     sides = features.activations(model, images[:1], [layer])[layer].shape[1:3]
     lines = [
         axis.start + axis.step * np.arange(length)[features.inner(length)] + axis.size / 2
-        for axis, length in zip(axes, sides, strict=True)
+        for axis, length in zip(field.axes, sides, strict=True)
     ]
     possible = np.stack(np.meshgrid(lines[1], lines[0]), axis=-1).reshape(-1, 2)
-    return Patches(chosen, rows, np.stack(middles[::-1], axis=-1), pictures, field, possible)
+    return Patches(chosen, rows, np.stack(middles[::-1], axis=-1), pictures, possible)
 
 
 def _field(model: keras.Model, layer: str, size: tuple[int, int]) -> ReceptiveField:
+    """Return what a layer sees; where that is not regular, the same whole image everywhere."""
     try:
         return receptive_field(model, layer, size)
     except InputError:

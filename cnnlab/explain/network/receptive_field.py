@@ -39,6 +39,11 @@ class ReceptiveField:
     width: Axis = Axis()
     gated: bool = False
 
+    @property
+    def axes(self) -> tuple[Axis, Axis]:
+        """Return height and width."""
+        return self.height, self.width
+
 
 # What a tensor sees: places of it a part each, all of it the whole image, or why that is unknown.
 WHOLE = None
@@ -108,10 +113,9 @@ def _behind(call: Call, before: list[Sight]) -> Sight:
     if not local or _summarises(call):
         return WHOLE
     height, width = (
-        _after(call, [(int(tensor.shape[axis + 1]), _axes(sight)[axis]) for tensor, sight in local],
-               axis)
-        for axis in (0, 1)
-    )  # fmt: skip
+        _after(call, [(int(tensor.shape[1 + i]), sight.axes[i]) for tensor, sight in local], i)
+        for i in (0, 1)
+    )
     if height is None or width is None:
         return f", because layer {call.operation.name!r} moves places"
     gated = len(local) < len(before) or any(sight.gated for _, sight in local)
@@ -125,10 +129,6 @@ def _summarises(call: Call) -> bool:
     if hasattr(call.operation, "strides"):
         return False
     return tuple(call.output.shape[1:3]) == (1, 1) != tuple(call.inputs[0].shape[1:3])
-
-
-def _axes(sight: ReceptiveField) -> tuple[Axis, Axis]:
-    return sight.height, sight.width
 
 
 def _after(call: Call, before: list[tuple[int, Axis]], axis: int) -> Axis | None:

@@ -138,7 +138,7 @@ def test_planes_and_bias_sum_to_the_score_of_any_image():
 
 
 def test_half_precision_resolves_a_mean_over_a_large_plane():
-    """Behind 224×224 places a slope is about 2⁻²⁴, the smallest number of float16."""
+    """Behind 224×224 places a gradient is about 2⁻²⁴, the smallest number of float16."""
     inputs = keras.Input((224, 224, 3))
     x = keras.layers.Conv2D(1, 1, dtype="mixed_float16")(inputs)
     x = keras.layers.GlobalAveragePooling2D(dtype="mixed_float16")(x)
@@ -151,7 +151,7 @@ def test_half_precision_resolves_a_mean_over_a_large_plane():
         np.testing.assert_allclose(found, 100 * weight / 224**2, rtol=0.01)
 
 
-def test_layer_cam_drops_negative_slopes_place_by_place():
+def test_layer_cam_drops_negative_gradients_place_by_place():
     weights = np.zeros((8, 2), np.float32)
     weights[:, 0] = [1, 0, 0, 0, 0, -2, 0, 3]  # red up left +1; green down left -2, right +3
     expected = np.array([[4 * 1, 0], [0, 2 * 3]]) / 6
@@ -240,14 +240,14 @@ def test_grad_cam_plus_plus_of_another_library_differs_by_one_division(same_size
         for layer in same_size.layers[-3:]:  # pooling, flattening, the scores
             outputs = layer(outputs)
         score = outputs[:, 1]
-    slopes, features = tape.gradient(score, features).numpy(), features.numpy()
-    below = 2 * slopes**2 + features.sum(axis=(1, 2), keepdims=True) * slopes**3
-    printed = np.divide(slopes**2, below, out=np.zeros_like(below), where=slopes != 0)
+    gradients, features = tape.gradient(score, features).numpy(), features.numpy()
+    below = 2 * gradients**2 + features.sum(axis=(1, 2), keepdims=True) * gradients**3
+    printed = np.divide(gradients**2, below, out=np.zeros_like(below), where=gradients != 0)
     sums = printed.sum(axis=(1, 2), keepdims=True)
     divided = np.divide(printed, sums, out=np.zeros_like(printed), where=sums != 0)
     found = cam.grad_cam_plus_plus(same_size, many, target=1)
     for alpha, expected in ((printed, found), (divided, theirs)):
-        weights = (alpha * np.maximum(slopes, 0)).sum(axis=(1, 2), keepdims=True)
+        weights = (alpha * np.maximum(gradients, 0)).sum(axis=(1, 2), keepdims=True)
         planes = np.maximum((weights * features).sum(axis=-1), 0)
         peaks = [maps.max(axis=(1, 2), keepdims=True) for maps in (planes, expected)]
         np.testing.assert_allclose(planes / peaks[0], expected / peaks[1], atol=1e-4)

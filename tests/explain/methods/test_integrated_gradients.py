@@ -40,7 +40,7 @@ def test_on_a_linear_network_it_is_difference_times_weight(baseline):
 
 
 def test_a_bend_on_the_way_is_seen():
-    """relu(x − 64) from 0 to 128: the slope is 1 on the second half, so x gets all of 64."""
+    """relu(x − 64) from 0 to 128: the gradient is 1 on the second half, so x gets all of 64."""
     inputs = keras.Input((1, 1, 3))
     x = layers.Conv2D(1, 1, activation="relu", name="bend")(inputs)
     model = keras.Model(inputs, layers.Flatten()(x))
@@ -66,7 +66,7 @@ def averaging(size, factor=1):
     "target", [0, lambda outputs: 1000 * keras.ops.cast(outputs[:, 0], "float32")]
 )
 @pytest.mark.parametrize(("size", "factor"), [(224, 0.25), (224, 60), (2, 1), (2, 60)])
-def test_no_slope_is_too_small_or_too_large_for_half_precision(size, factor, target):
+def test_no_gradient_is_too_small_or_too_large_for_half_precision(size, factor, target):
     model, weight = averaging(size, factor)
     image = np.full((1, size, size, 3), 128, np.uint8)
     found = integrated_gradients.attributions(model, image, target=target, steps=1)[0]

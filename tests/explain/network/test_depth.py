@@ -37,7 +37,7 @@ def test_each_part_can_hold():
         ({"randomized_selective_high": [0.9, 0.4, 0.4, 0.4]}, 0),  # so are, once, random filters
         ({"frequency": [0.1, 0.1, 0.2, 0.1]}, 1),
         ({"randomized_frequency_low": [0.1, 0.16, 0.1, 0.08]}, 1),  # without learning, once, too
-        ({"frequency": [0.2, 0.15, 0.13, 0.1]}, 1),  # coarser than its twins: one block is not
+        ({"frequency": [0.2, 0.15, 0.13, 0.1]}, 1),  # coarser than its twins: one stage is not
         ({"probe_high": [0.9, 0.9, 0.9, 0.95]}, 2),  # the intervals meet
         ({"randomized_probe_high": [0.3, 0.4, 0.4, 0.9]}, 2),  # random weights do as well
         ({"on_object": [0.8, 0.4, 0.6, 0.8]}, 3),

@@ -134,7 +134,6 @@ def test_a_piece_is_no_larger_than_the_image():
     images = np.zeros((1, 8, 9, 3), np.uint8)
     images[0, 3, 6] = 200
     found = patches.strongest(model, images, "wide", channels=1, count=1)
-    assert (found.field.height.size, found.field.width.size) == (21, 21)
     assert found.pictures.shape == (1, 1, 8, 9, 3)
     assert found.centres.tolist() == [[[6.5, 3.5]]]
     (piece,) = found.pictures[0]

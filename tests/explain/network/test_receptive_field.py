@@ -20,7 +20,7 @@ def branched():
 
 @pytest.mark.parametrize("layer", ["strided", "wide", "sum", "pool"])
 def test_the_field_is_where_the_gradient_is(layer):
-    """Independent of the rules: with positive weights every pixel that is seen has a slope."""
+    """Independent of the rules: with positive weights every pixel that is seen has a gradient."""
     model = branched()
     model.set_weights([np.ones_like(weight) for weight in model.get_weights()])
     found = receptive_field(model, layer, 20)
