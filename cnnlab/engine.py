@@ -5,6 +5,7 @@ read. In a notebook they stand as red text above the first figure. Every other m
 ``from cnnlab.engine import keras, tf``; nothing else in the package imports either.
 """
 
+import logging
 import os
 import re
 import sys
@@ -12,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["keras", "make_deterministic", "tf"]
+__all__ = ["keras", "make_deterministic", "new_traces_expected", "tf"]
 
 # Informational lines, and the note that a machine has no GPU: anything else is printed afterwards.
 NOISE = re.compile(
@@ -54,3 +55,22 @@ def make_deterministic() -> None:
     number of threads, where sums are added up in another order.
     """
     tf.config.experimental.enable_op_determinism()
+
+
+@contextmanager
+def new_traces_expected() -> Iterator[None]:
+    """Keep TensorFlow's warning of frequent retracing quiet for the length of a block.
+
+    Keras traces its functions anew for every network. Where one network after the other is asked
+    about a few batches, TensorFlow takes that for one function that is traced without need.
+    """
+    logger = tf.get_logger()
+    logger.addFilter(_is_no_retracing_warning)
+    try:
+        yield
+    finally:
+        logger.removeFilter(_is_no_retracing_warning)
+
+
+def _is_no_retracing_warning(record: logging.LogRecord) -> bool:
+    return "triggered tf.function retracing" not in record.getMessage()

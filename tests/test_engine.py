@@ -1,5 +1,6 @@
 """The quiet import: noise is held back, everything else still shows."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -77,3 +78,19 @@ def test_a_fresh_import_writes_nothing() -> None:
         capture_output=True, text=True, timeout=600, check=True,
     )  # fmt: skip
     assert (done.stdout, done.stderr) == ("2\n", "")
+
+
+def test_only_the_warning_of_retracing_is_kept_quiet_and_only_inside() -> None:
+    heard: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: heard.append(record.getMessage())  # type: ignore[method-assign]
+    logger = engine.tf.get_logger()
+    logger.addHandler(handler)
+    try:
+        with engine.new_traces_expected():
+            logger.warning("5 out of the last %d calls triggered tf.function retracing.", 5)
+            logger.warning("out of memory")
+        logger.warning("6 calls triggered tf.function retracing.")
+    finally:
+        logger.removeHandler(handler)
+    assert heard == ["out of memory", "6 calls triggered tf.function retracing."]

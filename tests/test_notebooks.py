@@ -232,6 +232,7 @@ def test_a_seed_is_added_to_a_finished_run(copied):
     assert sorted(each.model_id for each in known) == sorted((own, other))
     assert "differ in the seed alone" in (copied.folder / "model" / "card.md").read_text()
     assert "Test accuracy over seeds" in called.stdout
+    assert "wrote to stderr" not in called.stdout
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from cnnlab.config import InputError
-from cnnlab.engine import keras, make_deterministic, tf
+from cnnlab.engine import keras, make_deterministic, new_traces_expected, tf
 from cnnlab.training import checkpoint
 from cnnlab.training.learner import Learner
 from cnnlab.training.recipe import Recipe, Stage
@@ -160,7 +160,8 @@ def predict(model: keras.Model, batches: tf.data.Dataset) -> np.ndarray:
     if int(batches.cardinality()) == 0:
         return np.zeros((0, model.output_shape[-1]), np.float32)
     make_deterministic()
-    return np.asarray(model.predict(batches, verbose=0), np.float32)
+    with new_traces_expected():
+        return np.asarray(model.predict(batches, verbose=0), np.float32)
 
 
 def _stopping(recipe: Recipe, rows: list[dict[str, Any]]) -> EarlyStopping:
