@@ -30,7 +30,6 @@ FLOORS = (
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 FRAMEWORKS = {"tensorflow", "keras", "tf_keras"}  # engine.py imports them for everybody
-UNHASHED = {"training"}  # rooms that do not take SHA-256 from cnnlab.hashing yet
 BEHIND = {"cnnlab.serving.disk_cache": "serving.cache"}  # imported by one other module only
 GRAB_BAGS = {"utils", "util", "helpers", "helper", "common", "misc", "tools"}
 
@@ -85,7 +84,7 @@ def violations(module: str, source: str) -> list[str]:
             found.append(f"{module} imports {name}: write the whole name")
         elif top in FRAMEWORKS and module != "engine":
             found.append(f"{module} imports {top}: take it from cnnlab.engine")
-        elif top == "hashlib" and module != "hashing" and room not in UNHASHED:
+        elif top == "hashlib" and module != "hashing":
             found.append(f"{module} imports hashlib: take SHA-256 from cnnlab.hashing")
         elif name in BEHIND and module != BEHIND[name]:
             found.append(f"{module} imports {name}: it stays behind {BEHIND[name]}")

@@ -17,6 +17,7 @@ from PIL import Image
 
 from cnnlab.__main__ import main
 from cnnlab.config import InputError
+from cnnlab.config.model import ARCHITECTURES
 from cnnlab.data import ledger, manifest, splits
 from cnnlab.report import front_page
 from cnnlab.runs import execute, open_run, results, steps
@@ -310,6 +311,18 @@ def test_a_table_of_patients_goes_through_the_split_and_training(home):
     (photos / "labels.csv").write_text("\n".join(rows[:-1]))
     with pytest.raises(InputError, match=r"1 removed \(well_47.png\)"):
         run.dataset()
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.parametrize("architecture", ARCHITECTURES[1:])  # the first is that of ``smoke``
+def test_every_architecture_passes_through_all_notebooks(architecture, home):
+    run = open_run("other", profile="smoke", overrides=f"architecture={architecture}")
+    done = execute.execute(run, execute.available())
+    assert [executed.red_lines for executed in done] == [()] * len(steps.STEPS)
+    front_page.build(run)
+    assert not any(row.missing for row in front_page.summary(run))
+    assert f"Network `{architecture}`" in (run.folder / "model" / "card.md").read_text("utf-8")
 
 
 @pytest.mark.slow

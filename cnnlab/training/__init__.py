@@ -12,7 +12,7 @@ from cnnlab.training.folds import fold_runner
 from cnnlab.training.linear_baseline import linear_runner
 from cnnlab.training.lr_range_test import find_rate
 from cnnlab.training.progress import Watch, print_progress
-from cnnlab.training.recipe import Recipe, Stage
+from cnnlab.training.recipe import Recipe, Stage, described
 from cnnlab.training.stopping import EarlyStopping
 from cnnlab.training.trainer import epoch_batches, new_model, range_test, subset_runner, train
 
@@ -26,6 +26,7 @@ __all__ = [
     "Watch",
     "balanced_weights",
     "checkpoint",
+    "described",
     "epoch_batches",
     "find_rate",
     "fit",

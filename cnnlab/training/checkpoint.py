@@ -10,21 +10,22 @@ the arguments, the code, the versions and the machine's devices and cores, and n
 uses it.
 """
 
-import hashlib
 import json
 import zipfile
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cnnlab import files
+from cnnlab import files, hashing
 from cnnlab.config import InputError
 from cnnlab.engine import keras
 from cnnlab.training.environment import origin
 
 SEAL = 64  # bytes of a SHA-256 in hexadecimal
+BLOCK = 1 << 20  # bytes hashed at a time
 SLOTS = ("checkpoint-0.npz", "checkpoint-1.npz")
 
 
@@ -64,11 +65,9 @@ def weights_digest(model: keras.Model) -> str:
         >>> weights_digest(new_model(data, settings)) == weights_digest(new_model(data, settings))
         True
     """
-    found = hashlib.sha256()
-    for weight in model.get_weights():
-        found.update(f"{weight.dtype.str}{weight.shape}".encode())
-        found.update(np.ascontiguousarray(weight).data)
-    return found.hexdigest()
+    weights = ((f"{each.dtype.str}{each.shape}".encode(), each) for each in model.get_weights())
+    parts = ((head, np.ascontiguousarray(each).data) for head, each in weights)
+    return hashing.stream_digest(chain.from_iterable(parts))
 
 
 def fingerprint(model: keras.Model, **arguments: Any) -> str:
@@ -84,7 +83,7 @@ def fingerprint(model: keras.Model, **arguments: Any) -> str:
         "origin": origin(),
         "arguments": arguments,
     }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return hashing.json_digest(parts)
 
 
 def save(folder: Path, progress: Progress, mark: str) -> None:
@@ -180,9 +179,7 @@ def _is_whole(path: Path) -> bool:
 
 def _digest(path: Path) -> bytes:
     """Return the SHA-256, hexadecimal, of all bytes but the last 64."""
-    found, left = hashlib.sha256(), path.stat().st_size - SEAL
+    size = path.stat().st_size - SEAL
     with path.open("rb") as file:
-        while left > 0 and (part := file.read(min(left, 1 << 20))):
-            found.update(part)
-            left -= len(part)
-    return found.hexdigest().encode()
+        parts = (file.read(min(BLOCK, size - start)) for start in range(0, size, BLOCK))
+        return hashing.stream_digest(parts).encode()

@@ -1,19 +1,19 @@
 """What decides a training besides its arguments: code, versions, devices and cores."""
 
-import hashlib
 import os
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import sklearn
 
-from cnnlab import __version__
+from cnnlab import __version__, hashing
 from cnnlab.engine import keras, tf
 
 PACKAGE = Path(__file__).resolve().parents[1]
-ROOMS = ("augment", "config", "engine.py", "data", "images", "models", "training")
+ROOMS = ("augment", "config", "engine.py", "hashing.py", "data", "images", "models", "training")
 
 
 @cache
@@ -35,10 +35,9 @@ def cores() -> int:
 
 def code(package: Path) -> str:
     """Return the SHA-256 over names and bytes of the Python files in ``ROOMS``."""
-    digest = hashlib.sha256()
-    for room in ROOMS:
-        path = package / room
-        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            content = hashlib.sha256(file.read_bytes()).hexdigest()
-            digest.update(f"{content}  {file.relative_to(package).as_posix()}\n".encode())
-    return digest.hexdigest()
+    rooms = (package / room for room in ROOMS)
+    files = (sorted(room.rglob("*.py")) if room.is_dir() else [room] for room in rooms)
+    return hashing.stream_digest(
+        f"{hashing.file_digest(file)}  {file.relative_to(package).as_posix()}\n".encode()
+        for file in chain.from_iterable(files)
+    )

@@ -1,14 +1,13 @@
 """The result of a finished fold, kept in a file: who evaluates again need not train again."""
 
-import hashlib
-import json
 import zipfile
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
-from cnnlab import files
+from cnnlab import files, hashing
 from cnnlab.config import Settings
 from cnnlab.training.environment import origin
 from cnnlab.training.trainer import deciding
@@ -59,7 +58,5 @@ def fingerprint(settings: Settings, content: str, *indices: np.ndarray) -> str:
         "content": content,
         "origin": origin(),
     }
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-    for each in indices:
-        digest.update(f"|{len(each)}|".encode() + np.asarray(each, np.int64).tobytes())
-    return digest.hexdigest()
+    parts = (f"|{len(each)}|".encode() + np.asarray(each, np.int64).tobytes() for each in indices)
+    return hashing.stream_digest(chain([hashing.canonical_json(facts).encode()], parts))

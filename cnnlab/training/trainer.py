@@ -1,16 +1,15 @@
 """From a dataset and settings to a trained network."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from functools import partial
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cnnlab import augment, models
+from cnnlab import augment, hashing, models
 from cnnlab.augment.mixing import MIXERS
 from cnnlab.config import Settings, child_seed
 from cnnlab.data.batches import Dataset, Mix, evaluation_batches, training_batches
@@ -232,8 +231,7 @@ def _class_weights(dataset: Dataset, train: np.ndarray, settings: Settings) -> n
 
 def content_digest(dataset: Dataset, rows: np.ndarray) -> str:
     """Return the SHA-256 over which rows these are, their labels and their pixels."""
-    found = hashlib.sha256(np.asarray(rows, np.int64).tobytes())
-    found.update(dataset.labels[rows].tobytes())
-    for start in range(0, len(rows), CHUNK):
-        found.update(dataset.pixels[rows[start : start + CHUNK]].tobytes())
-    return found.hexdigest()
+    numbers = (np.asarray(rows, np.int64).tobytes(), dataset.labels[rows].tobytes())
+    starts = range(0, len(rows), CHUNK)
+    pixels = (dataset.pixels[rows[start : start + CHUNK]].tobytes() for start in starts)
+    return hashing.stream_digest(chain(numbers, pixels))
