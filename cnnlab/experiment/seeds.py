@@ -112,7 +112,7 @@ class _Work:
             "content": self.content,
             "origin": origin(),
         }
-        return hashing.digest(hashing.canonical_json(facts).encode())
+        return hashing.json_digest(facts)
 
     def _model(self, seed: int) -> Path:
         return self.folder / f"seed-{seed}" / MODEL
