@@ -2,6 +2,9 @@ import math
 
 import pytest
 
+from cnnlab.artifact import model_folder
+from cnnlab.evaluation.conformal import SetRule
+from cnnlab.evaluation.ood_detection import NoveltyRule
 from cnnlab.serving.predictor import Predictor
 from cnnlab.serving.server import parity
 
@@ -60,6 +63,28 @@ def test_a_class_that_only_one_lists_differs_by_all_of_it(predictor, photos):
 )
 def test_every_field_of_the_answer_counts(predictor, photos, changes):
     assert not compared(predictor, photos[0], **changes)["same"]
+
+
+@pytest.mark.parametrize(("distance", "same"), [(0.0, True), (9e-6, True), (2e-5, False)])
+def test_only_at_its_threshold_a_rule_may_say_something_else(
+    predictor, model, photos, tmp_path, distance, same
+):
+    plain = predictor.predict(photos[0])
+    (first, most), (second, probability) = plain.top[:2]
+    model_folder.save(
+        model,
+        tmp_path / "model",
+        class_names=predictor.class_names,
+        run_id="lab",
+        card="",
+        conformal=SetRule(0.9, probability + distance, 9),
+        novelty=NoveltyRule(0.95, most + distance, 9),
+    )
+    ruled = Predictor(tmp_path / "model")
+    said = ruled.predict(photos[0])
+    plausible = [first] if second in said.plausible else [first, second]
+    for other in ({"plausible": plausible}, {"none_of_these": not said.none_of_these}):
+        assert compared(ruled, photos[0], **other)["same"] is same
 
 
 def test_times_and_caches_do_not(predictor, photos):
