@@ -10,8 +10,8 @@ import (
 	"testing"
 
 	"cnnlab/backend/artifact"
-	"cnnlab/backend/validation"
 	"cnnlab/backend/internal/testmodels"
+	"cnnlab/backend/validation"
 )
 
 // models are made once for all tests of the package.

@@ -17,8 +17,8 @@ import (
 	"time"
 
 	"cnnlab/backend/artifact"
-	"cnnlab/backend/validation"
 	"cnnlab/backend/predictor"
+	"cnnlab/backend/validation"
 )
 
 // fakeModel answers with the number of bytes it got; what an image says may make it fail.

@@ -9,8 +9,8 @@ import (
 	"os"
 	"strconv"
 
-	"cnnlab/backend/validation"
 	"cnnlab/backend/predictor"
+	"cnnlab/backend/validation"
 )
 
 const (
