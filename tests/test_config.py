@@ -144,6 +144,7 @@ def test_the_first_seed_is_the_runs_own_and_the_others_follow() -> None:
         ("1.5", "Cannot read"),
         ("²", "Cannot read"),
         ("2147483648", "Cannot read"),
+        ("9" * 5000, "Cannot read"),
         ("1,2,1", "'1,2,1' name 1 twice"),
     ],
 )

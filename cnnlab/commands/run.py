@@ -93,6 +93,8 @@ def _of_seeds(seeds: str, overrides: tuple[str, ...]) -> tuple[str, ...]:
     twice = {"seed", "more_seeds"} & set(parsed(overrides))
     if twice:
         raise InputError(f"--seeds and --set {min(twice)}=… say the same: expected one of them.")
+    if not seeds.strip():
+        raise InputError(f"--seeds={seeds!r} names no seed: expected at least one, such as 0,1,2.")
     first, *others = parsed_seeds(seeds)
     return (f"seed={first}", f"more_seeds={','.join(map(str, others))}")
 

@@ -27,13 +27,18 @@ def parsed_seeds(text: str) -> tuple[int, ...]:
         (0, 1, 2)
     """
     parts = [part.strip() for part in text.split(",")] if text.strip() else []
-    if not all(part.isascii() and part.isdigit() and int(part) <= LARGEST for part in parts):
+    if not all(map(_is_seed, parts)):
         raise InputError(f"Cannot read the seeds {text!r}: {_EXPECTED}.")
     found = tuple(map(int, parts))
     twice = [seed for seed in dict.fromkeys(found) if found.count(seed) > 1]
     if twice:
         raise InputError(f"The seeds {text!r} name {twice[0]} twice: {_EXPECTED}.")
     return found
+
+
+def _is_seed(text: str) -> bool:
+    # Of so many digits that Python takes it for no number, it is none either.
+    return text.isascii() and text.isdigit() and len(text) < 100 and int(text) <= LARGEST
 
 
 _EXPECTED = f"expected different whole numbers from 0 to {LARGEST}, such as 0,1,2"

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from cnnlab.config.errors import InputError
 
 EXAMPLE = "head:3,all:x0.1 or all:5:32px,all"
-EPOCHS, FACTOR, SIZE = re.compile(r"\d{1,5}"), re.compile(r"x([\d.e-]+)"), re.compile(r"(\d+)px")
-TRAINABLE = re.compile(r"all|head|last[1-9]\d?")
+EPOCHS, SIZE = re.compile(r"[0-9]{1,5}"), re.compile(r"([0-9]{1,5})px")
+FACTOR = re.compile(r"x([0-9.e-]+)")
+TRAINABLE = re.compile(r"all|head|last[1-9][0-9]?")
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from cnnlab.runs import execute, open_run
         (["--seeds", "0,0"], ["'0,0' name 0 twice", "such as 0,1,2"]),
         (["--seeds", "a"], ["the seeds 'a'", "expected different whole numbers"]),
         (["--seeds", ","], ["the seeds ','"]),
+        (["--seeds", " "], ["names no seed"]),
         (["--seeds", "0,1", "--set", "seed=2"], ["--seeds and --set seed=… say the same"]),
         (["--set", "model=nope"], ["Unknown architecture 'nope'", "reference_cnn"]),
     ],

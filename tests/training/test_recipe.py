@@ -63,6 +63,9 @@ def test_the_text_of_stages() -> None:
         ("stages=all:8px", "'8px' is no number of epochs .* at least 16"),
         ("stages=all:x0", "'x0' is no number of epochs .* factor"),
         ("stages=head:2:x1e,all", "'x1e' is no"),
+        ("stages=head:\u0663,all", "is no number of epochs"),  # a digit, but no ASCII one
+        ("stages=all:x\u0660.1", "is no number of epochs"),
+        (f"stages=all:{'9' * 5000}px", "is no number of epochs"),
         ("stages=all:2:64px,all image_size=32", "trains at 64 pixels and image_size=32"),
         ("stages=head:9,all epochs=9", "epochs=9 .* nothing is left.* at least 10"),
         ("stages=head:9,all fold_epochs=9", "fold_epochs=9 .* nothing is left.* at least 10"),
