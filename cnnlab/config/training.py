@@ -6,6 +6,8 @@ from cnnlab.config import stages
 from cnnlab.config.errors import InputError
 from cnnlab.config.section import Section, setting
 
+STRENGTH = 0.2  # of mixing; alone, another one would do nothing
+
 
 @dataclass(frozen=True)
 class TrainingSettings(Section):
@@ -53,7 +55,10 @@ class TrainingSettings(Section):
         choices=("none", "mixup", "cutmix"),
     )
     mixing_strength: float = setting(
-        0.2, "α of the Beta distribution that the proportions are drawn from", low=0.01, high=10
+        STRENGTH,
+        "α of the Beta distribution that the proportions are drawn from",
+        low=0.01,
+        high=10,
     )
     ema_decay: float = setting(
         0.0,
@@ -79,6 +84,11 @@ class TrainingSettings(Section):
             raise InputError(
                 "optimizer=adamw and weight_decay=0.0: that is Adam. Expected a weight_decay above "
                 "0, such as 0.01."
+            )
+        if self.mixing == "none" and self.mixing_strength != STRENGTH:
+            raise InputError(
+                f"mixing_strength={self.mixing_strength} and mixing=none: nothing is mixed. "
+                "Expected mixing=mixup or cutmix with it."
             )
 
     def check_size(self, image_size: int) -> None:

@@ -73,6 +73,7 @@ def test_the_text_of_stages() -> None:
         ("warmup_epochs=50", "warmup_epochs=50 is too many: .* has 50 epochs"),
         ("weight_decay=0.1", "Adam decays no weights"),
         ("optimizer=adamw", "Expected a weight_decay above 0"),
+        ("mixing_strength=0.5", "mixing=none: nothing is mixed. Expected mixing=mixup"),
         ("optimizer=adagrad", "Unknown optimizer 'adagrad'"),
         ("ema_decay=1", "ema_decay=1.0 is out of range"),
     ],
