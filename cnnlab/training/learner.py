@@ -10,7 +10,7 @@ import numpy as np
 
 from cnnlab import models
 from cnnlab.config import InputError, child_seed
-from cnnlab.engine import keras, make_deterministic, tf
+from cnnlab.engine import keras, make_deterministic, new_traces_expected, tf
 from cnnlab.models import structure
 from cnnlab.training.averaging import MovingAverage
 from cnnlab.training.checkpoint import Progress
@@ -42,7 +42,8 @@ class Learner:
         make_deterministic()
         check_stage(model, stage)
         self.network = copied(model, image_size=stage.image_size, precision=recipe.precision)
-        for layer in frozen(self.network, stage.trainable):
+        # The stages are the model's: of a smaller copy, the graph may show fewer.
+        for layer in frozen(self.network, stage.trainable, models.stages(model)):
             layer.trainable = False
         self._rate = rate(stage, steps)
         self.network.compile(
@@ -58,10 +59,11 @@ class Learner:
         reseed(self.network, seed, epoch)
         # One call an epoch, because each epoch has a dataset of its own. The compiled step is kept
         # between calls; the order of the batches is the dataset's (shuffle=False).
-        logs = self.network.fit(
-            batches, epochs=1, verbose=0, shuffle=False,
-            callbacks=[self._average] if self._average else [],
-        ).history  # fmt: skip
+        with new_traces_expected():
+            logs = self.network.fit(
+                batches, epochs=1, verbose=0, shuffle=False,
+                callbacks=[self._average] if self._average else [],
+            ).history  # fmt: skip
         return {name: float(logs[name][0]) for name in ("loss", "accuracy")}
 
     @property
@@ -133,11 +135,19 @@ def check_stage(model: keras.Model, stage: Stage) -> None:
         )
 
 
-def frozen(model: keras.Model, trainable: str) -> list[keras.layers.Layer]:
-    """Return the layers that do not learn where ``trainable`` does, see ``recipe.Stage``."""
+def frozen(
+    model: keras.Model, trainable: str, ends: tuple[str, ...] | None = None
+) -> list[keras.layers.Layer]:
+    """Return the layers that do not learn where ``trainable`` does, see ``recipe.Stage``.
+
+    Args:
+        model: A built network.
+        trainable: What learns.
+        ends: Paths of the layers that end its stages; by default those that ``models`` finds.
+    """
     if trainable == "all":
         return []
-    ends = models.stages(model)
+    ends = models.stages(model) if ends is None else ends
     last = 0 if trainable == "head" else int(trainable.removeprefix("last"))
     if last >= len(ends):
         raise InputError(

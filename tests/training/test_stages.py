@@ -94,6 +94,26 @@ def test_frozen_layers_keep_every_bit_statistics_included() -> None:
 
 
 @pytest.mark.slow
+def test_what_is_frozen_is_the_same_at_every_size() -> None:
+    """At 2 pixels the maps of the second stage are one pixel: in that graph it is no stage."""
+    recipe = Recipe((Stage(1, "head", image_size=2, learning_rate=0.1), Stage(1)))
+    model = network()
+    before = model.get_weights()
+    _, _, (after, _) = fit(recipe, model)
+    assert changed(model, before, after) == {"probabilities"}
+
+
+@pytest.mark.slow
+def test_short_stages_write_no_warning_of_retracing(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tf.get_logger(), "propagate", True)
+    stages = tuple(Stage(1, image_size=size) for size in (SIZE, SMALL) * 4)
+    fit(Recipe(stages, ema_decay=0.9))
+    assert "retracing" not in caplog.text
+
+
+@pytest.mark.slow
 def test_only_the_last_stage_stops_early_and_gives_the_best_epoch() -> None:
     """Stage 1 learns exchanged labels for four epochs; in stage 2 the rate destroys what is good.
 
