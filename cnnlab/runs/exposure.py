@@ -67,7 +67,9 @@ class Exposure:
         own: Ids of the run's own models that have opened them.
         before: Other models that were measured on some of them before the run's own; on all sides
             of that moment as long as there is none.
-        after: Those that came later.
+        after: Those that came later than the first of the run's own.
+        interleaved: Whether some of those came before the last of the run's own, which then was
+            trained with a seed that was declared later.
         damaged: Openings that cannot be counted, each in a sentence with the cure.
     """
 
@@ -76,6 +78,7 @@ class Exposure:
     before: Viewers
     after: Viewers
     damaged: tuple[str, ...]
+    interleaved: bool = False
 
     @property
     def models(self) -> frozenset[str]:
@@ -102,12 +105,11 @@ class Exposure:
             said = f"before {self._subject}, {self.before.measured}"
         else:
             rank = "first" if self.after else "only"
-            verb = "are" if len(self.own) > 1 else "is"
-            ones = "ones" if len(self.own) > 1 else "one"
+            verb, ones = ("are", "ones") if self._plural else ("is", "one")
             said = f"{self._subject} {verb} the {rank} {ones} measured on {these}"
         sentences = [_sentence(("by the ledger, " if self.damaged else "") + said)]
         if self.after:
-            after = "them" if len(self.own) > 1 else "it"
+            after = "them" if self._plural else "it"
             sentences.append(_sentence(f"after {after}, {self.after.measured}"))
         if self.before or self.after or len(self.own) > 1:
             sentences.append(_warning(len(self.models) + (not self.own)))
@@ -116,11 +118,15 @@ class Exposure:
     @property
     def _subject(self) -> str:
         """The run's own models: the one that ships, and one of each further seed."""
-        return (
-            "this model"
-            if len(self.own) < 2
-            else f"the {len(self.own)} models of this run, one a seed,"
-        )
+        if len(self.own) < 2:
+            return "this model"
+        each = f"the {len(self.own)} models of this run, one a seed,"
+        return each if self._plural else f"the first of {each}"
+
+    @property
+    def _plural(self) -> bool:
+        """Whether what is said of the first of the run's own models is true of each."""
+        return len(self.own) > 1 and not self.interleaved
 
     @property
     def dated(self) -> str:
@@ -144,7 +150,8 @@ def of(run: Run) -> Exposure:
     masks, unknown = _overlaps(images, {each.images for each in openings})
     seen = [each for each in openings if each.images in masks]
     first = {each.model_id: each for each in reversed(seen)}  # by time: the earliest stays
-    opened = min((first[model_id].at for model_id in own if model_id in first), default="")
+    times = [first[model_id].at for model_id in own if model_id in first]
+    opened, last = min(times, default=""), max(times, default="")
     others = [each for each in seen if each.model_id not in own]
     after = [each for each in others if opened and first[each.model_id].at > opened]
     before = [each for each in others if not opened or first[each.model_id].at <= opened]
@@ -154,6 +161,7 @@ def of(run: Run) -> Exposure:
         before=_viewers(before, masks, len(images)),
         after=_viewers(after, masks, len(images)),
         damaged=(*damaged, *unknown),
+        interleaved=any(first[each.model_id].at < last for each in after),
     )
 
 

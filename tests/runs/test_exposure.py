@@ -129,6 +129,22 @@ def test_the_models_of_further_seeds_count():
     )
 
 
+def test_a_seed_declared_after_another_run_was_tested_is_not_called_the_first():
+    opened("a", range(5))
+    opened("b", range(5))
+    run = runs.open_run("a", profile="smoke", overrides="more_seeds=1")
+    run.open_test_set(by="04_kfold_evaluation", seeds={1: "n"})
+    assert said(run) == (
+        "The first of the 2 models of this run, one a seed, is the first one measured on these 5 "
+        "test images. After it, 1 model (run b) was measured on these 5 test images. "
+        f"{LUCK.format(3)}"
+    )
+    assert said(runs.open_run("b", profile="smoke")) == (
+        "Before this model, 1 model (run a) was measured on these 5 test images. After it, 1 model "
+        f"(run a) was measured on these 5 test images. {LUCK.format(3)}"
+    )
+
+
 def test_a_part_of_the_images_is_counted():
     opened("a", range(10))
     opened("b", range(8, 20))
