@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cnnlab.config import InputError, from_dict, may_change, to_dict, value_of
+from cnnlab.config import InputError, Settings, from_dict, may_change, to_dict, value_of
 from cnnlab.config.settings import FIELDS
 from cnnlab.runs import provenance, steps, storage
 
@@ -39,7 +39,7 @@ def record(folder: Path, wanted: dict[str, Any]) -> list[dict[str, Any]]:
         already are no changes.
 
     Raises:
-        InputError: One may not change.
+        InputError: One may not change, or ``refuse_hidden_seeds`` raises.
     """
     fixed = [name for name in wanted if not may_change(name)]
     if fixed:
@@ -48,6 +48,7 @@ def record(folder: Path, wanted: dict[str, Any]) -> list[dict[str, Any]]:
         state = storage.read_state(folder)
         before = from_dict(state["settings"])
         after = before.replace(**wanted)
+        refuse_hidden_seeds(state, before, after)
         found = [
             {"at": provenance.now(), "setting": name, "old": value_of(before, name), "new": new}
             for name, new in ((name, value_of(after, name)) for name in wanted)
@@ -58,6 +59,23 @@ def record(folder: Path, wanted: dict[str, Any]) -> list[dict[str, Any]]:
             state[storage.CHANGES] = [*state.get(storage.CHANGES, []), *found]
             storage.write_json(folder / "run.json", state)
     return found
+
+
+def refuse_hidden_seeds(state: dict[str, Any], before: Settings, after: Settings) -> None:
+    """Raise InputError if a change takes away a seed whose model has seen the test set.
+
+    Args:
+        state: A run's ``run.json``.
+        before: The run's settings.
+        after: What they shall be.
+    """
+    tested = {entry.get("seed") for entry in state["test_set_opened"]}
+    if hidden := [str(seed) for seed in before.seeds if seed in tested - set(after.seeds)]:
+        raise InputError(
+            f"more_seeds={after.evaluation.more_seeds!r} leaves out {', '.join(hidden)}, whose "
+            "model has seen the test set: mean ± deviation without it would be a choice made after "
+            "the answer was seen. Expected it among them, or another run name."
+        )
 
 
 def concerns(setting: str, notebook: str) -> bool:

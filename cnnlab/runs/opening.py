@@ -154,7 +154,8 @@ def differing(folder: Path, profile: str, data: str, overrides: str) -> dict[str
         overrides: See there.
 
     Raises:
-        InputError: It differs in settings that may not change, or somebody edited ``run.json``.
+        InputError: It differs in settings that may not change, a seed that was tested is left out,
+            or somebody edited ``run.json``.
     """
     stored = storage.read_settings(folder)
     edited = storage.edited(folder, storage.read_state(folder))
@@ -180,7 +181,9 @@ def differing(folder: Path, profile: str, data: str, overrides: str) -> dict[str
             f"Run {folder.name!r} exists with other settings ({listed}): choose another run name, "
             f"or remove {folder}. Only {', '.join(free)} may change in a run that exists."
         )
-    return {key: value_of(wanted, key) for key in odd}
+    found = {key: value_of(wanted, key) for key in odd}
+    amendments.refuse_hidden_seeds(storage.read_state(folder), stored, stored.replace(**found))
+    return found
 
 
 def create(folder: Path, settings: Settings) -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 from cnnlab import runs
 from cnnlab.config import InputError
 from cnnlab.data import ledger
-from cnnlab.runs import Run
+from cnnlab.runs import Run, amendments, opening
 
 
 @pytest.fixture
@@ -192,6 +192,26 @@ def test_the_models_of_declared_seeds_are_recorded_each_and_no_others(monkeypatc
     with pytest.raises(InputError, match="for model ships; this is model one"):
         declared.open_test_set(by="04")
     assert len(declared.state()["test_set_opened"]) == 3
+
+
+def test_a_seed_that_was_tested_stays_declared(monkeypatch):
+    """Else the worst of several could be left out of mean ± deviation once it is known."""
+    monkeypatch.setattr(Run, "dataset", lambda self: _Sealed())
+    declared = runs.open_run("seeded", profile="smoke", overrides="more_seeds=1,2,3")
+    declared.save_text("splits.csv", "path,split\na.png,test\n")
+    declared.save_text("manifest.csv", f"path,sha256\na.png,{'0' * 64}\n")
+    declared.save_json("model/contract.json", {"model_id": "ships"})
+    declared = runs.open_run("seeded", profile="smoke", overrides="more_seeds=1,2")  # not yet
+    declared.open_test_set(by="04", seeds={1: "one", 2: "two"})
+    before = declared.state()
+    for fewer in ("more_seeds=2", "more_seeds= "):
+        with pytest.raises(InputError, match=r"leaves out 1.* has seen the test set"):
+            amendments.record(declared.folder, {"more_seeds": fewer.partition("=")[2]})
+    with pytest.raises(InputError, match=r"more_seeds='2,4' leaves out 1, whose model has seen"):
+        opening.refuse("seeded", "", "", "more_seeds=2,4")
+    assert declared.state() == before
+    assert runs.open_run("seeded", overrides="folds=3").settings.seeds == (0, 1, 2)
+    assert runs.open_run("seeded", overrides="more_seeds=2,1,4").settings.seeds == (0, 2, 1, 4)
 
 
 def test_the_dataset_asks_for_notebook_01_first(run):
