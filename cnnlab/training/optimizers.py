@@ -6,6 +6,7 @@ A new one is an entry here and its name among the choices of its setting.
 from collections.abc import Callable
 from typing import Any
 
+from cnnlab.config import InputError
 from cnnlab.engine import keras
 from cnnlab.training.recipe import Stage
 
@@ -63,7 +64,17 @@ SCHEDULES: dict[str, Callable[[float, int, int], Rate]] = {"constant": constant,
 
 
 def rate(stage: Stage, steps: int) -> Rate:
-    """Return the learning rate of a stage that has so many batches an epoch."""
+    """Return the learning rate of a stage that has so many batches an epoch.
+
+    Raises:
+        InputError: It changes by step, and the number of batches is not known (negative).
+    """
+    if steps < 1 and (stage.warmup_epochs or stage.schedule != "constant"):
+        raise InputError(
+            f"schedule={stage.schedule}, warmup_epochs={stage.warmup_epochs} and training batches "
+            "that do not say how many they are: a rate that changes by step needs to know. "
+            "Expected a dataset with a cardinality, see tf.data.experimental.assert_cardinality."
+        )
     total, warmup = stage.epochs * steps, stage.warmup_epochs * steps
     return SCHEDULES[stage.schedule](stage.learning_rate, total, warmup)
 

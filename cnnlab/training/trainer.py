@@ -177,11 +177,18 @@ def range_test(
         dataset: Prepared pixels and labels.
         rows: int64 (N,), the images to learn from.
         settings: Recipe, augmentation and seed.
+
+    Returns:
+        Its rates are values of the setting ``learning_rate``: a stage that takes ``x0.1`` of that
+        trained with a tenth of them.
     """
     recipe = from_settings(settings)
     last = replace(recipe, stages=recipe.stages[-1:])
     batches = epoch_batches(dataset, rows, settings, recipe=last)
-    return find_rate(model, batches, seed=settings.seed, stage=last.stages[0])
+    found = find_rate(model, batches, seed=settings.seed, stage=last.stages[0])
+    factor = last.stages[0].learning_rate / settings.training.learning_rate
+    table = found.table.assign(rate=found.table["rate"] / factor)
+    return RateTest(table, found.suggested / factor)
 
 
 def subset_runner(

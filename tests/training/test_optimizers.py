@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cnnlab.config import InputError
 from cnnlab.config.training import TrainingSettings
 from cnnlab.engine import keras
 from cnnlab.training.optimizers import OPTIMIZERS, SCHEDULES, optimizer, rate
@@ -26,6 +27,13 @@ def test_the_rate_of_every_step(schedule: str, warmup: int) -> None:
         down = 0.3 if schedule == "constant" else 0.15 * (1 + np.cos(np.pi * (step - w) / (20 - w)))
         expected = 0.3 * step / w if step < w else down
         assert float(found(step)) == pytest.approx(expected, rel=1e-5, abs=1e-7)
+
+
+@pytest.mark.parametrize("change", [{"schedule": "cosine"}, {"warmup_epochs": 1}])
+def test_a_schedule_needs_to_know_how_many_batches_there_are(change: dict) -> None:
+    with pytest.raises(InputError, match="do not say how many they are"):
+        rate(replace(STAGE, **change), steps=-2)  # tf.data's word for that
+    assert rate(STAGE, steps=-2) == 0.3
 
 
 def variables() -> list:

@@ -162,13 +162,19 @@ def test_batches_have_each_stage_s_size_and_mixing():
 
 def test_the_range_test_is_of_the_last_stage(monkeypatch):
     found = {}
-    monkeypatch.setattr(
-        trainer, "find_rate", lambda model, batches, **options: found.update(options, of=batches)
-    )
+
+    def find_rate(model, batches, **options):
+        found.update(options, of=batches)
+        return trainer.RateTest(pd.DataFrame({"rate": [1e-6, 1e-5], "loss": [2.0, 1.0]}), 1e-5)
+
+    monkeypatch.setattr(trainer, "find_rate", find_rate)
     settings = SETTINGS.replace(
         epochs=9, fold_epochs=9, stages="head:2:x9,all:x0.5", optimizer="sgd", batch_size=24
     )
-    trainer.range_test(None, hand_made(), ROWS, settings)
+    result = trainer.range_test(None, hand_made(), ROWS, settings)
+    # With learning_rate=2e-5 this stage trains at 1e-5: what is suggested is the setting.
+    assert result.suggested == pytest.approx(2e-5)
+    assert result.table["rate"].tolist() == pytest.approx([2e-6, 2e-5])
     assert found["seed"] == settings.seed
     assert found["stage"] == trainer.from_settings(settings).stages[1]
     ((images, _),) = found["of"](1)
