@@ -10,7 +10,6 @@ from cnnlab.config import (
     InputError,
     Settings,
     changes,
-    make_settings,
     parsed,
     parsed_seeds,
 )
@@ -49,12 +48,13 @@ def run(
     """
     # A wrong key is told before anything is loaded.
     overrides += _of_seeds(seeds, overrides)
-    asked = make_settings(profile or "quick", overrides, **({"source": data} if data else {}))
+    parsed(overrides)
     if any(len(text.split()) != 1 for text in overrides):
         raise InputError("A setting is one word: expected --set key=value without spaces.")
     from cnnlab.runs import opening
 
     wanted = (name or profile or "quick", profile, data, " ".join(overrides))
+    asked = opening.asked(*wanted)
     opening.refuse(*wanted)
     from cnnlab.data.sources import selection
     from cnnlab.report import caveats, front_page

@@ -49,7 +49,7 @@ def open_run(
     _refuse_other_types(run=run, profile=profile, data=data, overrides=overrides)
     folder = home() / "reports" / checked_name(run or DEFAULT_RUN)
     if not (folder / "run.json").exists():
-        create(folder, _wanted(profile or "quick", data, overrides))
+        create(folder, settled(_asked(None, profile, data, overrides)))
     changed = differing(folder, profile, data, overrides)  # another process may have been quicker
     for change in amendments.record(folder, changed):
         old, new = (amendments.shown(change[side]) for side in ("old", "new"))
@@ -68,6 +68,13 @@ def refuse(run: str, profile: str, data: str, overrides: str) -> None:
     folder = home() / "reports" / checked_name(run)
     if (folder / "run.json").exists():
         differing(folder, profile, data, overrides)
+
+
+def asked(run: str, profile: str, data: str, overrides: str) -> Settings:
+    """Return the settings asked for: those of the run, if it exists, with what is to differ."""
+    folder = home() / "reports" / checked_name(run)
+    exists = (folder / "run.json").exists()
+    return _asked(storage.read_settings(folder) if exists else None, profile, data, overrides)
 
 
 def find(run: str) -> Path:
@@ -105,9 +112,11 @@ def _refuse_other_types(**arguments: Any) -> None:
             )
 
 
-def _wanted(profile: str, data: str, overrides: str) -> Settings:
-    given = {"source": data} if data else {}
-    return settled(make_settings(profile, overrides.split(), **given))
+def _asked(stored: Settings | None, profile: str, data: str, overrides: str) -> Settings:
+    kept = to_dict(stored) if stored else {"profile": "quick"}
+    base = profile or kept.pop("profile")
+    known = {key: kept[key] for key in kept if key not in ("version", "profile", "source")}
+    return make_settings(base, overrides.split(), **known | ({"source": data} if data else {}))
 
 
 def settled(settings: Settings) -> Settings:
@@ -130,6 +139,11 @@ def settled(settings: Settings) -> Settings:
         from cnnlab.training import trainer
 
         trainer.check(settings)
+    return _located(settings)
+
+
+def _located(settings: Settings) -> Settings:
+    """Return settings whose data exist, a folder or table by its absolute path."""
     if settings.data.source == "shapes":
         return settings
     if settings.data.source in catalogue.DATASETS:
@@ -166,7 +180,8 @@ def differing(folder: Path, profile: str, data: str, overrides: str) -> dict[str
             f"results of two settings must not mix. Undo that in {folder / 'run.json'}, or choose "
             "another run name."
         )
-    wanted = _wanted(profile or stored.profile, data, overrides)
+    # What decides the network cannot change, so the source alone is to be settled.
+    wanted = _located(_asked(stored, profile, data, overrides))
     chosen = [*parsed(overrides.split())]
     chosen += [key for key, given in (("profile", profile), ("source", data)) if given]
     odd = [key for key in chosen if value_of(stored, key) != value_of(wanted, key)]

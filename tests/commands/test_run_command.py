@@ -105,6 +105,21 @@ def test_seeds_are_added_to_a_finished_run_without_training_its_model(call, note
     assert "seed is 0 there, 1 asked" in refused.stderr
 
 
+def test_settings_are_read_beside_those_of_the_run_that_exists(call, notebooks, monkeypatch):
+    """Alone, or beside those of a profile, none of these makes sense."""
+    monkeypatch.setattr(execute, "execute", lambda run, names, jobs: [])
+    monkeypatch.setattr("cnnlab.training.trainer.check", lambda settings: None)
+    given = ["stages=all:60:64px,all", "weight_decay=0.1"]
+    all_of_them = [*given, "optimizer=adamw", "epochs=70", "fold_epochs=65"]
+    open_run("mine", profile="full", overrides=" ".join(all_of_them))
+    result = call("run", "--run", "mine", "--set", given[0], "--set", given[1])
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("Run mine: profile full")
+    refused = call("run", "--run", "mine", "--set", "fold_epochs=60")
+    assert refused.exit_code == 2
+    assert "nothing is left for the last stage" in refused.stderr
+
+
 @pytest.mark.slow
 def test_run_ends_with_the_table_and_the_path_of_the_page(call, home, notebooks):
     result = call("run", "--profile", "smoke", "--set", "epochs=1")
