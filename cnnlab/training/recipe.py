@@ -145,7 +145,8 @@ def from_settings(settings: Settings, *, epochs: int | None = None) -> Recipe:
     Raises:
         InputError: The stages before the last leave nothing of ``epochs``.
     """
-    given, total = settings.training, epochs or settings.training.epochs
+    given = settings.training
+    total = given.epochs if epochs is None else epochs
     given.check_epochs("epochs", total)
     plan = texts.parse(given.stages)
     left = total - sum(text.epochs for text in plan)

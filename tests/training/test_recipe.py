@@ -39,6 +39,11 @@ def test_stages_take_their_epochs_from_the_whole() -> None:
     assert [each.epochs for each in from_settings(settings, epochs=10).stages] == [3, 4, 3]
 
 
+def test_no_epochs_are_not_taken_for_those_of_the_settings() -> None:
+    with pytest.raises(InputError, match=r"epochs=0 .* at least 1"):
+        from_settings(Settings(), epochs=0)
+
+
 def test_epochs_belong_to_stages() -> None:
     recipe = Recipe((Stage(2), Stage(1), Stage(3)))
     assert [recipe.stage_of(epoch) for epoch in range(1, 9)] == [1, 1, 2, 3, 3, 3, 3, 3]
