@@ -59,7 +59,7 @@ class Learner:
         reseed(self.network, seed, epoch)
         # One call an epoch, because each epoch has a dataset of its own. The compiled step is kept
         # between calls; the order of the batches is the dataset's (shuffle=False).
-        with new_traces_expected():
+        with new_traces_expected():  # every stage of every training has a network of its own
             logs = self.network.fit(
                 batches, epochs=1, verbose=0, shuffle=False,
                 callbacks=[self._average] if self._average else [],
@@ -151,8 +151,9 @@ def frozen(
     last = 0 if trainable == "head" else int(trainable.removeprefix("last"))
     if last >= len(ends):
         raise InputError(
-            f"{model.name} has {len(ends)} stages, so trainable={trainable} freezes none. Expected "
-            f"all, head, or last1 to last{len(ends) - 1}."
+            f"Cannot train {trainable} of {model.name}, which has {len(ends)} "
+            f"stage{'s' if len(ends) != 1 else ''}: that would freeze none. In stages, expected "
+            f"one of {', '.join(['all', 'head', *(f'last{n}' for n in range(1, len(ends)))])}."
         )
     found = []
     for step in structure.steps(model):

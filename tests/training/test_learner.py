@@ -1,10 +1,12 @@
 """The copy that is trained: of every network of the registry, at any size and precision."""
 
+import logging
+
 import numpy as np
 import pytest
 
 from cnnlab import models
-from cnnlab.engine import keras
+from cnnlab.engine import keras, tf
 from cnnlab.training.learner import Learner, copied, frozen
 from cnnlab.training.recipe import Recipe, Stage
 
@@ -66,3 +68,22 @@ def test_what_learns_is_counted_from_the_end(model: keras.Model) -> None:
     counts = [learning(each) for each in ("head", "last1", "last2", "all")]
     assert counts == sorted(set(counts))
     assert counts[-1] == len(model.trainable_weights)
+
+
+def test_many_trainings_in_one_process_warn_of_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """Each has a network of its own; TensorFlow takes that for one function traced in vain."""
+    stage = Stage(1)
+    tf.get_logger().propagate, kept = True, tf.get_logger().propagate
+    try:
+        with caplog.at_level(logging.WARNING, logger="tensorflow"):
+            for size in range(16, 24):
+                images = keras.Input((size, size, 3))
+                pooled = keras.layers.GlobalAveragePooling2D()(images)
+                network = keras.Model(images, keras.layers.Dense(2, activation="softmax")(pooled))
+                one = np.ones((1, size, size, 3), np.float32), np.float32([[0, 1]])
+                batches = tf.data.Dataset.from_tensors(one)
+                recipe = Recipe((stage,), ema_decay=0.9)
+                Learner(network, stage, recipe, steps=1).run(batches, seed=0, epoch=1)
+    finally:
+        tf.get_logger().propagate = kept
+    assert caplog.messages == []
