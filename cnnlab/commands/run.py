@@ -49,8 +49,11 @@ def run(
     # A wrong key is told before anything is loaded.
     overrides += _of_seeds(seeds, overrides)
     parsed(overrides)
-    if any(len(text.split()) != 1 for text in overrides):
-        raise InputError("A setting is one word: expected --set key=value without spaces.")
+    for text in overrides:
+        if len(text.split()) != 1:
+            raise InputError(
+                f"Cannot set {text!r}: a setting is one word. Expected key=value without spaces."
+            )
     from cnnlab.runs import opening
 
     wanted = (name or profile or "quick", profile, data, " ".join(overrides))

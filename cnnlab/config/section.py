@@ -86,8 +86,9 @@ def allowed(field: Field) -> str:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return " Did you mean …?" with the closest known name, "" where none is close."""
-    close = difflib.get_close_matches(name, [*known], n=1)
-    return f" Did you mean {close[0]}?" if close else ""
+    plain = {each.lower(): each for each in known}
+    close = difflib.get_close_matches(name.lower(), plain, n=1)
+    return f" Did you mean {plain[close[0]]}?" if close else ""
 
 
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}

@@ -112,6 +112,6 @@ class TrainingSettings(Section):
         if (shortest := min(*earlier, epochs - sum(earlier), 10**9)) <= self.warmup_epochs:
             raise InputError(
                 f"warmup_epochs={self.warmup_epochs} is too many: the shortest stage has "
-                f"{shortest} epochs ({name}={epochs}, stages={self.stages!r}). Expected fewer "
-                "than that."
+                f"{shortest} epoch{'s' if shortest != 1 else ''} ({name}={epochs}, "
+                f"stages={self.stages!r}). Expected fewer than that."
             )

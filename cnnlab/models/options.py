@@ -25,17 +25,21 @@ def parsed_options(family: Architecture, text: str) -> object:
         64
     """
     known: dict[str, Field] = {each.name: each for each in fields(family.options)}  # type: ignore[arg-type]
-    chosen: dict[str, object] = {}
+    chosen: dict[str, str] = {}
     for pair in text.split(",") if text else ():
         name, equals, value = pair.partition("=")
         if not equals or name not in known or name in chosen:
             twice = " once" if name in chosen else ""
             raise InputError(
-                f"Cannot set option {pair!r} of {family.name}: expected name=value{twice}, "
-                f"name one of {', '.join(known)}.{did_you_mean(name, known) if not twice else ''}"
+                f"In network_options, cannot set {pair!r} of {family.name}: expected "
+                f"name=value{twice}, name one of {', '.join(known)}."
+                f"{did_you_mean(name, known) if not twice else ''}"
             )
-        chosen[name] = converted(known[name], value)
-    return family.options(**chosen)
+        chosen[name] = value
+    try:
+        return family.options(**{name: converted(known[name], chosen[name]) for name in chosen})
+    except InputError as error:
+        raise InputError(f"In network_options of {family.name}: {error}") from None
 
 
 def numbers(name: str, text: str, *, low: int, high: int, most: int) -> tuple[int, ...]:

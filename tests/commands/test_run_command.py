@@ -11,7 +11,7 @@ from cnnlab.runs import execute, open_run
         (["--set", "epoch=3"], ["'epoch=3'", "key in", "epochs"]),
         (["--set", "epochs=many"], ["epochs='many'", "expected a whole number"]),
         (["--set", "image_size=8"], ["image_size=8 is out of range", "16 to 1024"]),
-        (["--set", "data=a b"], ["without spaces"]),
+        (["--set", "data=a b"], ["Cannot set 'data=a b'", "without spaces"]),
         (["--set", "more_augmentation=shear"], ["'shear'", "expected name=strength"]),
         (
             ["--set", "more_augmentation=shear=0.1,translate=0.1"],

@@ -183,7 +183,7 @@ def test_it_drops_features_in_training_only(model, photographs) -> None:
 
 @every_network
 def test_options_are_checked(name, network) -> None:
-    with pytest.raises(InputError, match=f"'colour=red' of {name}: expected name=value"):
+    with pytest.raises(InputError, match=f"cannot set 'colour=red' of {name}: expected name=value"):
         network(name, options="colour=red")
     known = dataclasses.fields(models.architecture(name).options)[0].name
     for odd in (known, f"{known}=", f"{known}=-1", f"{known}=x", f"{known}=1,{known}=1", ",", " "):

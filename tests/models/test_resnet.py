@@ -82,7 +82,7 @@ def test_kernels_begin_as_he_et_al_advise(network) -> None:
     [
         ("blocks=2-2-2-2-2", "expected 1 to 4 whole numbers from 1 to 36"),
         ("blocks=2-0", "blocks='2-0'"),
-        ("width=0", "width=0 is out of range: expected 1 to 512"),
+        ("width=0", "In network_options of resnet: width=0 is out of range: expected 1 to 512"),
         ("width=wide", "width='wide': expected a whole number"),
         ("stem=large", "Unknown stem 'large': expected one of small, imagenet"),
         ("widht=3", "Did you mean width"),

@@ -76,7 +76,10 @@ def test_a_relative_folder_becomes_absolute(home, monkeypatch):
         ({"overrides": "epoch=3"}, "Cannot set 'epoch=3'"),
         ({"overrides": "image_size=7"}, "image_size=7 is out of range"),
         ({"overrides": "architecture=vgg"}, "Unknown architecture 'vgg'"),
-        ({"overrides": "network_options=width=3"}, "option 'width=3' of reference_cnn"),
+        (
+            {"overrides": "network_options=width=3"},
+            "In network_options, cannot set 'width=3' of reference_cnn",
+        ),
         ({"overrides": "network_options=dense_units=0"}, "dense_units=0 is out of range"),
         ({"overrides": 3}, "overrides=3 is no text"),
         ({"overrides": ["epochs=3"]}, "is no text"),

@@ -76,6 +76,7 @@ def test_the_text_of_stages() -> None:
         ("stages=head:9,all fold_epochs=9", "fold_epochs=9 .* nothing is left.* at least 10"),
         ("warmup_epochs=3 stages=head:3,all", "warmup_epochs=3 is too many: .* has 3 epochs"),
         ("warmup_epochs=50", "warmup_epochs=50 is too many: .* has 50 epochs"),
+        ("warmup_epochs=1 fold_epochs=1", r"the shortest stage has 1 epoch \("),
         ("weight_decay=0.1", "Adam decays no weights"),
         ("optimizer=adamw", "Expected a weight_decay above 0"),
         ("mixing_strength=0.5", "mixing=none: nothing is mixed. Expected mixing=mixup"),
@@ -92,7 +93,15 @@ def test_what_makes_no_sense_is_refused_at_once(overrides: str, message: str) ->
     ("overrides", "message"),
     [
         ("stages=all:2:16px,all", "reference_cnn cannot be trained at 16 pixels and used at 32"),
-        ("stages=last7:2,all", "reference_cnn has .* stages"),
+        (
+            "stages=last7:2,all",
+            "Cannot train last7 of reference_cnn, which has 4 stages: .* In stages, expected one "
+            "of all, head, last1, last2, last3",
+        ),
+        (
+            "stages=last1:2,all network_options=filters=8",
+            "reference_cnn, which has 1 stage: .* expected one of all, head\\.$",
+        ),
     ],
 )
 def test_a_network_that_cannot_be_trained_so_is_refused_without_images(
