@@ -172,7 +172,7 @@ def test_the_wheel_holds_every_module_and_template(tmp_path):
     ]
     assert len(files) > 20
     assert {path.relative_to(ROOT).as_posix() for path in files} <= held
-    assert {"cnnlab/runs/templates/index.html.jinja"} <= held
+    assert {"cnnlab/report/templates/index.html.jinja"} <= held
 
 
 @pytest.mark.parametrize(

@@ -49,8 +49,11 @@ def training_history(history: pd.DataFrame, best_epoch: int) -> Figure:
                 markersize=3,
                 label="training" if split == "train" else split,
             )
-        for first in epochs[1:][np.diff(stages) > 0]:
-            axes.axvline(first - 0.5, color=FAINT, linewidth=1, linestyle="dotted", zorder=0)
+        for number, first in enumerate(epochs[1:][np.diff(stages) > 0]):
+            label = "_" if number else "next stage"  # one entry of the legend for all of them
+            axes.axvline(
+                first - 0.5, color=FAINT, linewidth=1, linestyle="dotted", zorder=0, label=label
+            )
         axes.axvline(best_epoch, color=FAINT, linewidth=1, zorder=0, label=f"best: {best_epoch}")
         best = history.loc[history["epoch"] == best_epoch, f"validation_{name}"]
         axes.plot([best_epoch] * len(best), best, "o", mfc="white", mec=INK, ms=7, zorder=1.9)
@@ -61,7 +64,7 @@ def training_history(history: pd.DataFrame, best_epoch: int) -> Figure:
         axes.grid(axis="y")
     handles, labels = panels[0].get_legend_handles_labels()
     labels[-1] = f"best epoch: {best_epoch}"
-    figure.legend(handles, labels, loc="outside upper center", ncols=3, handlelength=3)
+    figure.legend(handles, labels, loc="outside upper center", ncols=4, handlelength=3)
     return figure
 
 

@@ -34,9 +34,12 @@ def test_history_draws_the_columns_and_marks_the_best_epoch(history):
 
 
 def test_a_line_stands_between_two_stages(history):
-    figure = plots.training_history(history.assign(stage=[1, 1, 2]), best_epoch=3)
+    figure = plots.training_history(history.assign(stage=[1, 2, 3]), best_epoch=3)
     for axes in figure.axes:
-        assert [list(line.get_xdata()) for line in axes.lines[2:-1]] == [[2.5, 2.5], [3, 3]]
+        lines = [list(line.get_xdata()) for line in axes.lines[2:-1]]
+        assert lines == [[1.5, 1.5], [2.5, 2.5], [3, 3]]
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["training", "validation", "next stage", "best epoch: 3"]
 
 
 @pytest.mark.parametrize("epochs", [1, 2])
