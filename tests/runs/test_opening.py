@@ -283,3 +283,16 @@ def test_a_run_without_sections_is_shown_and_compared(old):
         ("settings", "seed", "0", "1"),
         ("settings", "shapes_wrong_labels", "0.0", "0.02"),
     ]
+
+
+def test_settings_that_a_run_has_may_be_named_one_by_one(home):
+    """They fit the run's others, not those of its profile."""
+    recipe = "optimizer=adamw weight_decay=0.1 warmup_epochs=1 epochs=3 fold_epochs=3"
+    runs.open_run("demo", profile="smoke", overrides=recipe)
+    for named in recipe.split():
+        assert runs.open_run("demo", overrides=named).settings.training.optimizer == "adamw"
+    with pytest.raises(InputError, match=r"weight_decay is 0\.1 there, 0\.2 asked"):
+        runs.open_run("demo", overrides="weight_decay=0.2")
+    with pytest.raises(InputError, match="warmup_epochs=1 is too many"):
+        runs.open_run("demo", overrides="fold_epochs=1")
+    assert runs.open_run("demo").settings.evaluation.fold_epochs == 3
