@@ -62,8 +62,8 @@ def wrong_labels(run: Run) -> str:
     if not found or not found.planted:
         return ""
     return (
-        f"{found.planted:,} of the {found.images:,} labels that cross-validation used are wrong "
-        f"on purpose; {found.found:,} of them are among the {found.suspected:,} that it suspects. "
+        f"Wrong on purpose: {found.planted:,} of the {found.images:,} labels that cross-validation "
+        f"used; found by it: {found.found:,}, among {found.suspected:,} that it suspects. "
         f"Its accuracy is {found.accuracy:.3f} against these labels and {found.true_accuracy:.3f} "
         "against the true classes."
     )

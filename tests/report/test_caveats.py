@@ -47,7 +47,7 @@ def test_nothing_is_said_before_there_are_figures(run):
 def test_wrong_labels_are_told_with_what_they_do_to_the_figures(run):
     run.save_json("metrics/suspected_labels.json", GRADE)
     said = caveats.wrong_labels(run)
-    for expected in ("24 of the 1,200 labels", "20 of them are among the 60", "0.905", "0.920"):
+    for expected in ("24 of the 1,200 labels", "found by it: 20, among 60", "0.905", "0.920"):
         assert expected in said
     assert [found.text for found in findings.findings(run)] == [said]
 
