@@ -188,3 +188,9 @@ def test_as_many_tests_run_side_by_side_as_cores_and_memory_allow(
     monkeypatch.setattr(Path, "exists", lambda _: False)  # no container's limit
     found = request.config.hook.pytest_xdist_auto_num_workers(config=request.config)
     assert found == processes
+
+
+def test_no_two_test_modules_share_a_name():
+    """Pytest imports them by their bare names: the second of two would not be collected."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted({*names})
