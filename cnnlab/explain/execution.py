@@ -18,6 +18,7 @@ import numpy as np
 from cnnlab.config import InputError
 from cnnlab.engine import keras, tf
 from cnnlab.explain import layers
+from cnnlab.models import structure
 
 _OVERHEARING = RLock()
 
@@ -47,34 +48,17 @@ def run(model: keras.Model, images: np.ndarray, seen: Callable[[Call], None]) ->
     Returns:
         A tensor; of a model with several outputs, the tensors in the model's own structure.
     """
-    with keras.StatelessScope():
-        return _run(model, (tf.convert_to_tensor(images),), {}, seen)
 
-
-def _run(
-    operation: Any, inputs: tuple[Any, ...], options: dict[str, Any], seen: Callable[[Call], None]
-) -> Any:
-    """Return what the operation gives for its inputs; a model is opened, a layer is called."""
-    if not layers.opens(operation):
+    def visit(_: str, operation: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
         if getattr(operation, "_call_has_training_arg", False):
             options = options | {"training": False}
         with _overheard(operation, seen) if layers.hides(operation) else nullcontext():
             output = operation(*inputs, **options)
         _report(operation, (inputs, options), output, seen)
         return output
-    if isinstance(operation, keras.Sequential):
-        output = inputs[0]
-        for layer in operation.layers:
-            output = _run(layer, (output,), {}, seen)
-        return output
 
-    def opened(inner: Any) -> Callable[..., Any]:
-        return lambda *args, **kwargs: _run(inner, args, kwargs, seen)
-
-    # Keras' own walk over the graph is not public, but no public function lets one look between
-    # the layers of a nested model. What Keras itself clones models with can be relied on.
-    output = operation._run_through_graph(inputs[0], operation_fn=opened)
-    return output[0] if isinstance(output, list | tuple) and len(output) == 1 else output
+    with keras.StatelessScope():
+        return structure.walk(model, (tf.convert_to_tensor(images),), visit)
 
 
 def _report(operation: Any, given: Any, output: Any, seen: Callable[[Call], None]) -> None:

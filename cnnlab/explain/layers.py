@@ -8,7 +8,7 @@ import numpy as np
 
 from cnnlab.config import InputError
 from cnnlab.engine import keras
-from cnnlab.models.structure import CONVOLUTIONS
+from cnnlab.models.structure import CONVOLUTIONS, has_graph
 
 
 def paths(model: keras.Model, *, composite: bool = False) -> dict[str, keras.Layer]:
@@ -49,7 +49,7 @@ def find(model: keras.Model, name: str, among: list[str] | None = None) -> keras
         InputError: There is no such layer, or several; the message lists the possible ones.
     """
     every = paths(model, composite=True).items()
-    layers = {path: layer for path, layer in every if not opens(layer)}
+    layers = {path: layer for path, layer in every if not has_graph(layer)}
     possible = list(layers) if among is None else among
     matches = [path for path in possible if path == name]
     matches = matches or [path for path in possible if layers[path].name == name]
@@ -149,9 +149,3 @@ def hides(operation: Any) -> bool:
     inner = operation._flatten_layers(include_self=False)
     own = not type(operation).__module__.startswith("keras.")
     return bool(inner) and (own or any(isinstance(layer, CONVOLUTIONS) for layer in inner))
-
-
-def opens(operation: Any) -> bool:
-    """Return whether this is a model that does nothing but run its graph."""
-    graph = isinstance(operation, keras.Sequential | keras.Function)
-    return graph and type(operation).call.__module__.startswith("keras.")

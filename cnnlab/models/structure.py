@@ -62,14 +62,23 @@ def steps(model: keras.Model, *, scale: int = 1) -> list[Step]:
     Returns:
         The steps; none of a model that has no graph (a subclassed one).
     """
-    if not _has_graph(model) or not model.built or len(model.inputs) != 1:
+    if not has_graph(model) or not model.built or len(model.inputs) != 1:
         return []
     batch, *size, colours = model.inputs[0].shape
     image = keras.KerasTensor(
         (batch, *(scale * (side or SIDE) for side in size), colours), model.inputs[0].dtype
     )
     found: list[Step] = []
-    _run(model, "", (image,), {}, found)
+
+    def visit(path: str, operation: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        output = operation.compute_output_spec(*inputs, **options)
+        given = [tuple(each.shape) for each in _tensors((inputs, options))]
+        made = [tuple(each.shape) for each in _tensors(output)]
+        shape = made[0] if len(made) == 1 else ()
+        found.append(Step(path, operation, tuple(given), shape))
+        return output
+
+    walk(model, (image,), visit)
     return found
 
 
@@ -124,34 +133,47 @@ def pools_globally(model: keras.Model) -> bool:
     return bool(behind) and all(one == other for one, other in behind)
 
 
-def _has_graph(model: Any) -> bool:
-    """Return whether a model does nothing but run its graph."""
+def has_graph(model: Any) -> bool:
+    """Return whether this is a model that does nothing but run its graph."""
     graph = isinstance(model, keras.Sequential | keras.Function)
     return graph and type(model).call.__module__.startswith("keras.")
 
 
-def _run(
-    operation: Any, path: str, inputs: tuple[Any, ...], options: dict[str, Any], found: list[Step]
+def walk(
+    operation: Any,
+    inputs: tuple[Any, ...],
+    visit: Callable[[str, Any, tuple[Any, ...], dict[str, Any]], Any],
+    *,
+    options: dict[str, Any] | None = None,
+    path: str = "",
 ) -> Any:
-    """Return the symbolic output of an operation; note what works inside it, or itself."""
-    if not _has_graph(operation):
-        output = operation.compute_output_spec(*inputs, **options)
-        given = [tuple(each.shape) for each in _tensors((inputs, options))]
-        made = [tuple(each.shape) for each in _tensors(output)]
-        shape = made[0] if len(made) == 1 else ()
-        found.append(Step(path, operation, tuple(given), shape))
-        return output
+    """Return what an operation gives for its inputs; models that have a graph are opened.
+
+    Args:
+        operation: A model, a layer or a Keras operation.
+        inputs: Its positional arguments, tensors or symbolic ones.
+        visit: Called with each operation that is not opened, in order of execution: its path, the
+            operation, its positional and its other arguments. What it returns is the output.
+        options: The other arguments.
+        path: Of the operation; "" for the whole model.
+    """
+    if not has_graph(operation):
+        return visit(path, operation, inputs, options or {})
     within = f"{path}/" if path else ""
     if isinstance(operation, keras.Sequential):
         output = inputs[0]
         for layer in operation.layers:
-            output = _run(layer, within + layer.name, (output,), {}, found)
+            output = walk(layer, (output,), visit, path=within + layer.name)
         return output
 
     def opened(inner: Any) -> Callable[..., Any]:
-        return lambda *args, **kwargs: _run(inner, within + inner.name, args, kwargs, found)
+        def call(*given: Any, **options: Any) -> Any:
+            return walk(inner, given, visit, options=options, path=within + inner.name)
 
-    # Not public, as in ``explain.layers``: no public function lets one look between the layers.
+        return call
+
+    # Keras' own walk over the graph is not public, but no public function lets one look between
+    # the layers of a nested model. What Keras itself clones models with can be relied on.
     output = operation._run_through_graph(inputs[0], operation_fn=opened)
     return output[0] if isinstance(output, list | tuple) and len(output) == 1 else output
 

@@ -217,7 +217,7 @@ def _checked_weights(model: keras.Model, class_weights: np.ndarray | None) -> li
     return None if class_weights is None else [float(each) for each in class_weights]
 
 
-def _input_shape(model: keras.Model, stage: Stage) -> tuple[int | None, ...]:
+def _input_shape(model: keras.Model, stage: Stage) -> Shape:
     """Return the shape of the images that a stage trains on."""
     size = stage.image_size
     return (None, size, size, 3) if size else model.input_shape

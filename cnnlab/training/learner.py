@@ -51,8 +51,8 @@ class Learner:
             loss=LOSSES[stage.loss](class_weights, stage.label_smoothing),
             metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
         )
-        average = recipe.ema_decay or None
-        self._average = MovingAverage(self.network.weights, average) if average else None
+        decay = recipe.ema_decay
+        self._average = MovingAverage(self.network.weights, decay) if decay else None
 
     def run(self, batches: tf.data.Dataset, *, seed: int, epoch: int) -> dict[str, float]:
         """Train one epoch; return its loss and accuracy."""
