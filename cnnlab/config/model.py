@@ -4,9 +4,12 @@ from dataclasses import dataclass
 
 from cnnlab.config.section import Section, setting
 
-# The registry of networks: each is the name of a module in ``cnnlab.models``, which says the rest
-# in its ``ARCHITECTURE``. The names stand here, because settings are read without Keras.
-ARCHITECTURES = ("reference_cnn", "resnet", "mobilenet_v3_small")
+# The registry of networks. The names stand here, because settings are read without Keras. Each of
+# the first is the name of a module in ``cnnlab.models``, which says the rest in its
+# ``ARCHITECTURE``; the others are rows of the table in ``cnnlab.models.applications``.
+MODULES = ("reference_cnn", "resnet", "mobilenet_v3_small")
+APPLICATIONS: tuple[str, ...] = ()
+ARCHITECTURES = (*MODULES, *APPLICATIONS)
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,10 @@ class ModelSettings(Section):
         "",
         "what that network lets one choose, name=value,name=value; listed by "
         "cnnlab settings --networks",
+    )
+    weights: str = setting(
+        "random",
+        "where training begins: random, pretrained (the network's own), or a weights file",
     )
     l2: float = setting(1e-4, "factor of the L2 penalty on the weights", low=0, high=1)
     dropout: float = setting(0.5, "share of the last features left out", low=0, high=0.95)

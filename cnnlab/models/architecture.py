@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 from cnnlab.config import InputError
 from cnnlab.config.model import ARCHITECTURES
@@ -32,6 +34,29 @@ class ParameterCount:
 
 
 @dataclass(frozen=True)
+class Pretrained:
+    """Weights that others trained, for a family's network without its head.
+
+    Attributes:
+        data: What they were trained on, for cards: "ImageNet-1k, 1,000 classes".
+        licence: Of the weights: "Apache-2.0".
+        source: Who published them, and where.
+        smallest: Pixels a side that the network takes at least.
+        find: (options) → the file on this machine, fetched if need be and checked. Raises
+            InputError, which says where it is to be had and where to put it.
+        load: (network, file) → None: gives every layer before the head the weights of a file,
+            also of one that the user names. Raises InputError if it is not this network's.
+    """
+
+    data: str
+    licence: str
+    source: str
+    smallest: int
+    find: Callable[[Any], Path]
+    load: Callable[[keras.Model, Path], None]
+
+
+@dataclass(frozen=True)
 class Architecture:
     """A family of networks.
 
@@ -43,6 +68,7 @@ class Architecture:
         stages: Names of the layers that can end a stage, first to last. Those that a network has
             are its stages; at most six.
         parameters: Counts that a test holds the family to.
+        pretrained: Weights of others that it can begin with; None where there are none.
     """
 
     name: str
@@ -51,6 +77,7 @@ class Architecture:
     build: Callable[..., keras.Model]
     stages: tuple[str, ...]
     parameters: tuple[ParameterCount, ...]
+    pretrained: Pretrained | None = None
 
 
 def architecture(name: str) -> Architecture:
