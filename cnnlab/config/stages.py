@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from cnnlab.config.errors import InputError
 
-EXAMPLE = "head:3,all:x0.1 or all:5:32px,all"
+EXAMPLE = "head:3,all:x0.1 or all:5:32px,all or probe,all:x0.1"
+PROBE = "probe"
 EPOCHS, SIZE = re.compile(r"[0-9]{1,5}"), re.compile(r"([0-9]{1,5})px")
 FACTOR = re.compile(r"x([0-9.e-]+)")
-TRAINABLE = re.compile(r"all|head|last[1-9][0-9]?")
+TRAINABLE = re.compile(rf"all|head|last[1-9][0-9]?|{PROBE}")
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,8 @@ class StageText:
 
     Attributes:
         trainable: Which layers learn: ``all``, ``head``, or ``last2`` for the head and the last
-            two stages of the network.
-        epochs: How many; 0 in the last stage, which takes what the others leave.
+            two stages of the network; ``probe`` where the head is fitted to features, once.
+        epochs: How many; 0 in the last stage, which takes what the others leave; 1 of a probe.
         factor: Of ``learning_rate``.
         image_size: Pixels a side; 0 is the size that the network is judged and served at.
     """
@@ -34,18 +35,22 @@ def parse(text: str) -> tuple[StageText, ...]:
 
     Stages are separated by commas and the parts of one by colons: which layers learn, then in any
     order the epochs (``3``), the factor of the learning rate (``x0.1``) and the size (``32px``).
+    The stage ``probe`` comes first, or alone, and has no other parts: it counts as one epoch.
 
     Raises:
-        InputError: No such text; a stage before the last one without epochs, or the last with.
+        InputError: No such text; a stage before the last one without epochs, or the last with; a
+            probe that is not the first stage or has other parts.
 
     Example:
         >>> parse("head:3,all:x0.1")[1]
         StageText(trainable='all', epochs=0, factor=0.1, image_size=0)
     """
     found = tuple(_stage(text, part) for part in text.split(","))
+    if any(stage.trainable == PROBE for stage in found[1:]):
+        raise _wrong(text, "probe can only be the first stage: it fits a new head")
     if not all(stage.epochs for stage in found[:-1]):
         raise _wrong(text, "every stage but the last needs its number of epochs")
-    if found[-1].epochs:
+    if found[-1].epochs and found[-1].trainable != PROBE:
         raise _wrong(text, "the last stage takes what the others leave of epochs, so it names none")
     return found
 
@@ -53,7 +58,11 @@ def parse(text: str) -> tuple[StageText, ...]:
 def _stage(text: str, part: str) -> StageText:
     trainable, *options = part.split(":")
     if not TRAINABLE.fullmatch(trainable):
-        raise _wrong(text, f"{trainable!r} is none of all, head, last1, last2, …")
+        raise _wrong(text, f"{trainable!r} is none of all, head, last1, last2, … or probe")
+    if trainable == PROBE:
+        if options:
+            raise _wrong(text, "probe fits the head once: it takes no epochs, factor or size")
+        return StageText(PROBE, epochs=1)
     values: dict[str, int | float] = {}
     for option in options:
         name, value = _option(text, option)

@@ -26,8 +26,8 @@ class TrainingSettings(Section):
     )
     stages: str = setting(
         "all",
-        "what learns, epochs, factor of learning_rate, size, such as head:3,all:x0.1 or "
-        "all:5:32px,all",
+        "what learns, epochs, factor of learning_rate, size, such as head:3,all:x0.1, "
+        "all:5:32px,all or probe,all:x0.1; probe fits the head to features of the frozen network",
     )
     optimizer: str = setting("adam", "sgd has momentum 0.9", choices=("adam", "adamw", "sgd"))
     weight_decay: float = setting(
@@ -101,15 +101,21 @@ class TrainingSettings(Section):
             )
 
     def check_epochs(self, name: str, epochs: int) -> None:
-        """Raise InputError unless so many epochs leave some to the last stage and its warm-up."""
+        """Raise InputError unless so many epochs leave some to the last stage and its warm-up.
+
+        A probe counts as one and warms nothing up; where there is nothing else, all will do.
+        """
         plan = stages.parse(self.stages)
+        if plan[-1].trainable == stages.PROBE:
+            return
         earlier = [stage.epochs for stage in plan[:-1]]
         if epochs <= sum(earlier):
             raise InputError(
                 f"{name}={epochs} and stages={self.stages!r}: nothing is left for the last stage. "
                 f"Expected {name} of at least {sum(earlier) + 1}."
             )
-        if (shortest := min(*earlier, epochs - sum(earlier), 10**9)) <= self.warmup_epochs:
+        trained = [stage.epochs for stage in plan[:-1] if stage.trainable != stages.PROBE]
+        if (shortest := min(*trained, epochs - sum(earlier), 10**9)) <= self.warmup_epochs:
             raise InputError(
                 f"warmup_epochs={self.warmup_epochs} is too many: the shortest stage has "
                 f"{shortest} epoch{'s' if shortest != 1 else ''} ({name}={epochs}, "

@@ -19,11 +19,12 @@ import pandas as pd
 from cnnlab.config import InputError
 from cnnlab.engine import keras, make_deterministic, new_traces_expected, tf
 from cnnlab.training import checkpoint
-from cnnlab.training.learner import Learner
+from cnnlab.training.learner import Learner, check_stage
 from cnnlab.training.recipe import Recipe, Stage
 from cnnlab.training.stopping import EarlyStopping
 
 Shape = tuple[int | None, ...]
+Probe = Callable[[keras.Model], dict[str, float]]
 COLUMNS = (
     "epoch", "stage", "loss", "accuracy", "validation_loss", "validation_accuracy",
     "learning_rate", "seconds",
@@ -43,14 +44,16 @@ class Fit:
     the epoch while the weights change, with augmentation, mixing, dropout and, in the loss, class
     weights and all else that its recipe asks for. The validation columns are plain cross-entropy
     and accuracy of the weights at its end, averaged if the recipe averages. ``learning_rate`` is
-    what the next step of the stage would take. ``seconds`` counts every process that took part, up
-    to its last whole epoch.
+    what the next step of the stage would take, 0 after a probe. ``seconds`` counts every process
+    that took part, up to its last whole epoch. ``kept_probe`` says that no epoch of the last stage
+    had a lower validation loss than the probe, so that its weights were kept.
     """
 
     history: pd.DataFrame
     best_epoch: int
     stopped_early: bool
     seconds: float
+    kept_probe: bool = False
 
 
 def fit(
@@ -61,6 +64,7 @@ def fit(
     *,
     seed: int,
     class_weights: np.ndarray | None = None,
+    probe: Probe | None = None,
     report: Callable[[dict[str, Any]], None] | None = None,
     folder: Path | None = None,
     identity: Any = None,
@@ -78,9 +82,13 @@ def fit(
         seed: Decides the dropout masks, together with the epoch.
         class_weights: (C,), above 0; a class counts so many times in the training loss. The
             validation loss is not weighted.
+        probe: Fits the head: it gives ``model`` the head's weights, leaves all others, and returns
+            ``loss``, ``accuracy``, ``validation_loss`` and ``validation_accuracy``, losses without
+            the L2 penalty. What it does must follow from the model's weights, ``seed`` and
+            ``identity``. Only a recipe that begins with a probe needs it.
         report: Is called after each epoch with its row of the history and, besides, ``epochs``,
-            ``best`` (whether it is the best of the last stage so far) and ``last``. See
-            ``print_progress``.
+            ``best`` (whether it is the best so far), ``last`` and ``kept_probe`` (of the last row:
+            as in ``Fit``). See ``print_progress``.
         folder: Keeps a checkpoint of each epoch there, see ``checkpoint``. Called again with an
             equal model and equal arguments, ``fit`` goes on after the last of them, or returns at
             once if the training was finished. ``checkpoint.forget`` ends that.
@@ -93,7 +101,8 @@ def fit(
     Raises:
         Diverged: A loss is infinite or not a number. The model is of no use then.
         InputError: A number out of range; no batches; batches that do not fit the model; a
-            checkpoint that cannot be written; a stage that the model cannot be trained by.
+            checkpoint that cannot be written; a stage that the model cannot be trained by; a probe
+            that is asked for and not given.
 
     Example:
         >>> recipe = Recipe((Stage(epochs=15),), patience=10)
@@ -101,6 +110,7 @@ def fit(
         >>> result.history.to_csv("history.csv", index=False)
     """
     started = time.perf_counter()
+    _check_probe(model, recipe, probe)
     weights = _checked_weights(model, class_weights)
     check_batches(validation, model.input_shape, model.output_shape, "validation")
     judge, mark, done = _judge(model), "", checkpoint.Progress()
@@ -115,38 +125,47 @@ def fit(
     best = done.best or model.get_weights()
     while len(rows) < recipe.epochs and not stopping.should_stop:
         began, epoch = time.perf_counter(), len(rows) + 1
-        batches, number = training(epoch), recipe.stage_of(epoch)
+        number = recipe.stage_of(epoch)
         stage = recipe.stages[number - 1]
-        check_batches(batches, _input_shape(model, stage), model.output_shape, "training")
-        begun = bool(rows) and rows[-1]["stage"] == number
-        if learner is None or not begun:  # a stage begins, or a process
-            steps = int(batches.cardinality())
-            learner = Learner(model, stage, recipe, steps=steps, class_weights=weights)
-            if begun:
-                learner.restore(done)
         row: dict[str, Any] = {"epoch": epoch, "stage": number}
-        row |= learner.run(batches, seed=seed, epoch=epoch)
-        model.set_weights(learner.judged)
-        row |= _judged(judge, validation)
-        row |= {"learning_rate": learner.rate, "seconds": time.perf_counter() - began}
+        if stage.probes and probe:
+            row |= _probed(judge, model, probe) | {"learning_rate": 0.0}
+        else:
+            batches = training(epoch)
+            check_batches(batches, _input_shape(model, stage), model.output_shape, "training")
+            begun = bool(rows) and rows[-1]["stage"] == number
+            if learner is None or not begun:  # a stage begins, or a process
+                steps = int(batches.cardinality())
+                learner = Learner(model, stage, recipe, steps=steps, class_weights=weights)
+                if begun:
+                    learner.restore(done)
+            row |= learner.run(batches, seed=seed, epoch=epoch)
+            model.set_weights(learner.judged)
+            row |= _judged(judge, validation) | {"learning_rate": learner.rate}
+        row["seconds"] = time.perf_counter() - began
         _check_finite(row, stage)
         rows.append(row)
-        improved = number == len(recipe.stages) and stopping.update(epoch, row["validation_loss"])
+        if number == len(recipe.stages):
+            stopping.update(epoch, row["validation_loss"])
+        improved = recipe.best_epoch(rows) == epoch
         if improved:
             best = model.get_weights()
         if folder:
             spent, kept = done.seconds + time.perf_counter() - started, [] if improved else best
-            now = checkpoint.Progress(rows, best=kept, seconds=spent, **learner.state())
+            state = learner.state() if learner else {"weights": model.get_weights()}
+            now = checkpoint.Progress(rows, best=kept, seconds=spent, **state)
             checkpoint.save(folder, now, mark)
         if report:
             last = len(rows) == recipe.epochs or stopping.should_stop
-            report(row | {"epochs": recipe.epochs, "best": improved, "last": last})
+            told = {"epochs": recipe.epochs, "best": improved, "last": last}
+            report(row | told | {"kept_probe": last and recipe.keeps_probe(rows)})
     model.set_weights(best)
     return Fit(
         history=pd.DataFrame(rows, columns=list(COLUMNS)),
-        best_epoch=stopping.best_epoch,
+        best_epoch=recipe.best_epoch(rows),
         stopped_early=len(rows) < recipe.epochs,
         seconds=done.seconds + time.perf_counter() - started,
+        kept_probe=recipe.keeps_probe(rows),
     )
 
 
@@ -162,6 +181,25 @@ def predict(model: keras.Model, batches: tf.data.Dataset) -> np.ndarray:
     make_deterministic()
     with new_traces_expected():
         return np.asarray(model.predict(batches, verbose=0), np.float32)
+
+
+def _check_probe(model: keras.Model, recipe: Recipe, probe: Probe | None) -> None:
+    """Raise InputError where a recipe asks for a probe that cannot be."""
+    if recipe.probes:
+        check_stage(model, recipe.stages[0])
+        if not probe:
+            raise InputError(
+                "The recipe begins with a probe and none is given: expected probe, a function that "
+                "fits the model's head, see training.fit."
+            )
+
+
+def _probed(judge: keras.Model, model: keras.Model, probe: Probe) -> dict[str, float]:
+    """Fit the model's head; return the columns of the history, with the penalty in its losses."""
+    found = probe(model)
+    penalty = float(sum(judge.losses))
+    losses = {name: float(found[name]) + penalty for name in ("loss", "validation_loss")}
+    return losses | {name: float(found[name]) for name in ("accuracy", "validation_accuracy")}
 
 
 def _stopping(recipe: Recipe, rows: list[dict[str, Any]]) -> EarlyStopping:
@@ -195,6 +233,11 @@ def _judged(judge: keras.Model, validation: tf.data.Dataset) -> dict[str, float]
 def _check_finite(row: dict[str, Any], stage: Stage) -> None:
     """Raise Diverged if a loss of this epoch is no finite number."""
     if not math.isfinite(row["loss"] + row["validation_loss"]):
+        if stage.probes:
+            raise Diverged(
+                f"The probe gives loss {row['loss']}, validation loss {row['validation_loss']}: "
+                "look for damaged weights, images or labels."
+            )
         rate = stage.learning_rate
         raise Diverged(
             f"Training diverged in epoch {row['epoch']}: loss {row['loss']}, validation loss "

@@ -125,6 +125,13 @@ def copied(
 
 def check_stage(model: keras.Model, stage: Stage) -> None:
     """Raise InputError unless a model can be trained by a stage: at its size, in its parts."""
+    if stage.probes:
+        if not models.pools_globally(model):
+            raise InputError(
+                f"The network {model.name} has no features to probe: it does not pool globally. "
+                "Expected a network that does, or stages without probe."
+            )
+        return
     frozen(model, stage.trainable)
     size = model.input_shape[1]
     if stage.image_size not in (None, size) and not models.pools_globally(model):

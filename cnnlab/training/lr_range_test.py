@@ -65,7 +65,8 @@ def find_rate(
         The steps taken and the rate suggested.
 
     Raises:
-        InputError: Numbers out of range, or batches that do not fit the model.
+        InputError: Numbers out of range, batches that do not fit the model, or a probe: it is
+            fitted without a learning rate.
 
     Example:
         >>> result = find_rate(new_model(dataset, settings), batches_of_epoch, seed=0)
@@ -77,6 +78,8 @@ def find_rate(
             f"steps={steps}, lowest={lowest}, highest={highest}: expected at least 10 steps and "
             "0 < lowest < highest."
         )
+    if stage.probes:
+        raise InputError("A probe has no learning rate to test: expected a stage that trains.")
     constant = replace(stage, learning_rate=lowest, schedule="constant", warmup_epochs=0)
     copy = Learner(model, constant, Recipe((constant,)), steps=steps).network
     rates, rows, smoothing = np.geomspace(lowest, highest, steps), [], Smoothing()

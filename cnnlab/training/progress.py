@@ -12,6 +12,8 @@ def print_progress(row: dict[str, Any]) -> None:
 
     Example:
         ``epoch 3/9  loss 0.812  accuracy 0.71  validation loss 0.900  accuracy 0.68  best  2.9 s``
+
+    One more says where the last epoch leaves the network with its probe.
     """
     width = len(str(row["epochs"]))
     print(
@@ -22,6 +24,8 @@ def print_progress(row: dict[str, Any]) -> None:
         f"  {'best' if row['best'] else '    '}  {row['seconds']:.1f} s",
         flush=True,
     )
+    if row.get("kept_probe"):
+        print("No epoch of the last stage has a lower validation loss than the probe: it is kept.")
 
 
 class Watch:

@@ -1,10 +1,13 @@
 """A recipe: the stages of a training one after another, and what holds for all of them."""
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 from cnnlab.config import InputError, Settings
 from cnnlab.config import stages as texts
+from cnnlab.config.stages import PROBE
 from cnnlab.config.training import TrainingSettings
 
 
@@ -16,7 +19,9 @@ class Stage:
         epochs: How many; in the last stage at most.
         trainable: ``all`` layers learn, the ``head`` behind the network's last stage, or it and
             the network's last stages (``last2``). The others are frozen: batch normalisation
-            among them uses its moving statistics and leaves them as they are.
+            among them uses its moving statistics and leaves them as they are. ``probe``: the
+            head is fitted to the features that the frozen network gives, not by steps; that
+            counts as one epoch, and the fields below mean nothing.
         optimizer: A name in ``optimizers.OPTIMIZERS``.
         learning_rate: The highest of the stage.
         weight_decay: Decoupled, of kernels only; 0 is none.
@@ -47,6 +52,8 @@ class Stage:
     def __post_init__(self) -> None:
         if self.epochs < 1:
             raise InputError(f"epochs={self.epochs} is out of range: expected 1 or more.")
+        if self.probes and self.epochs != 1:
+            raise InputError(f"epochs={self.epochs} of a probe: expected 1, it is fitted once.")
         if not 0 < self.learning_rate < math.inf:
             raise InputError(
                 f"learning_rate={self.learning_rate} is out of range: expected above 0."
@@ -57,6 +64,11 @@ class Stage:
                 f"{self.epochs} epochs of the stage."
             )
 
+    @property
+    def probes(self) -> bool:
+        """Whether the head is fitted to features, not trained by steps."""
+        return self.trainable == PROBE
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -64,10 +76,11 @@ class Recipe:
 
     A stage hands the next one the weights that its last epoch was judged with. Only the last
     stage stops early, and the best epoch is one of its: losses of stages with different frozen
-    layers or sizes say nothing about each other's.
+    layers or sizes say nothing about each other's. A probe is the exception: if no epoch of the
+    last stage has a lower validation loss than the probe in front of it, the probe is the best.
 
     Attributes:
-        stages: At least one.
+        stages: At least one. Only the first can be a probe.
         patience: Epochs of the last stage without a lower validation loss before it stops.
         ema_decay: Of the moving average of the weights, see ``averaging``; 0 is off.
         precision: ``float32``, or ``bfloat16`` for the training's arithmetic.
@@ -86,6 +99,8 @@ class Recipe:
     def __post_init__(self) -> None:
         if not self.stages:
             raise InputError("A recipe has no stage: expected at least one.")
+        if any(stage.probes for stage in self.stages[1:]):
+            raise InputError("A recipe probes in a later stage: expected it in the first.")
         if self.patience < 1:
             raise InputError(
                 f"patience={self.patience} is out of range: expected 1 or more epochs."
@@ -100,6 +115,16 @@ class Recipe:
         """The most epochs of all stages together."""
         return sum(stage.epochs for stage in self.stages)
 
+    @property
+    def probes(self) -> bool:
+        """Whether it begins with a probe."""
+        return self.stages[0].probes
+
+    @property
+    def only_probes(self) -> bool:
+        """Whether a probe is all there is."""
+        return self.stages[-1].probes
+
     def stage_of(self, epoch: int) -> int:
         """Return the number, from 1, of the stage that an epoch belongs to, both from 1.
 
@@ -111,6 +136,28 @@ class Recipe:
             number += epoch > 0
         return number
 
+    def best_epoch(self, rows: Iterable[Mapping[str, Any]]) -> int:
+        """Return the epoch whose weights a training by this recipe keeps.
+
+        Args:
+            rows: Of its history, in order: ``epoch`` and ``validation_loss``.
+
+        Returns:
+            The first with the lowest loss among those of the last stage and the probe, if any; 0
+            where there is none of them.
+        """
+        best, lowest = 0, math.inf
+        for row in rows:
+            number = self.stage_of(row["epoch"])
+            counts = number == len(self.stages) or self.stages[number - 1].probes
+            if counts and row["validation_loss"] < lowest:
+                best, lowest = row["epoch"], row["validation_loss"]
+        return int(best)
+
+    def keeps_probe(self, rows: Iterable[Mapping[str, Any]]) -> bool:
+        """Return whether no epoch after the probe is better than it; a probe alone is not kept."""
+        return self.probes and not self.only_probes and self.best_epoch(rows) == 1
+
 
 def described(given: TrainingSettings) -> str:
     """Return what the settings say of a training, in one line for the model card.
@@ -118,7 +165,13 @@ def described(given: TrainingSettings) -> str:
     Example:
         >>> described(TrainingSettings(schedule="cosine"))
         'Adam 0.001, batch 32, at most 50 epochs, patience 10, schedule cosine'
+        >>> described(TrainingSettings(stages="probe"))
+        'The head was fitted once to features of the frozen network'
     """
+    plan = texts.parse(given.stages)
+    probed = "The head was fitted once to features of the frozen network"
+    if plan[-1].trainable == PROBE:
+        return probed + (", classes weighted" if given.class_weight == "balanced" else "")
     said = ("optimizer", "learning_rate", "batch_size", "epochs", "patience")
     further = [
         f"{each.name.replace('_', ' ')} {getattr(given, each.name)}"
@@ -126,6 +179,7 @@ def described(given: TrainingSettings) -> str:
         if each.name not in said and getattr(given, each.name) != each.default
     ]
     name = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}[given.optimizer]
+    name = f"{probed}, then {name}" if plan[0].trainable == PROBE else name
     parts = (
         f"{name} {given.learning_rate:g}",
         f"batch {given.batch_size}",
@@ -165,6 +219,8 @@ def from_settings(settings: Settings, *, epochs: int | None = None) -> Recipe:
             mixing=given.mixing,
             mixing_strength=given.mixing_strength,
         )
+        if text.trainable != PROBE
+        else Stage(1, PROBE)
         for text in plan
     )
     return Recipe(stages, given.patience, given.ema_decay, given.precision)
