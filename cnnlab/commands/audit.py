@@ -23,6 +23,7 @@ def audit(source: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """
     from cnnlab.data import manifest
     from cnnlab.data.audit import audit as auditing
+    from cnnlab.data.audit import picture_size
     from cnnlab.data.sources import selection
 
     with contextlib.redirect_stdout(sys.stderr):  # bars must not get into a pipe
@@ -34,6 +35,7 @@ def audit(source: str, overrides: tuple[str, ...], as_json: bool) -> None:
         pictures = auditing.pictures(files, found, progress=watched)
     findings = auditing.findings(files, pictures)
     summary = auditing.summary(files, findings)
+    fit = picture_size.of_manifest(files)
     if as_json:
         named = {"source": found.name, "sha256": manifest.digest(files), **summary}
         rows = findings.to_dict(orient="records")
@@ -50,6 +52,11 @@ def audit(source: str, overrides: tuple[str, ...], as_json: bool) -> None:
     print_table(["label", "split", "images"], balance)
     if "groups" in summary:
         print_table(["groups", ""], [list(item) for item in summary["groups"].items()])
+    if fit:
+        for table in (picture_size.size_table(fit), picture_size.fit_table(fit)):
+            print_table(list(table.columns), table.values.tolist())
+        for said in picture_size.conclusions(fit):
+            click.echo(click.wrap_text(said, width=88) + "\n")
     for note in found.notes:
         click.echo(f"note: {printable(note)}\n")
     for warning in summary["warnings"]:

@@ -17,7 +17,7 @@ from cnnlab.plots.evaluation import (
 from cnnlab.plots.explain import activation_grid, cam_grid, filter_grid, heatmap_overlay
 from cnnlab.plots.faithfulness import baseline_gaps, vanishing_curves
 from cnnlab.plots.features import depth_profile, embedding_map, patch_mosaics, picture_rows
-from cnnlab.plots.images import augmentation_grid, image_grid, image_pairs
+from cnnlab.plots.images import augmentation_grid, fits, image_grid, image_pairs
 from cnnlab.plots.serving import load_curves
 from cnnlab.plots.training import (
     fold_scores,
@@ -42,6 +42,7 @@ __all__ = [
     "draw_histograms",
     "embedding_map",
     "filter_grid",
+    "fits",
     "fold_scores",
     "heatmap_overlay",
     "image_grid",

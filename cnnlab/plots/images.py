@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from cnnlab.plots.style import (
     BAD,
     GOOD,
+    RULE,
     WIDTH,
     Images,
     displayed,
@@ -115,6 +116,36 @@ def image_pairs(
             show_image(axes, displayed(image))
             axes.set_anchor("N")
         block.suptitle(name + "\n" * (lines - name.count("\n")), fontsize=points)
+    return figure
+
+
+@styled
+def fits(images: Images, widths: Sequence[int], heights: Sequence[int]) -> Figure:
+    """Draw what three ways of making an image square do to it, one row an image.
+
+    Args:
+        images: N images (S, S, 3), uint8 or float, 0–255, stretched to a square.
+        widths: N widths in pixels from before, upright; only the ratio to the height counts.
+        heights: N heights.
+    """
+    need_some("images", images)
+    need_equal("images", len(images), "widths", len(widths))
+    need_equal("images", len(images), "heights", len(heights))
+    figure = new_figure(0.3 + 1.75 * len(images), 7.4)
+    panels = figure.subplots(len(images), 4, squeeze=False)
+    for row, image, width, height in zip(panels, images, widths, heights, strict=True):
+        x, y = width / max(width, height), height / max(width, height)
+        whole, short = (-x / 2, x / 2, -y / 2, y / 2), min(x, y) / 2
+        for axes in row:
+            show_image(axes, displayed(image), RULE, extent=whole, aspect="equal")
+            axes.set(xlim=(-0.5, 0.5), ylim=(-0.5, 0.5))
+        original, stretched, _, cropped = row
+        original.set(xlim=whole[:2], ylim=whole[2:])
+        stretched.images[0].set_extent((-0.5, 0.5, -0.5, 0.5))
+        cropped.set(xlim=(-short, short), ylim=(-short, short))
+        original.set_ylabel(f"{width} × {height}", fontsize=8)
+    for axes, name in zip(panels[0], ("as it is", "stretch", "pad", "crop"), strict=True):
+        axes.set_title(name, loc="center")
     return figure
 
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from cnnlab.data.audit import picture_size
+from cnnlab.data.audit.picture_size import PictureSizes
 from cnnlab.report import markdown
 from cnnlab.runs.folder import Run
 from cnnlab.runs.results import Audit
@@ -47,7 +49,8 @@ def dataset_card(run: Run, files: pd.DataFrame, findings: pd.DataFrame, table: p
     from cnnlab.data import manifest  # they import TensorFlow
     from cnnlab.data.audit import audit
 
-    summary = Audit.from_json(audit.summary(files, findings))
+    size = run.settings.data.image_size
+    summary = Audit.from_json(audit.summary(files, findings, size))
     name = (run.state()["dataset"] or {}).get("name", run.settings.data.source)
     counts = summary.files
     origin = (
@@ -58,7 +61,8 @@ def dataset_card(run: Run, files: pd.DataFrame, findings: pd.DataFrame, table: p
     sections = {
         f"# Dataset card: {markdown.cell(name)}": origin,
         "## Balance": _balance(table, summary.warnings),
-        "## Images": _images(files[files["status"] == "accepted"], run.settings.data.image_size),
+        "## Images": _images(files[files["status"] == "accepted"], size),
+        "## Size and shape": _size_and_shape(summary.sizes),
         "## Found, and what was decided": _found(findings, summary.reasons),
         "## The split": _split(run, files, table),
         "## Not shown": LIMITS,
@@ -87,6 +91,14 @@ def _images(accepted: pd.DataFrame, size: int) -> str:
         "Width and height in pixels as stored; brightness and contrast in grey levels (0–255); "
         f"sharpness without a unit. The network sees {size} × {size} pixels.\n\n{listed}."
     )
+
+
+def _size_and_shape(found: PictureSizes | None) -> str:
+    if found is None:
+        return "No image was accepted."
+    tables = picture_size.size_table(found), picture_size.fit_table(found)
+    parts = [markdown.table(list(each.columns), each.to_numpy().tolist()) for each in tables]
+    return "\n\n".join([*parts, " ".join(picture_size.conclusions(found))])
 
 
 def _found(findings: pd.DataFrame, reasons: dict[str, dict[str, int]]) -> str:

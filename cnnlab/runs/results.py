@@ -5,6 +5,7 @@ from math import nan
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cnnlab.config import InputError
+from cnnlab.data.audit.picture_size import PictureSizes
 from cnnlab.evaluation.records import CrossValidation, TestResult, ValidationResult
 from cnnlab.evaluation.seeds import SeedResults
 from cnnlab.records import Record, key
@@ -37,6 +38,7 @@ class Audit(Record):
         findings: Kind → number of findings.
         balance: Rows of label, split and count.
         imbalance: Images of the largest class over those of the smallest; nan if that is empty.
+        sizes: How the images fit a square; None of an earlier version.
         warnings: What is worth a look before anything is trained.
         score: Rows of ``data.audit.score``: what was planted and found, of generated data.
     """
@@ -46,6 +48,7 @@ class Audit(Record):
     findings: dict[str, int] = field(default_factory=dict)
     balance: tuple[dict[str, Any], ...] = ()
     imbalance: float = nan
+    sizes: PictureSizes | None = None
     warnings: tuple[str, ...] = ()
     score: tuple[dict[str, Any], ...] = ()
 

@@ -65,7 +65,7 @@ STEPS: tuple[Step, ...] = (
         writes=("manifest.csv", "metrics/audit.json", "splits.csv", "dataset_card.md"),
         figures=(
             Figure("sample", "Images of the dataset", 100),
-            *_linked("balance", "sizes", "copies", "outliers", "class_means"),
+            *_linked("balance", "sizes", "fits", "copies", "outliers", "class_means"),
         ),
         reproducible="splits.csv",
         settings=("example_images", "figure_dpi"),

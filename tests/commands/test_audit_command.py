@@ -22,6 +22,8 @@ def test_audit_counts_and_lists(call, photos):
         "cat/0.png",
     ]
     assert ["dog/page.jpg", "unknown_format"] in words
+    assert ["96", "×", "96", "100%", "100%", "100%"] in words
+    assert "Nearly all images are about square" in result.stdout
     assert "warning" not in result.output
 
 
@@ -35,7 +37,7 @@ def test_audit_lists_twenty_of_a_kind_and_json_lists_all(call, photos):
     (photos / "dog" / "21.jpg").unlink()
     assert "… and 1 more (--json lists all)" in call("audit", photos).stdout
     (photos / "dog" / "20.jpg").unlink()
-    assert "more" not in call("audit", photos).stdout
+    assert "--json" not in call("audit", photos).stdout
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of Linux")
@@ -86,6 +88,8 @@ def test_audit_as_json_is_one_object(call, photos):
         {"label": "dog", "split": "", "count": 3},
     ]
     assert told["imbalance"] == pytest.approx(4 / 3)
+    assert told["sizes"]["width"] == 40
+    assert [at["size"] for at in told["sizes"]["sizes"]] == [96, 128, 160, 224]
     assert told["warnings"] == []
     assert len(told["list"]) == 24
     assert told["list"][-1] == {

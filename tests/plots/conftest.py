@@ -170,6 +170,7 @@ def _examples() -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
         ),
         "image_grid": (plots.image_grid, (_images(8), ["longsleeve → outwear 0.93"] * 8)),
         "image_pairs": (plots.image_pairs, (_images(4), _images(4), captions)),
+        "fits": (plots.fits, (_images(3), [30, 400, 99], [90, 400, 40])),
         "size_scatter": (plots.size_scatter, (*sides, np.array(CLASSES * 6))),
         "augmentation_grid": (plots.augmentation_grid, (_images(1)[0], rows)),
         "draw_histograms": (plots.draw_histograms, (draws,)),

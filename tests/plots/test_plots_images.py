@@ -77,3 +77,21 @@ def test_titles_shrink_before_they_are_cut():
     assert points < 8
     names, _, _ = fitted_titles(["x" * 99], 1, inches=0.8)
     assert names[0].endswith("…")
+
+
+def test_fits_show_the_shape_that_each_would_give():
+    images = _images(2)
+    figure = plots.fits(images, [40, 60], [80, 60])
+    tall, square = figure.axes[:4], figure.axes[4:]
+    for axes in tall:
+        np.testing.assert_array_equal(axes.images[0].get_array(), images[0])
+    views = [(np.ptp(axes.get_xlim()), np.ptp(axes.get_ylim())) for axes in tall]
+    assert views == [(0.5, 1), (1, 1), (1, 1), (0.5, 0.5)]
+    pictures = [axes.images[0].get_extent() for axes in tall]
+    whole = [-0.25, 0.25, -0.5, 0.5]
+    assert [list(each) for each in pictures] == [whole, [-0.5, 0.5, -0.5, 0.5], whole, whole]
+    assert all(axes.get_xlim() == axes.get_ylim() == (-0.5, 0.5) for axes in square)
+    assert [axes.get_title() for axes in tall] == ["as it is", "stretch", "pad", "crop"]
+    figure.draw_without_rendering()
+    with pytest.raises(ValueError, match="2 images but 1 widths"):
+        plots.fits(images, [40], [80, 60])

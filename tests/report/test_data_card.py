@@ -71,6 +71,8 @@ def test_a_clean_dataset(run):
     assert "Warning" not in text
     assert "| width | 40 | 40 | 40 |" in text
     assert "25 jpeg rgb." in text
+    assert "| 32 × 32 | 80% | 80% | 0% |" in text  # of 40 × 32, at the size of the run
+    assert "| pad | share of the square that is background | 20% | 20% |" in text
     assert "Nothing: every file is an image" in text
     assert "Validation is about 25% of every class, drawn with seed 7." in text
     assert "Excluded images: none." in text

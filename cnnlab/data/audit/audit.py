@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from cnnlab.data import prepared
-from cnnlab.data.audit import appearance, duplicates
+from cnnlab.data.audit import appearance, duplicates, picture_size
 from cnnlab.data.sources import groups
 from cnnlab.data.sources.entries import Source
 from cnnlab.data.synthetic.faults import WRONG_LABEL
@@ -114,18 +114,20 @@ def balance(manifest: pd.DataFrame) -> pd.DataFrame:
     return counts.rename("count").reset_index()
 
 
-def summary(manifest: pd.DataFrame, findings: pd.DataFrame) -> dict[str, Any]:
+def summary(manifest: pd.DataFrame, findings: pd.DataFrame, *inputs: int) -> dict[str, Any]:
     """Return the audit in numbers, ready for JSON.
 
     Args:
         manifest: From ``manifest.build``.
         findings: From ``findings``.
+        *inputs: Sizes of a network's input to judge the images by, besides the usual ones.
 
     Returns:
         ``files`` (status → count, and found), ``reasons`` (status → reason → count), ``findings``
         (kind → count), ``balance`` (rows of ``balance``), ``imbalance`` (the accepted images of
-        the largest class over those of the smallest; None if that is empty), ``warnings`` and,
-        where any was declared, ``groups`` (their number and sizes, see ``groups.counts``).
+        the largest class over those of the smallest; None if that is empty), ``sizes`` (a
+        ``PictureSizes``; None where nothing was accepted), ``warnings`` and, where any was
+        declared, ``groups`` (their number and sizes, see ``groups.counts``).
     """
     status = manifest["status"]
     files = {name: int((status == name).sum()) for name in ("accepted", "quarantined", "skipped")}
@@ -141,12 +143,14 @@ def summary(manifest: pd.DataFrame, findings: pd.DataFrame) -> dict[str, Any]:
         f"{sizes.iloc[0]}: judge by macro scores, and add images of the small class"
     )
     declared, doubts = groups.counts(manifest)
+    fit = picture_size.of_manifest(manifest, *inputs)
     return {
         "files": files | {"found": len(manifest)},
         "reasons": reasons,
         "findings": findings["kind"].value_counts(sort=False).to_dict(),
         "balance": counts.to_dict(orient="records"),
         "imbalance": ratio,
+        "sizes": fit.to_json() if fit else None,
         "warnings": [warning] * (ratio is None or ratio > UNBALANCED) + doubts,
     } | ({"groups": declared} if declared else {})
 
