@@ -7,7 +7,7 @@ from cnnlab.config.section import Section, setting
 # The registry of networks. The names stand here, because settings are read without Keras. Each of
 # the first is the name of a module in ``cnnlab.models``, which says the rest in its
 # ``ARCHITECTURE``; the others are rows of the table in ``cnnlab.models.applications``.
-MODULES = ("reference_cnn", "resnet", "mobilenet_v3_small")
+MODULES = ("reference_cnn", "resnet", "mobilenet_v3_small", "efficientnet_lite0")
 APPLICATIONS: tuple[str, ...] = ()
 ARCHITECTURES = (*MODULES, *APPLICATIONS)
 
