@@ -125,7 +125,7 @@ def test_what_decides_the_model_or_its_images_may_not_change() -> None:
     free = {name for name in FIELDS if config.may_change(name)}
     assert free == {
         "folds", "fold_epochs", "bootstrap_samples", "strangers", "explained_images",
-        "figure_dpi", "example_images", "more_seeds",
+        "explanations", "figure_dpi", "example_images", "more_seeds",
     }  # fmt: skip
 
 

@@ -21,6 +21,11 @@ class EvaluationSettings(Section):
     explained_images: int = setting(
         24, "validation images on which heatmaps are measured", low=2, high=1000
     )
+    explanations: str = setting(
+        "full",
+        "brief: notebook 05 takes fewer images, channels and steps, and says how many",
+        choices=("full", "brief"),
+    )
     more_seeds: str = setting(
         "", "seeds of further trainings on the same split, such as 1,2, for mean ± deviation"
     )

@@ -141,7 +141,7 @@ STEPS: tuple[Step, ...] = (
             *_linked("cam_methods", "vanishing", "baseline_gaps", "filters", "patches"),
             *_linked("maximised", "activations", "depth", "embedding", "neighbours"),
         ),
-        settings=("explained_images", "example_images", "figure_dpi"),
+        settings=("explained_images", "explanations", "example_images", "figure_dpi"),
     ),
     Step(
         "06_inference_demo",

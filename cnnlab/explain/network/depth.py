@@ -61,13 +61,22 @@ def probed(
     return pd.DataFrame({"probe": np.mean(right, axis=1), "images": len(held_out[0])})
 
 
-def tuned(model: keras.Model, layer_names: Sequence[str], *, size: int) -> pd.DataFrame:
+def tuned(
+    model: keras.Model,
+    layer_names: Sequence[str],
+    *,
+    size: int,
+    orientations: Sequence[float] = gratings.ORIENTATIONS,
+    phases: int = gratings.PHASES,
+) -> pd.DataFrame:
     """Return, layer by layer, what its channels make of gratings.
 
     Args:
         model: As for ``features.activations``.
         layer_names: Layers with maps (h, w, K), first to last.
         size: Pixels a side of the gratings.
+        orientations: Of the gratings, as for ``gratings.tuning``.
+        phases: Of each, as for ``gratings.tuning``.
 
     Returns:
         A row a layer: layer, channels, answering (share that any grating excites), selective
@@ -75,8 +84,9 @@ def tuned(model: keras.Model, layer_names: Sequence[str], *, size: int) -> pd.Da
         frequency (mean preferred one, cycles a pixel).
     """
     rows = []
-    for name, responses in gratings.tuning(model, layer_names, size=size).items():
-        liked = gratings.preferences(responses)
+    found = gratings.tuning(model, layer_names, size=size, orientations=orientations, phases=phases)
+    for name, responses in found.items():
+        liked = gratings.preferences(responses, orientations)
         row = {"layer": name, "channels": len(liked)}
         row |= {"answering": liked["selectivity"].notna().mean()}
         row |= {"selective": (liked["selectivity"] >= gratings.SELECTIVE).mean()}
@@ -91,6 +101,8 @@ def randomized(
     size: int,
     seed: int,
     times: int = RANDOMIZATIONS,
+    orientations: Sequence[float] = gratings.ORIENTATIONS,
+    phases: int = gratings.PHASES,
 ) -> pd.DataFrame:
     """Return what gratings find in the same network while its weights are randomized.
 
@@ -102,6 +114,8 @@ def randomized(
         size: As for ``tuned``.
         seed: Decides the randomizations.
         times: How many.
+        orientations: As for ``tuned``.
+        phases: As for ``tuned``.
 
     Returns:
         A row a layer: randomized_selective (mean over all times), randomized_selective_low and
@@ -110,7 +124,8 @@ def randomized(
     tables = []
     for number in range(times):  # the seed keeps the name it had, and so its draws
         with randomization.randomized(model, seed=child_seed(seed, f"scrambling/{number}")):
-            tables.append(tuned(model, layer_names, size=size))
+            table = tuned(model, layer_names, size=size, orientations=orientations, phases=phases)
+            tables.append(table)
     columns = {}
     for name in ("selective", "frequency"):
         values = np.array([table[name] for table in tables])  # (times, layers)

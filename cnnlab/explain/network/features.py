@@ -1,13 +1,15 @@
 """What the layers hold: filters and activation maps, as arrays."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
 from cnnlab.config import InputError
 from cnnlab.engine import keras, tf
-from cnnlab.explain import execution, layers, maps
+from cnnlab.explain import execution, layers, maps, targets
 from cnnlab.explain.execution import Call
+from cnnlab.explain.traced import trace
 
 
 def activations(
@@ -33,9 +35,21 @@ def activations(
         ``activations(model, images, ["relu1"])["relu1"][0, :, :, 5]`` is one map.
     """
     images = layers.image_batch(model, images)
+    names = tuple(layer_names)
+    signature = targets.signature(images)[:1]
+    body = partial(_activations, layer_names=names)
+    run = trace(model, None, ("activations", names, images.shape[1:]), body, signature)
     if not len(images):  # the engine's kernels want something to work on
-        black = np.zeros((1, *images.shape[1:]), np.float32)
-        return {name: of[:0] for name, of in activations(model, black, layer_names).items()}
+        found = [values[:0] for values in run(np.zeros((1, *images.shape[1:]), np.float32))]
+    else:
+        found = run(images)
+    return {name: values.numpy() for name, values in zip(names, found, strict=True)}
+
+
+def _activations(
+    model: keras.Model, function: None, images: tf.Tensor, *, layer_names: tuple[str, ...]
+) -> list[tf.Tensor]:
+    """Return what the named layers give, float32: ops, to be traced."""
     wanted = {name: layers.find(model, name) for name in layer_names}
     outputs: dict[int, tf.Tensor] = {}
 
@@ -51,7 +65,7 @@ def activations(
             f"{', '.join(missing)}: no output to show; expected layers that compute one tensor "
             "on the way to the model's output."
         )
-    return {name: tf.cast(outputs[id(wanted[name])], tf.float32).numpy() for name in wanted}
+    return [tf.cast(outputs[id(wanted[name])], tf.float32) for name in layer_names]
 
 
 def reduced(

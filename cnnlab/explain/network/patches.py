@@ -56,13 +56,51 @@ def strongest(
         InputError: There are no images or they do not fit, nothing is asked for, or the layer has
             no maps.
     """
+    return of_layers(model, images, [layer], channels=channels, count=count)[layer]
+
+
+def of_layers(
+    model: keras.Model,
+    images: np.ndarray,
+    layer_names: Sequence[str],
+    *,
+    channels: int = 6,
+    count: int = 6,
+) -> dict[str, Patches]:
+    """Return ``strongest`` of several layers, from one pass over the images: layer → patches."""
     if min(channels, count) < 1:
         raise InputError(f"{channels} channels, {count} patches: expected 1 or more of each.")
     if not len(layers.image_batch(model, images[:1])):
         raise InputError("No images to find patches in: expected at least one.")
-    field = _field(model, layer, images.shape[1:3])
-    peaks = features.reduced(model, images, [layer], lambda maps, _: _peaks(maps))
-    found = peaks[layer]  # (N, K, 3)
+    peaks = features.reduced(model, images, layer_names, lambda maps, _: _peaks(maps))
+    first = features.activations(model, images[:1], layer_names)
+    return {
+        name: _chosen(
+            images, found, _field(model, name, images.shape[1:3]), first[name].shape[1:3],
+            channels, count,
+        )
+        for name, found in peaks.items()
+    }  # fmt: skip
+
+
+def _chosen(
+    images: np.ndarray,
+    found: np.ndarray,
+    field: ReceptiveField,
+    sides: tuple[int, int],
+    channels: int,
+    count: int,
+) -> Patches:
+    """Return the patches of one layer.
+
+    Args:
+        images: uint8 (N, H, W, 3).
+        found: float (N, K, 3), from ``_peaks``.
+        field: What a place of the layer sees.
+        sides: Height and width of its maps.
+        channels: How many channels, at most.
+        count: How many patches of each, at most.
+    """
     values = found[..., 0]
     top = -np.sort(-values, axis=0)[:count].mean(axis=0)  # (K,)
     usual = values.std(axis=0)
@@ -78,7 +116,6 @@ def strongest(
         for start, axis, side in zip(starts, field.axes, shown, strict=True)
     )
     pictures = _cut(images, rows, tops, lefts, shown)
-    sides = features.activations(model, images[:1], [layer])[layer].shape[1:3]
     lines = [
         axis.start + axis.step * np.arange(length)[features.inner(length)] + axis.size / 2
         for axis, length in zip(field.axes, sides, strict=True)

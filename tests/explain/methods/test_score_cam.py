@@ -4,6 +4,7 @@ import warnings
 import numpy as np
 import pytest
 
+from cnnlab.config import InputError
 from cnnlab.engine import keras, tf
 from cnnlab.explain.methods import score_cam
 
@@ -111,3 +112,21 @@ def test_the_explained_class_stays_the_one_of_the_whole_image(network, images):
     np.testing.assert_array_equal(
         score_cam.score_cam(network, images), score_cam.score_cam(network, images, target=predicted)
     )
+
+
+def test_only_the_feature_maps_that_vary_most_are_looked_through():
+    """Red varies more than green, so one map alone is red's, though green scores higher."""
+    model = red_and_green(np.array([[1.0], [3.0]], np.float32))
+    found = score_cam.score_cam(model, IMAGE, target=0, channels=1)[0]
+    np.testing.assert_allclose(found, [[1, 0.5], [0, 0]], rtol=1e-5)
+    both = [score_cam.score_cam(model, IMAGE, target=0, channels=many) for many in (None, 2, 9)]
+    assert all(np.array_equal(each, both[0]) for each in both)
+    with pytest.raises(InputError, match="channels=0: expected 1 or more, or None for all"):
+        score_cam.score_cam(model, IMAGE, channels=0)
+
+
+def test_each_image_has_its_own_choice_of_feature_maps(network, images):
+    alone = [score_cam.score_cam(network, images[[i]], channels=3)[0] for i in range(len(images))]
+    together = score_cam.score_cam(network, images, channels=3)
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    assert not np.allclose(together, score_cam.score_cam(network, images), atol=1e-3)

@@ -132,3 +132,16 @@ def test_what_does_not_fit_is_refused(model, images, change, says):
     arguments = {"heatmaps": np.stack([WEIGHTS] * 2)} | change
     with pytest.raises(InputError, match=says):
         deletion.curves(model, images, **arguments)
+
+
+def test_known_ends_save_passes_and_change_nothing(model, monkeypatch):
+    rng = np.random.default_rng(0)
+    images, heatmaps = rng.random((3, 2, 2, 3)) * 255, rng.random((3, 2, 2))
+    known = deletion.ends(model, images)
+    asked, answers = [], deletion.answers
+    expected = [deletion.curves(model, images, heatmaps, insert=way) for way in (False, True)]
+    monkeypatch.setattr(deletion, "answers", lambda *each: asked.append(1) or answers(*each))
+    for insert, curve in zip((False, True), expected, strict=True):
+        found = deletion.curves(model, images, heatmaps, insert=insert, known=known)
+        np.testing.assert_array_equal(found, curve)
+    assert len(asked) == 2 * 9
