@@ -11,6 +11,9 @@ MODULES = ("reference_cnn", "resnet", "mobilenet_v3_small", "efficientnet_lite0"
 APPLICATIONS: tuple[str, ...] = ()
 ARCHITECTURES = (*MODULES, *APPLICATIONS)
 
+# What the setting ``weights`` can be besides the path of a file.
+RANDOM, PRETRAINED = WEIGHTS = ("random", "pretrained")
+
 
 @dataclass(frozen=True)
 class ModelSettings(Section):
@@ -23,7 +26,7 @@ class ModelSettings(Section):
         "cnnlab settings --networks",
     )
     weights: str = setting(
-        "random",
+        RANDOM,
         "where training begins: random, pretrained (the network's own), or a weights file",
     )
     l2: float = setting(1e-4, "factor of the L2 penalty on the weights", low=0, high=1)

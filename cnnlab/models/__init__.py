@@ -5,23 +5,29 @@ probabilities float32 (B, C). So no caller ever scales pixels. Its ``name`` is t
 """
 
 from cnnlab.config import InputError
-from cnnlab.config.model import ARCHITECTURES
+from cnnlab.config.model import ARCHITECTURES, RANDOM
 from cnnlab.engine import keras
 from cnnlab.models import structure
+from cnnlab.models import weights as first_weights
 from cnnlab.models.architecture import Architecture, ParameterCount, architecture
 from cnnlab.models.description import described
 from cnnlab.models.options import parsed_options
 from cnnlab.models.structure import pools_globally
+from cnnlab.models.weights import WeightsOrigin, provenance
 
 __all__ = [
     "ARCHITECTURES",
+    "RANDOM",
     "Architecture",
     "ParameterCount",
+    "WeightsOrigin",
     "architecture",
     "build",
     "check_options",
+    "check_weights",
     "describe",
     "pools_globally",
+    "provenance",
     "stages",
 ]
 
@@ -35,6 +41,7 @@ def build(
     l2: float,
     dropout: float,
     options: str = "",
+    weights: str = RANDOM,
 ) -> keras.Model:
     """Return a new, uncompiled network.
 
@@ -42,31 +49,44 @@ def build(
         name: A name of the registry.
         image_size: Pixels a side, at least 16.
         num_classes: Width C of the softmax, at least 2.
-        seed: Decides the initial weights and the dropout masks.
-        l2: Factor of the L2 penalty on the convolution kernels.
+        seed: Decides the random weights and the dropout masks.
+        l2: Factor of the L2 penalty on the convolution kernels; on the head's, where these are not
+            random.
         dropout: Share of the units dropped before the softmax.
         options: What the family lets one choose, as in the setting ``network_options``.
+        weights: What every layer before the head begins with: ``random``, ``pretrained`` (the
+            family's own), or the path of a file. The head is always random.
 
     Raises:
-        InputError: The name is not registered, an option is unknown or out of range, or there are
-            fewer than two classes.
+        InputError: The name is not registered, an option is unknown or out of range, there are
+            fewer than two classes, or the weights cannot be had, are damaged, are of another
+            network or ask for larger images.
     """
     family = architecture(name)
     if num_classes < 2:
         raise InputError(f"A classifier needs at least two classes; got {num_classes}.")
-    return family.build(
+    path = first_weights.find(family, options, weights, image_size=image_size)
+    network = family.build(
         parsed_options(family, options),
         image_size=image_size,
         num_classes=num_classes,
         seed=seed,
-        l2=l2,
+        l2=0.0 if path else l2,
         dropout=dropout,
     )
+    if path:
+        first_weights.load(network, family, path, l2=l2)
+    return network
 
 
 def check_options(name: str, options: str) -> None:
     """Raise what ``build`` would raise of a family's name and options; build nothing."""
     parsed_options(architecture(name), options)
+
+
+def check_weights(name: str, options: str, weights: str, image_size: int) -> None:
+    """Raise what ``build`` would raise of weights before it reads a user's file; build nothing."""
+    first_weights.find(architecture(name), options, weights, image_size=image_size)
 
 
 def stages(model: keras.Model) -> tuple[str, ...]:

@@ -14,8 +14,10 @@ from cnnlab.config import (
     to_dict,
     value_of,
 )
+from cnnlab.config.model import RANDOM, WEIGHTS
 from cnnlab.config.settings import CHANGEABLE, FIELDS
 from cnnlab.data.public import catalogue
+from cnnlab.hashing import file_digest
 from cnnlab.runs import amendments, provenance, steps, storage
 from cnnlab.runs.folder import Run
 
@@ -55,6 +57,7 @@ def open_run(
         old, new = (amendments.shown(change[side]) for side in ("old", "new"))
         print(f"{change['setting']} was {old} in this run and is {new} now.", flush=True)
     opened = Run(folder, storage.read_settings(folder))
+    _refuse_other_weights(opened)
     if notebook:
         _register(opened, notebook)
     return opened
@@ -124,9 +127,10 @@ def settled(settings: Settings) -> Settings:
 
     Raises:
         InputError: There is no such folder or table, or the dataset was not fetched yet; the
-            network has no such options or cannot be trained by such stages, or there is no such
-            augmentation op.
+            network has no such options, cannot begin with such weights or cannot be trained by
+            such stages, or there is no such augmentation op.
     """
+    settings = _located(settings)
     if settings.model.network_options:  # Keras is imported only where it is needed
         from cnnlab import models
 
@@ -135,21 +139,27 @@ def settled(settings: Settings) -> Settings:
         from cnnlab import augment
 
         augment.strengths(settings.augmentation)
-    if settings.training.stages != "all":
+    if settings.training.stages != "all" or settings.model.weights != RANDOM:
         from cnnlab.training import trainer
 
         trainer.check(settings)
-    return _located(settings)
+    return settings
 
 
 def _located(settings: Settings) -> Settings:
-    """Return settings whose data exist, a folder or table by its absolute path."""
+    """Return settings whose data exist; a folder, table or weights file by its absolute path.
+
+    Whether there is such a weights file is not asked: a trained model does without.
+    """
+    weights = settings.model.weights
+    if weights not in WEIGHTS:  # a notebook runs in another folder
+        settings = settings.replace(weights=str(Path(weights).expanduser().resolve()))
     if settings.data.source == "shapes":
         return settings
     if settings.data.source in catalogue.DATASETS:
         catalogue.fetched(settings.data.source)  # one that is missing makes no run
         return settings
-    path = Path(settings.data.source).expanduser().resolve()  # a notebook runs in another folder
+    path = Path(settings.data.source).expanduser().resolve()
     if not (path.is_dir() or path.is_file()):
         raise InputError(
             f"There is no data folder {settings.data.source!r}: expected 'shapes', a folder with "
@@ -180,7 +190,7 @@ def differing(folder: Path, profile: str, data: str, overrides: str) -> dict[str
             f"results of two settings must not mix. Undo that in {folder / 'run.json'}, or choose "
             "another run name."
         )
-    # What decides the network cannot change, so the source alone is to be settled.
+    # What decides the network cannot change, so it is not checked another time.
     wanted = _located(_asked(stored, profile, data, overrides))
     chosen = [*parsed(overrides.split())]
     chosen += [key for key, given in (("profile", profile), ("source", data)) if given]
@@ -209,6 +219,7 @@ def create(folder: Path, settings: Settings) -> None:
         "created": provenance.now(),
         "settings": to_dict(settings),
         **provenance.collect(),
+        "weights": _weights_origin(settings),
         "dataset": None,
         "notebooks": {},
         "test_set_opened": [],
@@ -217,6 +228,34 @@ def create(folder: Path, settings: Settings) -> None:
         if not (folder / "run.json").exists():
             storage.write_json(folder / storage.SETTINGS, state["settings"])
             storage.write_json(folder / "run.json", state)
+
+
+def _weights_origin(settings: Settings) -> dict[str, Any] | None:
+    """Return where the network's first weights come from, with the file's SHA-256."""
+    chosen = settings.model
+    if chosen.weights == RANDOM:
+        return None
+    from cnnlab import models
+
+    origin = models.provenance(chosen.architecture, chosen.network_options, chosen.weights)
+    return origin.to_json() if origin else None
+
+
+def _refuse_other_weights(run: Run) -> None:
+    """Raise InputError if the user's weights file is another one than when the run was made.
+
+    One that is gone is no fault until a training asks for it.
+    """
+    path = Path(run.settings.model.weights)
+    if run.settings.model.weights in WEIGHTS or not path.is_file():
+        return
+    recorded, found = run.state()["weights"]["sha256"], file_digest(path)
+    if found != recorded:
+        raise InputError(
+            f"The weights file {path} changed since run {run.name!r} was made: its SHA-256 was "
+            f"{recorded}, is {found}. Results of two must not mix: put the file back, or choose "
+            "another run name."
+        )
 
 
 def _register(run: Run, notebook: str) -> None:

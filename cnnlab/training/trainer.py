@@ -39,6 +39,7 @@ def _built(settings: Settings, num_classes: int, seed: int) -> keras.Model:
         l2=settings.model.l2,
         dropout=settings.model.dropout,
         options=settings.model.network_options,
+        weights=settings.model.weights,
     )
 
 
@@ -52,14 +53,20 @@ def deciding(settings: Settings) -> dict[str, Any]:
 
     Not among them: what the caller passes besides (seed, epochs, rows), what only says where the
     images come from, and all that comes after the training. So a checkpoint or a finished fold
-    stays of use when the evaluation or the report changes.
+    stays of use when the evaluation or the report changes. Of weights that are not random it is
+    the file's SHA-256 that decides, wherever the file lies.
+
+    Raises:
+        InputError: There is no such file of weights.
     """
+    model = settings.model
+    origin = models.provenance(model.architecture, model.network_options, model.weights)
     training = asdict(settings.training)
     del training["epochs"]  # the caller's: folds have another number
     return {
         "image_size": settings.data.image_size,
         "augmentation": asdict(settings.augmentation),
-        "model": asdict(settings.model),
+        "model": asdict(model) | ({"weights": origin.sha256} if origin else {}),
         "training": training,
     }
 
@@ -156,11 +163,15 @@ def _mix(stage: Stage, seed: int, epoch: int) -> Mix | None:
 def check(settings: Settings) -> None:
     """Raise InputError where the settings' network cannot be trained by their stages.
 
-    It needs no images, so a run can be refused when it is opened.
+    It needs no images, so a run can be refused when it is opened; weights that are not random are
+    loaded once.
     """
-    image_size = settings.data.image_size
+    size, chosen = settings.data.image_size, settings.model
     stages = from_settings(settings).stages
-    if all(each.trainable == "all" and each.image_size in (None, image_size) for each in stages):
+    smallest = min(each.image_size or size for each in stages)
+    models.check_weights(chosen.architecture, chosen.network_options, chosen.weights, smallest)
+    plain = all(each.trainable == "all" and each.image_size in (None, size) for each in stages)
+    if plain and chosen.weights == models.RANDOM:
         return
     model = _built(settings, 2, settings.seed)
     for stage in stages:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pickle
+import shutil
 from importlib import metadata
 
 import numpy as np
@@ -25,8 +26,9 @@ def published() -> Tensors:
     return torch_file.tensors(path.read_bytes(), path.name)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def small() -> keras.Model:
+    """A network for 3 classes at 32 pixels; who changes its weights sets them first."""
     return made(32)
 
 
@@ -113,9 +115,12 @@ def test_with_its_own_classifier_it_knows_a_daisy_and_a_palace(published) -> Non
     assert PALACE in palace[:5]
 
 
-def test_the_file_s_weights_fill_every_layer_before_the_head(small) -> None:
+def test_the_file_s_weights_fill_every_layer_before_the_head(small, tmp_path) -> None:
+    small.set_weights([np.full_like(values, 3) for values in small.get_weights()])
     before = {weight.path: np.array(weight) for weight in small.weights}
-    lite.load(small, lite.find(lite.Options()))
+    elsewhere = tmp_path / "copy.pth"
+    shutil.copyfile(lite.find(lite.Options()), elsewhere)
+    lite.load(small, elsewhere)
     for weight in small.weights:
         same = np.array_equal(before[weight.path], weight)
         assert same == weight.path.startswith(("probabilities", "seed_generator")), weight.path
@@ -149,6 +154,27 @@ def test_tensors_of_another_network_are_refused_and_change_nothing(small, publis
     assert all(map(np.array_equal, before, small.get_weights()))
 
 
+def test_altered_truncated_and_other_files_are_refused(small, tmp_path) -> None:
+    """The published file, changed in one bit or cut short; and something else under its name."""
+    whole = lite.find(lite.Options()).read_bytes()
+    path = tmp_path / "own.pth"
+    name = whole.index(b"_blocks.3._bn1.bias")
+    altered = bytearray(whole)
+    altered[name + 8] ^= 1
+    for content, says in (
+        (altered, "holds no weights of efficientnet_lite0"),
+        (whole[:-1000], "cannot be read as a PyTorch file"),
+        (whole[:30_000], "cannot be read as a PyTorch file"),
+        (b"PK\x03\x04", "cannot be read as a PyTorch file"),
+        (b"", "cannot be read as a PyTorch file"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=says) as caught:
+            lite.load(small, path)
+        assert str(path) in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
 def test_the_number_of_classes_of_the_file_is_free(small, published) -> None:
     fewer = {"_fc.weight": np.zeros((7, 1280), np.float32), "_fc.bias": np.zeros(7, np.float32)}
     lite.assign(small, published | fewer, "seven.pth")
@@ -172,8 +198,8 @@ def test_a_package_that_is_missing_or_altered_is_said(monkeypatch, tmp_path) -> 
         lite.find(lite.Options())
 
 
-def test_a_block_keeps_what_came_in_where_the_shape_stays() -> None:
-    added = [layer.name for layer in made(64).layers if isinstance(layer, keras.layers.Add)]
+def test_a_block_keeps_what_came_in_where_the_shape_stays(small) -> None:
+    added = [layer.name for layer in small.layers if isinstance(layer, keras.layers.Add)]
     assert added == [
         f"stage{stage}_block{block}_add"
         for stage, row in enumerate(lite.STAGES, start=1)

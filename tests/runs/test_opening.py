@@ -2,10 +2,11 @@ import json
 
 import pytest
 
-from cnnlab import runs
+from cnnlab import hashing, runs
 from cnnlab.config import InputError, make_settings
 from cnnlab.report import comparison_page, front_page
 from cnnlab.runs import opening, storage
+from cnnlab.training import trainer
 
 
 def test_a_new_run_writes_its_settings_and_where_it_comes_from(home):
@@ -98,6 +99,53 @@ def test_stages_that_the_network_cannot_be_trained_by_leave_no_folder(home):
     with pytest.raises(InputError, match="reference_cnn cannot be trained at 16 pixels"):
         runs.open_run("demo", profile="smoke", overrides=sizes)
     assert not (home / "reports" / "demo").exists()
+
+
+LITE = "architecture=efficientnet_lite0"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ("weights=pretrained", "no weights for reference_cnn"),
+        (f"{LITE} weights=no.pth", "no weights file '.*no.pth'"),
+        (f"{LITE} weights=pretrained image_size=31", "at least 32 pixels a side; got 31"),
+        (
+            f"{LITE} weights=pretrained image_size=64 epochs=4 fold_epochs=4 stages=all:2:24px,all",
+            "at least 32 pixels a side; got 24",
+        ),
+        (f"{LITE} weights=other.pth", "cannot be read as a PyTorch file"),
+    ],
+)
+def test_weights_that_cannot_be_used_leave_no_folder(home, overrides, message, monkeypatch):
+    monkeypatch.chdir(home)
+    (home / "other.pth").write_bytes(b"no weights")
+    with pytest.raises(InputError, match=message):
+        runs.open_run("demo", profile="smoke", overrides=overrides)
+    assert not (home / "reports").exists()
+
+
+def test_a_run_records_its_weights_and_refuses_others(home, monkeypatch):
+    own = home / "own.pth"
+    own.write_bytes(b"some weights")
+    monkeypatch.setattr(trainer, "check", lambda settings: None)
+    monkeypatch.chdir(home)
+    overrides = f"{LITE} weights=own.pth"
+    run = runs.open_run("demo", profile="smoke", overrides=overrides)
+    assert run.settings.model.weights == str(own)
+    recorded = run.state()["weights"]
+    assert (recorded["file"], recorded["sha256"]) == ("own.pth", hashing.digest(b"some weights"))
+    (home / "elsewhere").mkdir()
+    monkeypatch.chdir(home / "elsewhere")
+    assert runs.open_run("demo", overrides=f"{LITE} weights=../own.pth").settings == run.settings
+    with pytest.raises(InputError, match=r"weights is .*own\.pth' there, 'random' asked"):
+        runs.open_run("demo", overrides="weights=random")
+    own.write_bytes(b"other weights")
+    with pytest.raises(InputError, match=r"own\.pth changed since run 'demo' was made"):
+        runs.open_run("demo")
+    own.unlink()  # what is trained already needs them no more
+    assert runs.open_run("demo").settings == run.settings
+    assert runs.open_run("other", profile="smoke").state()["weights"] is None
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import os
+import shutil
 import threading
 import time
 from dataclasses import replace
@@ -7,11 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cnnlab import hashing
 from cnnlab.augment.mixing import MIXERS
 from cnnlab.config import make_settings
 from cnnlab.config.training import TrainingSettings
 from cnnlab.data.batches import Dataset
 from cnnlab.engine import make_deterministic
+from cnnlab.models import efficientnet_lite0
 from cnnlab.training import trainer
 
 SETTINGS = make_settings("smoke", ["image_size=16", "fold_epochs=1", "epochs=1", "batch_size=8"])
@@ -105,6 +108,23 @@ def test_a_checkpoint_stays_of_use_when_evaluation_and_report_change(asked, tmp_
 
 
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one core does one thing at a time")
+def test_what_is_in_the_file_of_weights_decides_and_not_where_it_lies(tmp_path):
+    published = efficientnet_lite0.find(efficientnet_lite0.Options())
+    copied = tmp_path / "copy.pth"
+    shutil.copyfile(published, copied)
+    settings = make_settings("smoke", architecture="efficientnet_lite0")
+
+    def deciding(weights: str):
+        return trainer.deciding(settings.replace(weights=str(weights)))
+
+    first = deciding("pretrained")
+    assert first["model"]["weights"] == hashing.file_digest(published)
+    assert deciding(published) == deciding(copied) == first
+    assert deciding("random")["model"]["weights"] == "random"
+    copied.write_bytes(b"other")
+    assert deciding(copied) != first
+
+
 def test_a_deterministic_engine_still_reads_in_parallel():
     class Watched(np.ndarray):
         lock, now, most = threading.Lock(), 0, 0
