@@ -99,7 +99,7 @@ def test_the_conda_environment_is_python_pip_and_the_same_packages():
         f"  - python{PROJECT['requires-python']}",
         "  - pip",
     ]
-    packages = [line.strip().removeprefix("- ").strip('"') for line in content[start + 1 :]]
+    packages = [line.removeprefix("    - ").strip('"') for line in content[start + 1 :]]
     assert packages == [*DIRECT, "-e ."]
 
 
