@@ -30,6 +30,13 @@ class TrainingSettings(Section):
         "all:5:32px,all or probe,all:x0.1; probe fits the head to features of the frozen network",
     )
     optimizer: str = setting("adam", "sgd has momentum 0.9", choices=("adam", "adamw", "sgd"))
+    depth_factor: float = setting(
+        1.0,
+        "each stage of the network learns at this factor of the next one's rate, the head at "
+        "learning_rate; 1: one rate for all",
+        low=0.01,
+        high=1,
+    )
     weight_decay: float = setting(
         0.0, "of adamw and sgd: kernels shrink by it times the rate at each step", low=0, high=10
     )

@@ -44,7 +44,7 @@ class Fit:
     the epoch while the weights change, with augmentation, mixing, dropout and, in the loss, class
     weights and all else that its recipe asks for. The validation columns are plain cross-entropy
     and accuracy of the weights at its end, averaged if the recipe averages. ``learning_rate`` is
-    what the next step of the stage would take, 0 after a probe. ``seconds`` counts every process
+    what the next step of the head would take, 0 after a probe. ``seconds`` counts every process
     that took part, up to its last whole epoch. ``kept_probe`` says that no epoch of the last stage
     had a lower validation loss than the probe, so that its weights were kept.
     """

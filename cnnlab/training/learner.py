@@ -43,11 +43,17 @@ class Learner:
         check_stage(model, stage)
         self.network = copied(model, image_size=stage.image_size, precision=recipe.precision)
         # The stages are the model's: of a smaller copy, the graph may show fewer.
-        for layer in frozen(self.network, stage.trainable, models.stages(model)):
+        ends = models.stages(model)
+        for layer in frozen(self.network, stage.trainable, ends):
             layer.trainable = False
+        if stage.fixed_statistics:
+            for layer in _normalisations(self.network):
+                layer.trainable = False  # which means inference mode as well
         self._rate = rate(stage, steps)
+        variables = self.network.trainable_variables
+        factors = rate_factors(self.network, stage.depth_factor, ends)
         self.network.compile(
-            optimizer=optimizer(stage, self._rate, self.network.trainable_variables),
+            optimizer=optimizer(stage, self._rate, variables, factors),
             loss=LOSSES[stage.loss](class_weights, stage.label_smoothing),
             metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
         )
@@ -162,12 +168,34 @@ def frozen(
             f"stage{'s' if len(ends) != 1 else ''}: that would freeze none. In stages, expected "
             f"one of {', '.join(['all', 'head', *(f'last{n}' for n in range(1, len(ends)))])}."
         )
-    found = []
+    return [layer for layer, depth in _depths(model, ends) if depth > last]
+
+
+def rate_factors(model: keras.Model, depth_factor: float, ends: tuple[str, ...]) -> list[float]:
+    """Return the factor of the learning rate of each trainable variable, see ``recipe.Stage``."""
+    depths = {
+        id(variable): depth
+        for layer, depth in reversed(_depths(model, ends))  # of a shared layer, the first use
+        for variable in layer.trainable_variables
+    }
+    return [depth_factor ** depths.get(id(each), 0) for each in model.trainable_variables]
+
+
+def _depths(model: keras.Model, ends: tuple[str, ...]) -> list[tuple[keras.layers.Layer, int]]:
+    """Return the layers in order of execution: 0 with the head, 1 with the last stage, 2, …"""
+    found, left = [], list(ends)
     for step in structure.steps(model):
-        found.append(step.operation)
-        if step.path == ends[-1 - last]:
-            break
-    return [each for each in found if isinstance(each, keras.layers.Layer)]
+        if isinstance(step.operation, keras.layers.Layer):
+            found.append((step.operation, len(left)))
+        if step.path in left[:1]:
+            left.pop(0)
+    return found
+
+
+def _normalisations(model: keras.Model) -> list[keras.layers.Layer]:
+    """Return the layers that normalise by statistics of the batch when they are trained."""
+    kinds = keras.layers.BatchNormalization
+    return [step.operation for step in structure.steps(model) if isinstance(step.operation, kinds)]
 
 
 def reseed(model: keras.Model, seed: int, epoch: int) -> None:

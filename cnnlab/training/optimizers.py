@@ -3,7 +3,7 @@
 A new one is an entry here and its name among the choices of its setting.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from cnnlab.config import InputError
@@ -11,25 +11,23 @@ from cnnlab.engine import keras
 from cnnlab.training.recipe import Stage
 
 Rate = Any  # a number, or a keras.optimizers.schedules.LearningRateSchedule: step → rate
+Kind = tuple[type[keras.optimizers.Optimizer], dict[str, Any]]  # a class of Keras, its arguments
 MOMENTUM = 0.9  # of SGD
 
 
-def adam(rate: Rate, weight_decay: float) -> keras.optimizers.Optimizer:
+def adam(weight_decay: float) -> Kind:
     """Return Adam (Kingma and Ba, 2015); it decays no weights."""
-    # Named, as are the others, because Keras would count the optimizers of a process.
-    return keras.optimizers.Adam(rate, name="adam")
+    return keras.optimizers.Adam, {}
 
 
-def adamw(rate: Rate, weight_decay: float) -> keras.optimizers.Optimizer:
+def adamw(weight_decay: float) -> Kind:
     """Return Adam with decoupled weight decay (Loshchilov and Hutter, 2019)."""
-    return keras.optimizers.AdamW(rate, weight_decay=weight_decay, name="adamw")
+    return keras.optimizers.AdamW, {"weight_decay": weight_decay}
 
 
-def sgd(rate: Rate, weight_decay: float) -> keras.optimizers.Optimizer:
+def sgd(weight_decay: float) -> Kind:
     """Return gradient descent with momentum and decoupled weight decay."""
-    return keras.optimizers.SGD(
-        rate, momentum=MOMENTUM, weight_decay=weight_decay or None, name="sgd"
-    )
+    return keras.optimizers.SGD, {"momentum": MOMENTUM, "weight_decay": weight_decay or None}
 
 
 def constant(rate: float, steps: int, warmup: int) -> Rate:
@@ -54,11 +52,8 @@ def _cosine(rate: float, steps: int, warmup: int, *, alpha: float) -> Rate:
     )
 
 
-OPTIMIZERS: dict[str, Callable[[Rate, float], keras.optimizers.Optimizer]] = {
-    "adam": adam,
-    "adamw": adamw,
-    "sgd": sgd,
-}
+# weight decay → what it is in Keras.
+OPTIMIZERS: dict[str, Callable[[float], Kind]] = {"adam": adam, "adamw": adamw, "sgd": sgd}
 # (highest rate, steps of the stage, steps of the warm-up among them) → the rate by step.
 SCHEDULES: dict[str, Callable[[float, int, int], Rate]] = {"constant": constant, "cosine": cosine}
 
@@ -79,7 +74,9 @@ def rate(stage: Stage, steps: int) -> Rate:
     return SCHEDULES[stage.schedule](stage.learning_rate, total, warmup)
 
 
-def optimizer(stage: Stage, rate: Rate, variables: list[Any]) -> keras.optimizers.Optimizer:
+def optimizer(
+    stage: Stage, rate: Rate, variables: list[Any], factors: Sequence[float] = ()
+) -> keras.optimizers.Optimizer:
     """Return a new optimizer for a stage, its state built.
 
     Args:
@@ -87,9 +84,39 @@ def optimizer(stage: Stage, rate: Rate, variables: list[Any]) -> keras.optimizer
         rate: Number or schedule.
         variables: What it is to train. Those of one dimension, biases and the scales of
             normalisation, are not decayed (He et al., "Bag of Tricks", CVPR 2019, section 3.1).
+        factors: Of the rate, one for each variable; 1 where none are given.
     """
-    made = OPTIMIZERS[stage.optimizer](rate, stage.weight_decay)
+    kind, arguments = OPTIMIZERS[stage.optimizer](stage.weight_decay)
+    if any(factor != 1 for factor in factors):
+        kind = _discriminative(kind, factors)
+    # Named, because Keras would count the optimizers of a process.
+    made = kind(rate, name=stage.optimizer, **arguments)
     if made.weight_decay:
         made.exclude_from_weight_decay(var_list=[each for each in variables if each.ndim < 2])
     made.build(variables)
     return made
+
+
+def _discriminative(
+    kind: type[keras.optimizers.Optimizer], factors: Sequence[float]
+) -> type[keras.optimizers.Optimizer]:
+    """Return a class that steps and decays each variable at a factor of the rate.
+
+    Scaling gradients would not do: Adam's steps do not depend on their size.
+
+    Source:
+        Howard and Ruder, "Universal Language Model Fine-tuning for Text Classification", ACL 2018,
+        section 3.2: discriminative fine-tuning.
+    """
+
+    class Discriminative(kind):
+        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+            rate = learning_rate * factors[self._get_variable_index(variable)]
+            if self.weight_decay and self._use_weight_decay(variable):
+                self.assign_sub(variable, variable * (rate * self.weight_decay))
+            super().update_step(gradient, variable, rate)
+
+        def _apply_weight_decay(self, variables: Any) -> None:
+            """Do nothing: ``update_step`` decays, at the variable's own rate."""
+
+    return Discriminative

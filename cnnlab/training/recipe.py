@@ -23,7 +23,13 @@ class Stage:
             head is fitted to the features that the frozen network gives, not by steps; that
             counts as one epoch, and the fields below mean nothing.
         optimizer: A name in ``optimizers.OPTIMIZERS``.
-        learning_rate: The highest of the stage.
+        learning_rate: The highest of the stage, of the head.
+        depth_factor: Each stage of the network learns at this factor of the rate of the next, the
+            last at this factor of the head's (discriminative fine-tuning: Howard and Ruder, ACL
+            2018, section 3.2); 1 is one rate for all.
+        fixed_statistics: Every batch normalisation of the network stays as it is, whatever learns:
+            in inference mode, with its moving statistics, scale and shift. For weights that others
+            trained: the statistics of small batches of other images would undo them.
         weight_decay: Decoupled, of kernels only; 0 is none.
         schedule: A name in ``optimizers.SCHEDULES``: the rate by step, over the whole stage.
         warmup_epochs: In them the rate rises from 0, step by step.
@@ -48,6 +54,8 @@ class Stage:
     label_smoothing: float = 0.0
     mixing: str = "none"
     mixing_strength: float = 0.2
+    depth_factor: float = 1.0
+    fixed_statistics: bool = False
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
@@ -57,6 +65,10 @@ class Stage:
         if not 0 < self.learning_rate < math.inf:
             raise InputError(
                 f"learning_rate={self.learning_rate} is out of range: expected above 0."
+            )
+        if not 0 < self.depth_factor <= 1:
+            raise InputError(
+                f"depth_factor={self.depth_factor} is out of range: expected above 0, to 1."
             )
         if not 0 <= self.warmup_epochs < self.epochs:
             raise InputError(
@@ -193,7 +205,7 @@ def from_settings(settings: Settings, *, epochs: int | None = None) -> Recipe:
     """Return the recipe that the settings describe.
 
     Args:
-        settings: Sections ``training`` and ``data``.
+        settings: Section ``training``; and ``weights``, which decides ``fixed_statistics``.
         epochs: Of all stages together; the settings' by default.
 
     Raises:
@@ -218,6 +230,8 @@ def from_settings(settings: Settings, *, epochs: int | None = None) -> Recipe:
             label_smoothing=given.label_smoothing,
             mixing=given.mixing,
             mixing_strength=given.mixing_strength,
+            depth_factor=given.depth_factor,
+            fixed_statistics=settings.model.weights != "random",
         )
         if text.trainable != PROBE
         else Stage(1, PROBE)

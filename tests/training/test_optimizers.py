@@ -64,6 +64,21 @@ def test_one_step_of_each_by_hand() -> None:
     assert step("adam", 0.0, 2.0) == pytest.approx((0.7, 0.7), rel=1e-5)
 
 
+def test_a_factor_is_of_the_step_and_of_the_decay() -> None:
+    """A quarter of the rate for the kernel, a half for the bias, by the same sums as above."""
+
+    def step(name: str, weight_decay: float, gradient: float) -> tuple[float, ...]:
+        stage, pair = replace(STAGE, optimizer=name, weight_decay=weight_decay), variables()
+        made = optimizer(stage, 0.3, pair, factors=(0.25, 0.5))
+        made.apply([np.full(each.shape, gradient, np.float32) for each in pair], pair)
+        return tuple(float(np.asarray(each).flat[0]) for each in pair)
+
+    assert step("adamw", 0.1, 0.0) == pytest.approx((1 - 0.3 * 0.25 * 0.1, 1.0))
+    assert step("sgd", 0.1, 0.0) == pytest.approx((1 - 0.3 * 0.25 * 0.1, 1.0))
+    assert step("sgd", 0.0, 2.0) == pytest.approx((0.85, 0.7))
+    assert step("adam", 0.0, 2.0) == pytest.approx((0.925, 0.85), rel=1e-5)
+
+
 def test_gradient_descent_has_momentum() -> None:
     pair = variables()
     made = optimizer(replace(STAGE, optimizer="sgd"), 0.1, pair)

@@ -230,6 +230,7 @@ def test_every_field_of_a_recipe_is_in_the_fingerprint(tmp_path: Path) -> None:
             {"trainable": "head"}, {"optimizer": "sgd"}, {"schedule": "cosine"},
             {"warmup_epochs": 1}, {"loss": "focal"}, {"label_smoothing": 0.1},
             {"mixing": "mixup"}, {"mixing_strength": 0.3}, {"weight_decay": 0.1},
+            {"depth_factor": 0.5}, {"fixed_statistics": True},
         )
     ]  # fmt: skip
     others += [
