@@ -113,6 +113,7 @@ def fit(
     _check_probe(model, recipe, probe)
     weights = _checked_weights(model, class_weights)
     check_batches(validation, model.input_shape, model.output_shape, "validation")
+    _check_pixels(validation)
     judge, mark, done = _judge(model), "", checkpoint.Progress()
     if folder:
         mark = checkpoint.fingerprint(
@@ -264,6 +265,19 @@ def _input_shape(model: keras.Model, stage: Stage) -> Shape:
     """Return the shape of the images that a stage trains on."""
     size = stage.image_size
     return (None, size, size, 3) if size else model.input_shape
+
+
+def _check_pixels(batches: tf.data.Dataset) -> None:
+    """Raise InputError where the first batch of images was normalised: the network does that."""
+    given = next(iter(batches))[0]
+    if given.shape.rank != 4:  # features, for a head alone
+        return
+    low, high = float(tf.reduce_min(given)), float(tf.reduce_max(given))
+    if low < 0 or high > 255 or 0 < high <= 1:  # all black is possible
+        raise InputError(
+            f"The images have values from {low:g} to {high:g}: expected 0…255, as files have them. "
+            "The network normalises them itself."
+        )
 
 
 def check_batches(batches: tf.data.Dataset, images: Shape, targets: Shape, name: str) -> None:

@@ -10,6 +10,8 @@ from cnnlab.config import stages as texts
 from cnnlab.config.stages import PROBE
 from cnnlab.config.training import TrainingSettings
 
+GENTLE = 3e-4  # highest rate of Adam at which given weights are usually refined, not replaced
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -199,6 +201,35 @@ def described(given: TrainingSettings) -> str:
         f"patience {given.patience}",
     )
     return ", ".join((*parts, *further))
+
+
+def cautions(recipe: Recipe) -> list[str]:
+    """Return what is likely to spoil weights that others trained, a sentence or two each.
+
+    Source:
+        Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform
+        Out-of-Distribution", ICLR 2022: the head first, then the network.
+    """
+    found = []
+    given = [stage for stage in recipe.stages if stage.fixed_statistics]
+    moving = [stage for stage in given if stage.trainable not in (PROBE, "head")]
+    steep = [
+        f"{stage.learning_rate * stage.depth_factor:g}"
+        for stage in moving
+        if stage.optimizer != "sgd" and stage.learning_rate * stage.depth_factor > GENTLE
+    ]
+    if steep:
+        found.append(
+            f"pretrained layers learn at {steep[0]}, a rate for a new head; above {GENTLE:g} they "
+            "usually lose what they know. Lower learning_rate, or its factor in stages, such as "
+            "all:x0.1."
+        )
+    if moving and moving[0] is recipe.stages[0]:
+        found.append(
+            "pretrained layers learn behind a head that is still random. stages=probe,all:x0.1 "
+            "fits the head first."
+        )
+    return found
 
 
 def from_settings(settings: Settings, *, epochs: int | None = None) -> Recipe:

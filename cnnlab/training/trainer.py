@@ -19,7 +19,7 @@ from cnnlab.training.balance import NOTABLE, balanced_weights, imbalance
 from cnnlab.training.fit import Fit, fit, predict
 from cnnlab.training.learner import check_stage
 from cnnlab.training.lr_range_test import RateTest, find_rate
-from cnnlab.training.recipe import Recipe, Stage, from_settings
+from cnnlab.training.recipe import Recipe, Stage, cautions, from_settings
 
 Report = Callable[[dict[str, Any]], None]
 CHUNK = 256  # images hashed at a time
@@ -85,7 +85,8 @@ def train(
 ) -> Fit:
     """Train ``model`` in place by the settings' recipe; it ends with its best weights.
 
-    Prints a line if the classes are very unequal, and one if it goes on from a checkpoint.
+    Prints a line if the classes are very unequal, if the recipe is likely to spoil given weights,
+    and if it goes on from a checkpoint.
 
     Args:
         model: A network for this dataset, see ``new_model``.
@@ -100,6 +101,8 @@ def train(
     """
     root = settings.seed if seed is None else seed
     recipe = from_settings(settings, epochs=epochs)
+    for caution in cautions(recipe):
+        print(f"Note: {caution}")
     identity = None
     if folder:
         content = [content_digest(dataset, rows) for rows in (train, validation)]

@@ -10,7 +10,7 @@ from cnnlab.config import InputError, make_settings
 from cnnlab.engine import keras, tf
 from cnnlab.training import Recipe, Stage
 from cnnlab.training.learner import Learner, rate_factors
-from cnnlab.training.recipe import from_settings
+from cnnlab.training.recipe import cautions, from_settings
 
 SIZE = 16
 ENDS = ("norm1", "norm2")
@@ -137,3 +137,37 @@ def test_the_settings_say_both() -> None:
         Stage(1, depth_factor=0.0)
     with pytest.raises(InputError, match=r"depth_factor=1\.5 is out of range"):
         make_settings("full", ["depth_factor=1.5"])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "rate", "random_head"),
+    [
+        ("stages=all", "0.001", True),
+        ("stages=head:2,all", "0.001", False),
+        ("stages=probe,last1:2,all:x0.1", "0.001", False),
+        ("stages=probe,all depth_factor=0.4", "0.0004", False),
+        ("stages=probe,all:x0.1", "", False),
+        ("stages=probe,all depth_factor=0.3", "", False),
+        ("stages=probe,all optimizer=sgd", "", False),
+        ("stages=all:x0.1", "", True),
+        ("stages=probe", "", False),
+        ("stages=head", "", False),
+    ],
+)
+def test_what_spoils_given_weights_is_said(overrides: str, rate: str, random_head: bool) -> None:
+    settings = make_settings("full", ["weights=pretrained", *overrides.split()])
+    said = cautions(from_settings(settings))
+    assert [line for line in said if f"learn at {rate}, a rate" in line] == said[: bool(rate)]
+    assert any("still random" in line for line in said) == random_head
+    assert len(said) == bool(rate) + random_head
+    assert not cautions(from_settings(make_settings("full", overrides.split())))
+
+
+@pytest.mark.parametrize("scale", [1 / 255, -1.0, 1.2])
+def test_images_that_are_normalised_already_are_refused(scale: float) -> None:
+    with pytest.raises(InputError, match=r"values from .* to .*: expected 0…255"):
+        training.fit(network(), batches, batches(9, scale), Recipe((Stage(1),)), seed=1)
+
+
+def test_black_images_are_images() -> None:
+    training.fit(network(), batches, batches(9, 0.0), Recipe((Stage(1),)), seed=1)
