@@ -18,6 +18,7 @@ NARROW = 88  # columns below which the meaning has no room beside the values
 LONGEST = 8  # characters of a value that a column makes room for; a longer one has its own line
 SAME = "·"  # stands for the value in the first column
 ORDER = ("full", *(name for name in PROFILES if name != "full"))  # full has the defaults
+PUBLISHED = ("data", "licence", "source", "smallest")  # what is told of a network's own weights
 SHOWN = [name for name in FIELDS if name != "profile"]
 
 
@@ -69,6 +70,8 @@ def _show_networks(as_json: bool) -> None:
                 "name": family.name,
                 "summary": family.summary,
                 "options": [_of_field(option) for option in fields(family.options)],  # type: ignore[arg-type]
+                "pretrained": family.pretrained
+                and {part: getattr(family.pretrained, part) for part in PUBLISHED},
             }
             for family in families
         ]
@@ -80,6 +83,9 @@ def _show_networks(as_json: bool) -> None:
         click.echo(
             textwrap.fill(family.summary, width, initial_indent="  ", subsequent_indent="  ")
         )
+        if known := family.pretrained:
+            text = f"{known.data}; {known.licence}; {known.smallest} pixels a side or more"
+            click.echo(textwrap.fill(f"    weights=pretrained: {text}", width))
         for option in fields(family.options):  # type: ignore[arg-type]
             click.echo(f"    {option.name}={_text(option.default)}")
             text = f"{option.metadata['meaning']}; {allowed(option)}"

@@ -75,7 +75,8 @@ def build(
         dropout=dropout,
     )
     if path:
-        first_weights.load(network, family, path, l2=l2)
+        first_weights.load(network, family, path)
+        first_weights.penalise_head(network, l2)
     return network
 
 

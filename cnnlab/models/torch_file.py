@@ -161,8 +161,9 @@ class _Unpickler(pickle.Unpickler):
         kind, dtype, key, _, length, *_ = pid
         good = kind == "storage" and dtype in ("<f4", "<i8") and type(key) is str
         found = _Storage(dtype, key, length)
-        if not (good and type(length) is int) or self.storages.setdefault(key, found) != found:
+        if not (good and type(length) is int):
             raise ValueError("a storage is described wrongly")
+        self.storages[key] = found
         return found
 
 

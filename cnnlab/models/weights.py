@@ -98,16 +98,13 @@ def find(
     return path
 
 
-def load(network: keras.Model, family: Architecture, path: Path, *, l2: float) -> None:
-    """Give every layer before the head the weights of a file, and the head the L2 penalty.
-
-    The kernels that were trained elsewhere have none: it would pull them to zero.
+def load(network: keras.Model, family: Architecture, path: Path) -> None:
+    """Give every layer before the head the weights of a file.
 
     Args:
-        network: A new one of the family, built with ``l2=0``.
+        network: A new one of the family, as the family builds it.
         family: Whose it is.
         path: See ``find``.
-        l2: Factor of the penalty.
 
     Raises:
         InputError: The file cannot be read or is not of this network.
@@ -116,8 +113,18 @@ def load(network: keras.Model, family: Architecture, path: Path, *, l2: float) -
         _published(family).load(network, path)
     except OSError as error:
         raise InputError(f"Cannot read the weights file {path}: {error.strerror}.") from None
-    head = network.layers[-1]
-    head.kernel_regularizer = head.kernel.regularizer = keras.regularizers.L2(l2)
+
+
+def penalise_head(network: keras.Model, l2: float) -> None:
+    """Give the dense layers behind global pooling an L2 penalty.
+
+    The kernels before them, built with ``l2=0``, have none: to pull weights to zero that were
+    trained elsewhere would undo that.
+    """
+    names = [layer.name for layer in network.layers]
+    for layer in network.layers[names.index("global_pool") :]:
+        if isinstance(layer, keras.layers.Dense):
+            layer.kernel_regularizer = layer.kernel.regularizer = keras.regularizers.L2(l2)
 
 
 def _published(family: Architecture) -> Pretrained:

@@ -168,6 +168,7 @@ def test_a_pickle_cannot_change_what_its_names_stand_for(what, changed) -> None:
     odd = b"\x80\x02" + name(*what) + changed + b"."
     with pytest.raises(InputError, match="cannot be read as a PyTorch file"):
         torch_file.tensors(zipped(odd, {}), "x.pth")
+    assert not any(hasattr(each, "__dict__") for each in torch_file._NAMES.values())
     content = zipped(state(good=entry()), {"7": VALUES})
     assert np.array_equal(torch_file.tensors(content, "x.pth")["good"].ravel(), VALUES)
 
@@ -189,6 +190,12 @@ def test_a_file_that_ends_early_or_late_is_refused(layout: Layout) -> None:
         (zipped(state(), {}), "no state dict"),
         (zipped(state(good=b"N"), {}), "its entry 'good' is no tensor"),
         (zipped(state(good=entry(), again=entry()), {"7": VALUES[:3]}), "another number of values"),
+        (
+            zipped(
+                state(good=entry(count=2, shape=(2,), strides=(1,)), again=entry()), {"7": VALUES}
+            ),
+            "another number of values",
+        ),
         (pickle.dumps({"a": 1}), "does not begin"),
         (b"\x89HDF\r\n\x1a\n", "invalid load key"),
     ],

@@ -59,6 +59,23 @@ def test_only_the_head_of_a_network_that_begins_so_is_penalised(
     assert float(sum(back.losses)) == pytest.approx(expected, rel=1e-6)
 
 
+def test_a_dense_layer_before_pooling_is_not_of_the_head() -> None:
+    """ConvNeXt's pointwise convolutions are such layers."""
+    layers = keras.layers
+    ones = {"kernel_initializer": "ones"}
+    network = keras.Sequential(
+        [
+            keras.Input((4, 4, 3)),
+            layers.Dense(5, **ones),
+            layers.GlobalAveragePooling2D(name="global_pool"),
+            layers.Dense(2, name="hidden", **ones),
+            layers.Dense(7, name="probabilities", **ones),
+        ]
+    )
+    weights.penalise_head(network, 0.5)
+    assert float(sum(network.losses)) == 0.5 * (5 * 2 + 2 * 7)
+
+
 def test_where_weights_come_from_is_recorded(begins_small) -> None:
     arguments = ("resnet", "width=2")
     assert models.provenance(*arguments, "random") is None
