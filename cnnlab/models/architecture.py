@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlab.config import InputError
-from cnnlab.config.model import ARCHITECTURES
+from cnnlab.config.model import APPLICATIONS, ARCHITECTURES
 from cnnlab.config.section import Section, did_you_mean
 from cnnlab.engine import keras
 
@@ -91,5 +91,8 @@ def architecture(name: str) -> Architecture:
             f"Unknown architecture {name!r}: expected one of {', '.join(ARCHITECTURES)}."
             f"{did_you_mean(name, ARCHITECTURES)}"
         )
+    if name in APPLICATIONS:
+        rebuilt: Architecture = import_module("cnnlab.models.applications").application(name)
+        return rebuilt
     found: Architecture = import_module(f"cnnlab.models.{name}").ARCHITECTURE
     return found

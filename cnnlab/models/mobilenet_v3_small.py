@@ -6,13 +6,16 @@ last feature maps (576 channels) stand global pooling and a softmax; their wide 
 because five halvings would leave 2 × 2 maps of a 64-pixel image; ``stem_stride=2`` is the paper's.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+from cnnlab.config import InputError
 from cnnlab.config.section import Section, setting
 from cnnlab.engine import keras
 from cnnlab.models.architecture import Architecture, ParameterCount
 from cnnlab.models.backbones import rebuilt
 from cnnlab.models.head import pooled_softmax
+from cnnlab.models.keras_weights import KerasWeights, Published
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,35 @@ def build(
     )
     outputs = pooled_softmax(backbone.output, num_classes=num_classes, seed=seed, dropout=dropout)
     return keras.Model(backbone.input, outputs, name="mobilenet_v3_small")
+
+
+_WEIGHTS = KerasWeights(
+    name="mobilenet_v3_small",
+    function="MobileNetV3Small",
+    files={
+        alpha: Published(
+            "tensorflow/keras-applications/mobilenet_v3/"
+            f"weights_mobilenet_v3_small_224_{alpha}_float_no_top_v2.h5",
+            digest,
+        )
+        for alpha, digest in (
+            (0.75, "ebdb5cc8e0b497cd13a7c275d475c819"),
+            (1.0, "d3e8ec802a04aa4fc771ee12a9a9b836"),
+        )
+    },
+    licence="Apache-2.0",
+    width_layer=("conv_1", 576),
+)
+
+
+def _find(options: Options) -> Path:
+    if options.stem_stride != 2:
+        raise InputError(
+            "The pretrained weights of mobilenet_v3_small belong to a first convolution that "
+            f"halves the image; got stem_stride={options.stem_stride}. Set "
+            "network_options=stem_stride=2."
+        )
+    return _WEIGHTS.find(options)
 
 
 # torchvision counts its own classifier (1024 units, 1000 classes), which is not ours.
@@ -89,4 +121,5 @@ ARCHITECTURE = Architecture(
         ),
         ParameterCount(_PUBLISHED + (576 * 5 + 5), 2 * _CHANNELS, num_classes=5, image_size=40),
     ),
+    pretrained=replace(_WEIGHTS.pretrained(), find=_find),
 )
