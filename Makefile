@@ -71,7 +71,7 @@ go-test: $(STAMP)  ## vet and test the server, also with the race detector
 		backend/go.sh test -count=1 ./... && backend/go.sh test -count=1 -race ./...
 
 clean:  ## remove caches and prepared pixels; data, reports and .venv stay
-	@rm -rf .mypy_cache .ruff_cache .pytest_cache data/prepared
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache data/prepared data/features
 	@find cnnlab tests benchmarks notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) \
 		-prune -exec rm -rf {} +
 

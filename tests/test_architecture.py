@@ -17,6 +17,7 @@ FLOORS = (
     {"engine", "records", "statistics"},
     {"images"},
     {"data", "augment", "models"},
+    {"features"},
     {"training", "evaluation", "explain"},
     {"artifact"},
     {"serving"},

@@ -68,3 +68,9 @@ class ModelSettings(Section):
     )
     l2: float = setting(1e-4, "factor of the L2 penalty on the weights", low=0, high=1)
     dropout: float = setting(0.5, "share of the last features left out", low=0, high=0.95)
+    hidden_units: int = setting(
+        0,
+        "of a hidden layer before the softmax, in networks that pool globally; 0: none",
+        low=0,
+        high=8192,
+    )

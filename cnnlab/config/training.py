@@ -24,6 +24,12 @@ class TrainingSettings(Section):
         "balanced: each class weighs the same in the training loss",
         choices=("none", "balanced"),
     )
+    feature_views: int = setting(
+        0,
+        "augmented views of each training image that a probe learns from besides the image itself",
+        low=0,
+        high=100,
+    )
     stages: str = setting(
         "all",
         "what learns, epochs, factor of learning_rate, size, such as head:3,all:x0.1, "

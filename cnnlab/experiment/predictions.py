@@ -7,7 +7,7 @@ import pandas as pd
 
 from cnnlab import training
 from cnnlab.config import Settings
-from cnnlab.data.batches import Dataset, evaluation_batches
+from cnnlab.data.batches import Dataset
 from cnnlab.engine import keras
 from cnnlab.evaluation import calibration, scoring
 from cnnlab.evaluation.records import Evaluation
@@ -76,11 +76,10 @@ def predict(
         model: float32 (B, S, S, 3) in 0…255 → softmax (B, C).
         dataset: Its images and labels; its class names are those of the outputs.
         rows: int64 (N,); those of a sealed test set are refused.
-        settings: ``batch_size``.
+        settings: ``batch_size``, and what the network was trained by, see ``training.answers``.
         temperature: T; None: it is fitted on these very images, see ``calibration``.
     """
-    batches = evaluation_batches(dataset, rows, batch_size=settings.training.batch_size)
-    raw = training.predict(model, batches)
+    raw = training.answers(model, dataset, rows, settings)
     labels, groups = dataset.labels[rows], dataset.groups(rows)
     if temperature is None:
         temperature = calibration.fit_temperature(labels, raw, groups=groups)

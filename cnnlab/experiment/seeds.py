@@ -22,7 +22,7 @@ from cnnlab.data.batches import Dataset
 from cnnlab.experiment.classifier import Classifier, load
 from cnnlab.experiment.pipeline import fit_classifier, validate
 from cnnlab.records import Record
-from cnnlab.training import Fit
+from cnnlab.training import Fit, probe
 from cnnlab.training.environment import origin
 from cnnlab.training.executor import check_jobs, train_each
 from cnnlab.training.trainer import content_digest, deciding, memory
@@ -169,7 +169,7 @@ def fit_seeds(
         dataset,
         missing,
         name="seed",
-        jobs=jobs,
+        jobs=1 if probe.alone(settings) else jobs,  # a process takes longer to start than a probe
         memory=partial(memory, dataset, settings),
         done=_print_done,
         report=lambda seed, row: report(1 + list(missing).index(seed), row),

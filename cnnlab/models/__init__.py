@@ -10,7 +10,9 @@ from cnnlab.engine import keras
 from cnnlab.models import structure
 from cnnlab.models import weights as first_weights
 from cnnlab.models.architecture import Architecture, ParameterCount, architecture
+from cnnlab.models.body import answers_digest, body, head_layers, weights_digest
 from cnnlab.models.description import described
+from cnnlab.models.head import with_hidden_layer
 from cnnlab.models.options import parsed_options
 from cnnlab.models.structure import pools_globally
 from cnnlab.models.weights import WeightsOrigin, provenance
@@ -21,14 +23,18 @@ __all__ = [
     "Architecture",
     "ParameterCount",
     "WeightsOrigin",
+    "answers_digest",
     "architecture",
+    "body",
     "build",
     "check_options",
     "check_weights",
     "describe",
+    "head_layers",
     "pools_globally",
     "provenance",
     "stages",
+    "weights_digest",
 ]
 
 
@@ -42,6 +48,7 @@ def build(
     dropout: float,
     options: str = "",
     weights: str = RANDOM,
+    hidden_units: int = 0,
 ) -> keras.Model:
     """Return a new, uncompiled network.
 
@@ -56,11 +63,12 @@ def build(
         options: What the family lets one choose, as in the setting ``network_options``.
         weights: What every layer before the head begins with: ``random``, ``pretrained`` (the
             family's own), or the path of a file. The head is always random.
+        hidden_units: Of a hidden layer before the softmax, in networks that pool globally; 0: none.
 
     Raises:
         InputError: The name is not registered, an option is unknown or out of range, there are
-            fewer than two classes, or the weights cannot be had, are damaged, are of another
-            network or ask for larger images.
+            fewer than two classes, a hidden layer is asked of a network that does not pool, or the
+            weights cannot be had, are damaged, are of another network or ask for larger images.
     """
     family = architecture(name)
     if num_classes < 2:
@@ -76,6 +84,9 @@ def build(
     )
     if path:
         first_weights.load(network, family, path)
+    if hidden_units:
+        network = with_hidden_layer(network, hidden_units, seed=seed)
+    if path:
         first_weights.penalise_head(network, l2)
     return network
 

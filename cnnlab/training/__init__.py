@@ -3,18 +3,20 @@
 ``from cnnlab.training import fit`` gives the function; its module is ``cnnlab.training.fit``.
 """
 
+from cnnlab.models import weights_digest
 from cnnlab.training import checkpoint
 from cnnlab.training.balance import balanced_weights, imbalance
-from cnnlab.training.checkpoint import weights_digest
 from cnnlab.training.executor import TrainingFailed
 from cnnlab.training.fit import Diverged, Fit, fit, predict
 from cnnlab.training.folds import fold_runner
 from cnnlab.training.linear_baseline import linear_runner
 from cnnlab.training.lr_range_test import find_rate
+from cnnlab.training.probe import answers
 from cnnlab.training.progress import Watch, print_progress
 from cnnlab.training.recipe import Recipe, Stage, described
 from cnnlab.training.stopping import EarlyStopping
-from cnnlab.training.trainer import epoch_batches, new_model, range_test, subset_runner, train
+from cnnlab.training.subsets import subset_runner
+from cnnlab.training.trainer import epoch_batches, new_model, range_test, train
 
 __all__ = [
     "Diverged",
@@ -24,6 +26,7 @@ __all__ = [
     "Stage",
     "TrainingFailed",
     "Watch",
+    "answers",
     "balanced_weights",
     "checkpoint",
     "described",

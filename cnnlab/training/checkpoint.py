@@ -13,7 +13,6 @@ uses it.
 import json
 import zipfile
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ import numpy as np
 from cnnlab import files, hashing
 from cnnlab.config import InputError
 from cnnlab.engine import keras
+from cnnlab.models import weights_digest
 from cnnlab.training.environment import origin
 
 SEAL = 64  # bytes of a SHA-256 in hexadecimal
@@ -56,18 +56,6 @@ class Progress:
 
 
 GROUPS = ("weights", "optimizer", "average", "best")
-
-
-def weights_digest(model: keras.Model) -> str:
-    """Return the SHA-256 over all weights, in order: equal if and only if every bit is.
-
-    Example:
-        >>> weights_digest(new_model(data, settings)) == weights_digest(new_model(data, settings))
-        True
-    """
-    weights = ((f"{each.dtype.str}{each.shape}".encode(), each) for each in model.get_weights())
-    parts = ((head, np.ascontiguousarray(each).data) for head, each in weights)
-    return hashing.stream_digest(chain.from_iterable(parts))
 
 
 def fingerprint(model: keras.Model, **arguments: Any) -> str:

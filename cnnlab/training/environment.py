@@ -13,7 +13,10 @@ from cnnlab import __version__, hashing
 from cnnlab.engine import keras, tf
 
 PACKAGE = Path(__file__).resolve().parents[1]
-ROOMS = ("augment", "config", "engine.py", "hashing.py", "data", "images", "models", "training")
+ROOMS = (
+    "augment", "config", "engine.py", "features", "hashing.py", "data", "images", "models",
+    "statistics", "training",
+)  # fmt: skip
 
 
 @cache

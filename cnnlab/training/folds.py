@@ -14,7 +14,7 @@ import numpy as np
 
 from cnnlab.config import Settings, child_seed
 from cnnlab.data.batches import Dataset, evaluation_batches
-from cnnlab.training import fold_results
+from cnnlab.training import fold_results, frozen, probe
 from cnnlab.training.executor import Report, check_jobs, train_each
 from cnnlab.training.fit import predict
 from cnnlab.training.held_out import hold_out
@@ -47,11 +47,55 @@ class _Work:
         """Train one fold; its result takes the place of its checkpoints."""
         settings = self.settings
         seed = child_seed(settings.seed, f"fold/{fold}")
-        learned, judging = hold_out(
-            data, self.pool[training], settings.data.validation_fraction, seed
-        )
-        model = new_model(data, settings, seed=seed)
         checkpoints = self.folder / f"fold-{fold}" if self.folder else None
+        if probe.alone(settings):
+            result = self._probe(data, fold, training, held_out, seed, report)
+        else:
+            result = self._network(data, fold, training, held_out, seed, report, checkpoints)
+        if checkpoints:
+            fingerprint = self._fingerprint(training, held_out)
+            fold_results.save(checkpoints.with_suffix(".npz"), result, fingerprint)
+            shutil.rmtree(checkpoints, ignore_errors=True)
+        return result
+
+    def _probe(
+        self,
+        data: Dataset,
+        fold: int,
+        training: np.ndarray,
+        held_out: np.ndarray,
+        seed: int,
+        report: Report,
+    ) -> fold_results.Result:
+        """Fit a head on the features of the fold's images."""
+        learned, judging = self.pool[training], self.pool[:0]
+        if self.settings.model.hidden_units:  # it is trained by epochs, which have to be judged
+            learned, judging = self._divided(data, training, seed)
+        done = frozen.fitted(data, learned, judging, self.settings, seed)
+        report(fold, done.row)
+        return fold_results.Result(done.answers(self.pool[held_out]), done.seconds, epochs=1)
+
+    def _divided(
+        self, data: Dataset, training: np.ndarray, seed: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the fold's images to learn from, and those that judge its epochs."""
+        fraction = self.settings.data.validation_fraction
+        return hold_out(data, self.pool[training], fraction, seed)
+
+    def _network(
+        self,
+        data: Dataset,
+        fold: int,
+        training: np.ndarray,
+        held_out: np.ndarray,
+        seed: int,
+        report: Report,
+        checkpoints: Path | None,
+    ) -> fold_results.Result:
+        """Train a network of the fold's own."""
+        settings = self.settings
+        learned, judging = self._divided(data, training, seed)
+        model = new_model(data, settings, seed=seed)
         fitted = train(
             model, data, learned, judging, settings,
             seed=seed, epochs=settings.evaluation.fold_epochs, folder=checkpoints,
@@ -61,12 +105,7 @@ class _Work:
             data, self.pool[held_out], batch_size=settings.training.batch_size
         )
         probabilities = predict(model, batches)
-        result = fold_results.Result(probabilities, fitted.seconds, len(fitted.history))
-        if checkpoints:
-            fingerprint = self._fingerprint(training, held_out)
-            fold_results.save(checkpoints.with_suffix(".npz"), result, fingerprint)
-            shutil.rmtree(checkpoints, ignore_errors=True)
-        return result
+        return fold_results.Result(probabilities, fitted.seconds, len(fitted.history))
 
     def earlier(
         self, fold: int, training: np.ndarray, held_out: np.ndarray
@@ -98,7 +137,8 @@ def fold_runner(
     Each fold has its own child seed, for its initial weights as for all else. Early stopping is
     judged on a slice of the fold's *training* images, so the held-out ones decide nothing. The
     function prints a line for each fold that is done. How many are trained at a time changes no
-    bit of what they give, on one machine.
+    bit of what they give, on one machine. A recipe that is a probe alone fits heads on features,
+    in this process, one after the other: a process for each would take longer than the fold.
 
     Args:
         dataset: Prepared pixels and labels.
@@ -138,7 +178,7 @@ def fold_runner(
             dataset,
             {fold: pairs[fold - 1] for fold in found if fold not in results},
             name="fold",
-            jobs=jobs,
+            jobs=1 if probe.alone(settings) else jobs,
             memory=partial(memory, dataset, settings),
             done=lambda fold, result: _print_done(fold, len(pairs), result),
             report=report,

@@ -1,9 +1,9 @@
 """From a dataset and settings to a trained network."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
-from itertools import chain, count
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,9 @@ from cnnlab.augment.mixing import MIXERS
 from cnnlab.config import Settings, child_seed
 from cnnlab.data.batches import Dataset, Mix, evaluation_batches, training_batches
 from cnnlab.engine import keras, tf
-from cnnlab.training import processes
-from cnnlab.training.balance import NOTABLE, balanced_weights, imbalance
-from cnnlab.training.fit import Fit, fit, predict
+from cnnlab.training import probe, processes
+from cnnlab.training.balance import NOTABLE, imbalance
+from cnnlab.training.fit import Fit, fit
 from cnnlab.training.learner import check_stage
 from cnnlab.training.lr_range_test import RateTest, find_rate
 from cnnlab.training.recipe import Recipe, Stage, cautions, from_settings
@@ -40,6 +40,7 @@ def _built(settings: Settings, num_classes: int, seed: int) -> keras.Model:
         dropout=settings.model.dropout,
         options=settings.model.network_options,
         weights=settings.model.weights,
+        hidden_units=settings.model.hidden_units,
     )
 
 
@@ -115,6 +116,9 @@ def train(
         recipe,
         seed=root,
         class_weights=_class_weights(dataset, train, settings),
+        probe=probe.fitter(
+            dataset, train, validation, settings, seed=root, progress=report is not None
+        ),
         report=report,
         folder=folder,
         identity=identity,
@@ -205,39 +209,6 @@ def range_test(
     return RateTest(table, found.suggested / factor)
 
 
-def subset_runner(
-    dataset: Dataset,
-    pool: np.ndarray,
-    validation: np.ndarray,
-    settings: Settings,
-    score: Callable[[np.ndarray, np.ndarray], Mapping[str, float]],
-    report: Callable[[int, dict[str, Any]], None] = lambda *_: None,
-) -> Callable[[np.ndarray, int], Mapping[str, float]]:
-    """Return the function that trains on a part of the images: for a learning curve.
-
-    Args:
-        dataset: Prepared pixels and labels.
-        pool: int64 (N,), the training images; a part is positions in it.
-        validation: int64 (M,), the images that stop the training and judge it.
-        settings: The protocol.
-        score: Gives scores by name for labels int64 (M,) and probabilities float32 (M, C).
-        report: Is given the training's number, from 1, and its row after each epoch, see ``fit``.
-
-    Returns:
-        (positions (n,), seed) → scores of a new network trained on them.
-    """
-
-    number = count(1)
-
-    def run(positions: np.ndarray, seed: int) -> Mapping[str, float]:
-        model, told = new_model(dataset, settings, seed=seed), partial(report, next(number))
-        train(model, dataset, pool[positions], validation, settings, seed=seed, report=told)
-        batches = evaluation_batches(dataset, validation, batch_size=settings.training.batch_size)
-        return score(dataset.labels[validation], predict(model, batches))
-
-    return run
-
-
 def _class_weights(dataset: Dataset, train: np.ndarray, settings: Settings) -> np.ndarray | None:
     """Return the weights the settings ask for; say so if the classes are very unequal."""
     labels, balanced = dataset.labels[train], settings.training.class_weight == "balanced"
@@ -247,7 +218,7 @@ def _class_weights(dataset: Dataset, train: np.ndarray, settings: Settings) -> n
             f"Note: the largest class has {ratio:.0f} times the training images of the smallest. "
             f"Judge by the macro figures; the loss {cure}."
         )
-    return balanced_weights(labels, len(dataset.class_names)) if balanced else None
+    return probe.class_weights(dataset, train, settings)
 
 
 def content_digest(dataset: Dataset, rows: np.ndarray) -> str:

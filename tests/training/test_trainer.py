@@ -15,7 +15,7 @@ from cnnlab.config.training import TrainingSettings
 from cnnlab.data.batches import Dataset
 from cnnlab.engine import make_deterministic
 from cnnlab.models import efficientnet_lite0
-from cnnlab.training import trainer
+from cnnlab.training import subsets, trainer
 
 SETTINGS = make_settings("smoke", ["image_size=16", "fold_epochs=1", "epochs=1", "batch_size=8"])
 
@@ -209,7 +209,7 @@ def test_the_settings_offer_every_mixer():
 def test_a_part_of_the_images_is_trained_on_and_judged_by_validation(monkeypatch):
     trained = []
     monkeypatch.setattr(
-        trainer, "train", lambda *given, **options: trained.append((given, options))
+        subsets, "train", lambda *given, **options: trained.append((given, options))
     )
     dataset, held = hand_made(), np.array([0, 1, 23])
     pool = np.arange(2, 23)
@@ -219,7 +219,7 @@ def test_a_part_of_the_images_is_trained_on_and_judged_by_validation(monkeypatch
         scored.update(labels=labels.tolist(), shape=probabilities.shape)
         return {"accuracy": 0.5}
 
-    run = trainer.subset_runner(dataset, pool, held, SETTINGS, score)
+    run = subsets.subset_runner(dataset, pool, held, SETTINGS, score)
     assert run(np.array([0, 20]), 7) == {"accuracy": 0.5}
     (((_, _, rows, validation, _), options),) = trained
     assert (rows.tolist(), validation.tolist(), options["seed"]) == ([2, 22], [0, 1, 23], 7)
