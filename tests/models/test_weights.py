@@ -10,10 +10,10 @@ import pytest
 from cnnlab import models
 from cnnlab.config import InputError
 from cnnlab.engine import keras
-from cnnlab.models import efficientnet_lite0, weights
+from cnnlab.models import efficientnet_lite0_file, weights
 from cnnlab.models.architecture import Pretrained
 
-PUBLISHED = efficientnet_lite0.SHA256
+PUBLISHED = efficientnet_lite0_file.SHA256
 
 
 @pytest.fixture

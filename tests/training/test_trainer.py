@@ -14,7 +14,7 @@ from cnnlab.config import make_settings
 from cnnlab.config.training import TrainingSettings
 from cnnlab.data.batches import Dataset
 from cnnlab.engine import make_deterministic
-from cnnlab.models import efficientnet_lite0
+from cnnlab.models import efficientnet_lite0_file
 from cnnlab.training import subsets, trainer
 
 SETTINGS = make_settings("smoke", ["image_size=16", "fold_epochs=1", "epochs=1", "batch_size=8"])
@@ -109,7 +109,7 @@ def test_a_checkpoint_stays_of_use_when_evaluation_and_report_change(asked, tmp_
 
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one core does one thing at a time")
 def test_what_is_in_the_file_of_weights_decides_and_not_where_it_lies(tmp_path):
-    published = efficientnet_lite0.find(efficientnet_lite0.Options())
+    published = efficientnet_lite0_file.find()
     copied = tmp_path / "copy.pth"
     shutil.copyfile(published, copied)
     settings = make_settings("smoke", architecture="efficientnet_lite0")
