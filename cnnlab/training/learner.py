@@ -10,6 +10,7 @@ import numpy as np
 
 from cnnlab import models
 from cnnlab.config import InputError, child_seed
+from cnnlab.config.stages import PROBE
 from cnnlab.engine import keras, make_deterministic, new_traces_expected, tf
 from cnnlab.models import structure
 from cnnlab.training.averaging import MovingAverage
@@ -160,6 +161,8 @@ def frozen(
     """
     if trainable == "all":
         return []
+    if trainable == PROBE:  # none is trained by steps
+        return [layer for layer, _ in _depths(model, ())]
     ends = models.stages(model) if ends is None else ends
     last = 0 if trainable == "head" else int(trainable.removeprefix("last"))
     if last >= len(ends):

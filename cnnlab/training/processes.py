@@ -4,7 +4,7 @@ import math
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from itertools import islice
 from pathlib import Path
@@ -24,14 +24,26 @@ LISTENING = 0.5  # seconds between two looks at what the processes tell
 _told: Any = None  # in a worker: the queue to its parent
 
 
-def memory(model: keras.Model, batch_size: int) -> int:
+def memory(model: keras.Model, batch_size: int, frozen: Collection[keras.layers.Layer] = ()) -> int:
     """Return about how many bytes a process takes that trains a network.
 
     The reference network was measured to take 0.9 GiB at 48 pixels and 3.0 at 224, both with
     batches of 32; this says 1.0 and 3.1.
+
+    Args:
+        model: The network.
+        batch_size: Images a step.
+        frozen: Layers that do not learn. No gradient passes them, so their outputs are not kept.
     """
-    maps = sum(math.prod(side or 1 for side in step.output[1:]) for step in structure.steps(model))
-    return int(EMPTY + FLOAT * (COPIES * model.count_params() + batch_size * maps))
+    still = {id(layer) for layer in frozen}
+    kept, passing = 0, 0  # numbers an image
+    for step in structure.steps(model):
+        size = math.prod(side or 1 for side in step.output[1:])
+        if id(step.operation) in still:
+            passing = max(passing, 2 * size)  # what goes in and what comes out
+        else:
+            kept += size
+    return int(EMPTY + FLOAT * (COPIES * model.count_params() + batch_size * (kept + passing)))
 
 
 def affordable(each: int, most: int) -> int:

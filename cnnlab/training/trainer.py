@@ -17,7 +17,7 @@ from cnnlab.engine import keras, tf
 from cnnlab.training import probe, processes
 from cnnlab.training.balance import NOTABLE, imbalance
 from cnnlab.training.fit import Fit, fit
-from cnnlab.training.learner import check_stage
+from cnnlab.training.learner import check_stage, frozen
 from cnnlab.training.lr_range_test import RateTest, find_rate
 from cnnlab.training.recipe import Recipe, Stage, cautions, from_settings
 
@@ -46,7 +46,9 @@ def _built(settings: Settings, num_classes: int, seed: int) -> keras.Model:
 
 def memory(dataset: Dataset, settings: Settings) -> int:
     """Return about how many bytes a process takes that trains the settings' network."""
-    return processes.memory(new_model(dataset, settings), settings.training.batch_size)
+    model, size = new_model(dataset, settings), settings.training.batch_size
+    stages = from_settings(settings).stages
+    return max(processes.memory(model, size, frozen(model, each.trainable)) for each in stages)
 
 
 def deciding(settings: Settings) -> dict[str, Any]:

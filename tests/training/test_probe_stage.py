@@ -126,7 +126,11 @@ def test_it_goes_on_after_the_probe_and_every_epoch(tmp_path: Path, validation_l
     class Killed(BaseException):
         pass
 
-    recipe = Recipe((PROBE, Stage(2, "last1", "adamw", weight_decay=0.1), Stage(2)), ema_decay=0.9)
+    stages = (
+        Stage(2, "last1", "adamw", weight_decay=0.1, depth_factor=0.5, fixed_statistics=True),
+        Stage(2, depth_factor=0.5, schedule="cosine", warmup_epochs=1, fixed_statistics=True),
+    )
+    recipe = Recipe((PROBE, *stages), ema_decay=0.9)
     whole, expected, _ = fit(recipe, probe(validation_loss))
     fitted = []
 

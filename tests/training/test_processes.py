@@ -116,3 +116,19 @@ def test_the_memory_of_a_training_is_that_of_weights_and_maps():
     images = sum(step.output[1:] == (4, 4, 3) for step in structure.steps(model)) * 4 * 4 * 3
     assert many - few == 10 * 4 * (4 * 4 * 8 + 8 + images)
     assert few == int(0.9 * GIB + 4 * (10 * 32 + 4 * 4 * 8 + 8 + images))
+
+
+def test_outputs_of_frozen_layers_are_not_kept():
+    """Of frozen layers the largest counts, with what goes into it; what learns counts whole."""
+    layers = keras.layers
+    inputs = keras.Input((4, 4, 3))
+    x, frozen = inputs, []
+    for _ in range(10):
+        frozen.append(layers.Conv2D(8, 1))
+        x = frozen[-1](x)
+    x = layers.Conv2D(2, 1)(x)
+    model = keras.Model(inputs, layers.GlobalAveragePooling2D()(x))
+    few, many = (processes.memory(model, batch_size, frozen) for batch_size in (1, 11))
+    images = sum(step.output[1:] == (4, 4, 3) for step in structure.steps(model)) * 4 * 4 * 3
+    assert many - few == 10 * 4 * (2 * (4 * 4 * 8) + 4 * 4 * 2 + 2 + images)
+    assert processes.memory(model, 11) > many
