@@ -17,7 +17,7 @@ from cnnlab.engine import keras, tf
 from cnnlab.training import probe, processes
 from cnnlab.training.balance import NOTABLE, imbalance
 from cnnlab.training.fit import Fit, fit
-from cnnlab.training.learner import check_stage, frozen
+from cnnlab.training.learner import check_stage, copied, frozen
 from cnnlab.training.lr_range_test import RateTest, find_rate
 from cnnlab.training.recipe import Recipe, Stage, cautions, from_settings
 
@@ -200,10 +200,16 @@ def range_test(
 
     Returns:
         Its rates are values of the setting ``learning_rate``: a stage that takes ``x0.1`` of that
-        trained with a tenth of them.
+        trained with a tenth of them. Behind a probe, the test begins with the head that it fits.
+
+    Raises:
+        InputError: The recipe is a probe alone: there is no rate to test.
     """
     recipe = from_settings(settings)
     last = replace(recipe, stages=recipe.stages[-1:])
+    if recipe.probes and not recipe.only_probes:  # of a random head, only the head's rate is seen
+        model = copied(model)
+        probe.fitter(dataset, rows, rows, settings, seed=settings.seed)(model)
     batches = epoch_batches(dataset, rows, settings, recipe=last)
     found = find_rate(model, batches, seed=settings.seed, stage=last.stages[0])
     factor = last.stages[0].learning_rate / settings.training.learning_rate

@@ -10,12 +10,12 @@ import pytest
 
 from cnnlab import hashing
 from cnnlab.augment.mixing import MIXERS
-from cnnlab.config import make_settings
+from cnnlab.config import InputError, make_settings
 from cnnlab.config.training import TrainingSettings
 from cnnlab.data.batches import Dataset
 from cnnlab.engine import make_deterministic
 from cnnlab.models import efficientnet_lite0_file
-from cnnlab.training import subsets, trainer
+from cnnlab.training import subsets, trainer, weights_digest
 
 SETTINGS = make_settings("smoke", ["image_size=16", "fold_epochs=1", "epochs=1", "batch_size=8"])
 
@@ -199,6 +199,30 @@ def test_the_range_test_is_of_the_last_stage(monkeypatch):
     assert found["stage"] == trainer.from_settings(settings).stages[1]
     ((images, _),) = found["of"](1)
     assert images.shape == (24, 16, 16, 3)
+
+
+def test_the_range_test_behind_a_probe_begins_with_its_head(monkeypatch):
+    """The fitted head tells dark from bright; a random one does not. The model stays as it was."""
+    seen = []
+
+    def find_rate(model, batches, **options):
+        images, labels = next(iter(batches(1)))
+        seen.append(float(np.mean(np.sum(np.asarray(model(images)) * labels, axis=1))))
+        return trainer.RateTest(pd.DataFrame({"rate": [1e-6], "loss": [2.0]}), 1e-5)
+
+    monkeypatch.setattr(trainer, "find_rate", find_rate)
+    settings = SETTINGS.replace(
+        architecture="resnet", network_options="width=4,blocks=1", epochs=2, fold_epochs=2
+    )
+    model = trainer.new_model(hand_made(), settings)
+    before = weights_digest(model)
+    for stages in ("all", "probe,all"):
+        trainer.range_test(model, hand_made(), ROWS, settings.replace(stages=stages))
+    assert seen[0] < 0.7 < 0.9 < seen[1]
+    assert weights_digest(model) == before
+    monkeypatch.undo()
+    with pytest.raises(InputError, match="A probe has no learning rate to test"):
+        trainer.range_test(model, hand_made(), ROWS, settings.replace(stages="probe"))
 
 
 def test_the_settings_offer_every_mixer():
