@@ -17,7 +17,7 @@ from PIL import Image
 
 from cnnlab.__main__ import main
 from cnnlab.config import InputError
-from cnnlab.config.model import ARCHITECTURES
+from cnnlab.config.model import MODULES
 from cnnlab.data import ledger, manifest, splits
 from cnnlab.report import front_page
 from cnnlab.runs import execute, open_run, results, steps
@@ -315,7 +315,7 @@ def test_a_table_of_patients_goes_through_the_split_and_training(home):
 
 @pytest.mark.slow
 @pytest.mark.long
-@pytest.mark.parametrize("architecture", ARCHITECTURES[1:])  # the first is that of ``smoke``
+@pytest.mark.parametrize("architecture", [*MODULES[1:], "mobilenet_v2"])  # not smoke's
 def test_every_architecture_passes_through_all_notebooks(architecture, home):
     recipe = "stages=head:1,all:x0.5 ema_decay=0.9 fold_epochs=2"
     run = open_run("other", profile="smoke", overrides=f"architecture={architecture} {recipe}")

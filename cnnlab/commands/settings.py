@@ -10,6 +10,7 @@ import click
 
 from cnnlab.commands.terminal import printable
 from cnnlab.config import PROFILES, may_change, value_of
+from cnnlab.config.model import MODULES
 from cnnlab.config.section import allowed
 from cnnlab.config.settings import FIELDS
 
@@ -78,7 +79,7 @@ def _show_networks(as_json: bool) -> None:
         click.echo(json.dumps({"networks": found}, indent=2, ensure_ascii=False))
         return
     width = shutil.get_terminal_size(PIPED).columns
-    for family in families:
+    for family in (each for each in families if each.name in MODULES):
         click.echo(f"{family.name}")
         click.echo(
             textwrap.fill(family.summary, width, initial_indent="  ", subsequent_indent="  ")
@@ -92,9 +93,22 @@ def _show_networks(as_json: bool) -> None:
             indent = " " * 6
             click.echo(textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent))
         click.echo()
+    _print_applications(families[len(MODULES) :], width)
     click.echo(
         "Set them by --set architecture=NAME --set network_options=OPTION=VALUE,OPTION=VALUE"
     )
+
+
+def _print_applications(families: list[Any], width: int) -> None:
+    """Print the networks of keras.applications, a line each."""
+    title = "Of keras.applications; weights=pretrained begins with those that Keras publishes:"
+    click.echo(textwrap.fill(title, width))
+    longest = max(len(family.name) for family in families)
+    for family in families:
+        options = f", {fields(family.options)[0].name}=" if fields(family.options) else ""
+        known = family.pretrained
+        click.echo(f"  {family.name:{longest}}  from {known.smallest} px, {known.licence}{options}")
+    click.echo()
 
 
 def _described(name: str) -> dict[str, Any]:

@@ -29,6 +29,8 @@ def parsed_options(family: Architecture, text: str) -> object:
     for pair in text.split(",") if text else ():
         name, equals, value = pair.partition("=")
         if not equals or name not in known or name in chosen:
+            if not known:
+                raise InputError(f"{family.name} takes no network_options; got {text!r}.")
             twice = " once" if name in chosen else ""
             raise InputError(
                 f"In network_options, cannot set {pair!r} of {family.name}: expected "

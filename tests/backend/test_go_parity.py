@@ -10,6 +10,7 @@ import pytest
 
 from cnnlab import models
 from cnnlab.artifact import model_folder
+from cnnlab.config.model import MODULES
 from cnnlab.engine import keras
 from cnnlab.evaluation.conformal import SetRule
 from cnnlab.evaluation.ood_detection import NoveltyRule
@@ -146,7 +147,7 @@ def warmed_up(name: str) -> keras.Model:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", models.ARCHITECTURES)
+@pytest.mark.parametrize("name", [*MODULES, "mobilenet_v2"])
 def test_every_architecture_is_served_as_python_answers(name, server_program, tmp_path) -> None:
     model_folder.save(
         warmed_up(name), tmp_path / "model", class_names=CLASS_NAMES, run_id=name, card="#\n"

@@ -5,6 +5,7 @@ import pytest
 
 from cnnlab import models
 from cnnlab.config import InputError
+from cnnlab.config.model import MODULES
 from cnnlab.engine import keras, tf
 from cnnlab.explain import layers
 from cnnlab.explain.methods import cam
@@ -163,7 +164,7 @@ def test_the_sentences_are_about_this_network(network):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", models.ARCHITECTURES)
+@pytest.mark.parametrize("name", [*MODULES, "mobilenet_v2"])
 def test_every_registered_network_is_explained(name):
     """At few pixels, where its last stage may have a single place."""
     size = 32

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cnnlab import models
+from cnnlab.config.model import MODULES
 from cnnlab.engine import keras, tf
 from cnnlab.training.learner import Learner, copied, frozen
 from cnnlab.training.recipe import Recipe, Stage
@@ -13,7 +14,7 @@ from cnnlab.training.recipe import Recipe, Stage
 SIZE = 32
 
 
-@pytest.fixture(scope="module", params=models.ARCHITECTURES)
+@pytest.fixture(scope="module", params=(*MODULES, "mobilenet_v2"))
 def model(request: pytest.FixtureRequest) -> keras.Model:
     return models.build(request.param, image_size=SIZE, num_classes=3, seed=1, l2=1e-4, dropout=0.5)
 
