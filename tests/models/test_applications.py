@@ -9,15 +9,18 @@ import inspect
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 
+import h5py
 import numpy as np
 import pytest
 
 from cnnlab import models
+from cnnlab.config import InputError
 from cnnlab.config.model import APPLICATIONS
 from cnnlab.engine import keras
-from cnnlab.models.applications import ROWS
+from cnnlab.models.applications import NORMALISATIONS, ROWS
 from cnnlab.models.backbones import transplant
 from cnnlab.models.keras_weights import SITE, KerasWeights
 from cnnlab.models.options import parsed_options
@@ -157,7 +160,8 @@ def test_it_computes_what_keras_does_behind_its_own_preprocessing(name, original
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["convnext_tiny", "efficientnet_b0", "resnet50"])
+@pytest.mark.parametrize("name", ["resnet50", *(pytest.param(name, marks=pytest.mark.long)
+                                              for name in ("convnext_tiny", "efficientnet_b0"))])  # fmt: skip
 def test_it_is_the_same_when_it_comes_back_from_a_file(name, network, tmp_path, photographs):
     model = network(name)
     model.save(tmp_path / "model.h5")
@@ -172,7 +176,7 @@ def test_the_table_says_what_keras_says(name) -> None:
     row, source = ROWS[name], inspect.getsource(module(name))
     if "V2" in row.function and "ResNet" in row.function[:6]:
         source += inspect.getsource(keras.src.applications.resnet)
-    assert f"min_size={row.smallest}" in source
+    assert re.search(r"(?:min_size=|rows < )(\d+)", source).group(1) == str(row.smallest)
     assert re.search(r"mode=\"(\w+)\"", source + 'mode="none"').group(1) == (
         {"own": "none"}.get(row.normalisation, row.normalisation)
         if not name.startswith("efficientnet_b") else "none")  # fmt: skip
@@ -189,7 +193,8 @@ def test_it_has_as_many_parameters_as_published(name) -> None:
     with keras.StatelessScope(initialize_variables=False):
         backbone = weights_of(name).backbone(96, 1.0)
     head = row.dense or (backbone.output.shape[-1] + 1) * 1000
-    assert round((backbone.count_params() + head) / 1e6, 1) == row.millions
+    count = (backbone.count_params() + head) / 1e6
+    assert row.millions - 0.05 <= count < row.millions + 0.1  # some are rounded, some cut off
 
 
 def test_colours_are_what_preprocess_input_makes_of_them() -> None:
@@ -286,12 +291,12 @@ def small() -> keras.Model:
 
 
 @pytest.fixture
-def refused(network, tmp_path) -> Callable[[Path], str]:
+def refused(network) -> Callable[[Path], str]:
     """Return what loads a file into MobileNet and gives the one line why it is refused."""
+    model = network("mobilenet", options="alpha=0.25")
+    before = model.get_weights()
 
     def load(file: Path) -> str:
-        model = network("mobilenet", options="alpha=0.25")
-        before = model.get_weights()
         with pytest.raises(InputError) as caught:
             models.architecture("mobilenet").pretrained.load(model, file)
         assert all(map(np.array_equal, before, model.get_weights()))
@@ -336,6 +341,8 @@ def test_damaged_and_foreign_files_are_refused(small, refused, tmp_path) -> None
     assert "pickle" not in refused(tmp_path / "missing.h5")
 
 
+@pytest.mark.slow
+@pytest.mark.long
 def test_other_colours_than_imagenets_are_refused(network, tmp_path) -> None:
     """EfficientNet's file holds its own; ours has the published constants in front."""
     backbone = weights_of("efficientnet_b0").backbone(32, 1.0)
