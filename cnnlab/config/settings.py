@@ -38,7 +38,9 @@ class Settings:
     """
 
     profile: str = setting(
-        "full", "the starting point of all values", choices=("quick", "full", "smoke")
+        "full",
+        "the starting point of all values",
+        choices=("quick", "transfer", "full", "smoke"),
     )
     seed: int = setting(0, "root of everything random", low=0, high=LARGEST)
     data: DataSettings = field(default_factory=DataSettings)

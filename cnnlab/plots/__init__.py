@@ -24,6 +24,7 @@ from cnnlab.plots.training import (
     learning_curve,
     paired_folds,
     rate_test,
+    strengths,
     training_history,
 )
 from cnnlab.plots.uncertainty import novelty_scores, set_sizes
@@ -62,6 +63,7 @@ __all__ = [
     "set_sizes",
     "size_scatter",
     "slice_scores",
+    "strengths",
     "training_history",
     "vanishing_curves",
 ]

@@ -1,6 +1,6 @@
 """Pictures of training: one fit, a learning rate, folds of one and two models, more images."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -24,13 +24,14 @@ from cnnlab.plots.style import (
 
 
 @styled
-def training_history(history: pd.DataFrame, best_epoch: int) -> Figure:
+def training_history(history: pd.DataFrame, best_epoch: int, *, probe: bool = False) -> Figure:
     """Draw loss and accuracy side by side, training and validation, with the best epoch marked.
 
     Args:
         history: Columns epoch (from 1), loss, accuracy, validation_loss, validation_accuracy; and
             stage, where there were several: a dotted line stands between two of them.
         best_epoch: The epoch whose weights were kept.
+        probe: Whether the first epoch is a probe: a level line continues its validation value.
     """
     need_some("epochs", history)
     figure = new_figure(3.2)
@@ -49,6 +50,9 @@ def training_history(history: pd.DataFrame, best_epoch: int) -> Figure:
                 markersize=3,
                 label="training" if split == "train" else split,
             )
+        if probe:
+            level = history[f"validation_{name}"].iloc[0]
+            axes.axhline(level, color=INK, linewidth=0.8, zorder=0, label="probe, validation")
         for number, first in enumerate(epochs[1:][np.diff(stages) > 0]):
             label = "_" if number else "next stage"  # one entry of the legend for all of them
             axes.axvline(
@@ -64,7 +68,32 @@ def training_history(history: pd.DataFrame, best_epoch: int) -> Figure:
         axes.grid(axis="y")
     handles, labels = panels[0].get_legend_handles_labels()
     labels[-1] = f"best epoch: {best_epoch}"
-    figure.legend(handles, labels, loc="outside upper center", ncols=4, handlelength=3)
+    figure.legend(
+        handles, labels, loc="outside upper center", ncols=5 if probe else 4, handlelength=3
+    )
+    return figure
+
+
+@styled
+def strengths(losses: Mapping[float, float], chosen: float) -> Figure:
+    """Draw by which loss the penalty of a head was chosen.
+
+    Args:
+        losses: C, the inverse strength of the penalty, → log loss of cross-validation.
+        chosen: Which C was taken.
+    """
+    need_some("strengths", losses)
+    figure = new_figure(3.0, WIDTH * 0.72)
+    axes = figure.subplots()
+    tried = sorted(losses)
+    found = [losses[each] for each in tried]
+    axes.plot(tried, found, "o-", color=PALETTE[0], markersize=4, label="cross-validation")
+    axes.plot([chosen], [losses[chosen]], "o", mfc="white", mec=INK, ms=8, zorder=3)
+    label = f"chosen: {chosen:g}"
+    axes.axvline(chosen, color=BAD, linewidth=1.4, linestyle=(0, (4, 1.5)), label=label)
+    axes.set(xscale="log", xlabel="C: the larger, the weaker the penalty", ylabel="log loss")
+    axes.grid()
+    figure.legend(loc="outside upper center", ncols=2)
     return figure
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import isnan
 
 from cnnlab.evaluation.records import Evaluation, NoveltyResult, SetsResult
-from cnnlab.report import caveats
+from cnnlab.report import caveats, weights_origin
 from cnnlab.runs import exposure, results
 from cnnlab.runs.folder import Run
 from cnnlab.runs.results import MethodResult
@@ -33,6 +33,8 @@ def findings(run: Run) -> list[Finding]:
     """Return what the notebooks left, in words; what was not measured is left out."""
     audit, test, kfold = results.audit(run), results.test(run), results.kfold(run)
     found = [Finding("Data", _data(audit))] if audit else []
+    if began := weights_origin.sentence(run):
+        found.append(Finding("Pretrained weights", began))
     if test:
         found.append(Finding("Test images", _test(test.scores)))
     if seen := exposure.of(run).text:

@@ -6,15 +6,15 @@ from cnnlab.evaluation import registry
 from cnnlab.evaluation.intervals import Interval
 from cnnlab.evaluation.records import CrossValidation, TestResult, ValidationResult
 from cnnlab.evaluation.seeds import SeedResults
-from cnnlab.report import caveats, markdown
+from cnnlab.report import caveats, markdown, weights_origin
 from cnnlab.runs import exposure
 from cnnlab.runs.folder import Run
 
 LIMITS = """\
 - The label is always one of the classes above, also for a picture that shows none of them;
   *none of these* catches a part of such pictures only.
-- Probabilities, prediction sets and *none of these* were fitted on the validation images, which
-  also chose the epoch: on other pictures of the same kind they may fall a little short.
+- Probabilities, prediction sets and *none of these* were fitted on the validation images{also}:
+  on other pictures of the same kind they may fall a little short.
 - The intervals say how the figures would move with other images *of the same kind*. Pictures from
   another camera, place or time are another kind; measure again before relying on them.
 - Heatmaps show where the evidence lies, not why; they prove nothing about single answers."""
@@ -37,15 +37,20 @@ def model_card(
         test: What the test images gave, once they were opened.
         seeds: What the trainings with each seed gave.
     """
+    from cnnlab.report import trained  # it loads TensorFlow, which no other page needs
+
+    chose = trained.chooses_epoch(run.settings)
     sections = {
         f"Model card: {run.name}": _purpose(validation.scores.class_names),
         "Data": _data(run),
+        "Pretrained weights": _weights(run),
         "Protocol": _protocol(run),
-        "Results": _results(validation, kfold, test, seeds, exposure.of(run)),
+        "Results": _results(validation, kfold, test, seeds, exposure.of(run), chose),
         "Calibration": _calibration(validation, test),
-        "Limits": LIMITS,
+        "Limits": LIMITS.format(also=", which also chose the epoch" if chose else ""),
         "Provenance": _provenance(run),
     }
+    sections = {title: text for title, text in sections.items() if text}
     titled = "\n\n".join(f"## {title}\n\n{text}" for title, text in sections.items())
     return titled.removeprefix("#") + "\n"  # the first is the page's own title
 
@@ -71,20 +76,34 @@ def _data(run: Run) -> str:
     return f"{text}\n\n{wrong}" if wrong else text
 
 
+def _weights(run: Run) -> str:
+    """Return what is to be known of weights that others trained; "" where none are used."""
+    from cnnlab.report import trained
+
+    known = weights_origin.found(run)
+    return weights_origin.section(run, trained.learned(run.settings)) if known else ""
+
+
 def _protocol(run: Run) -> str:
-    from cnnlab import augment  # it loads TensorFlow, which no other page needs
+    from cnnlab import augment  # it loads TensorFlow, as the next two do
+    from cnnlab.report import trained
     from cnnlab.training import recipe
 
     data, model, training = run.settings.data, run.settings.model, run.settings.training
-    history = run.load_table("training/history.csv")
-    last = history[history["stage"] == history["stage"].max()] if "stage" in history else history
-    best = int(last.loc[last["validation_loss"].idxmin(), "epoch"])
     options = f" ({model.network_options})" if model.network_options else ""
+    network = (
+        f"Network `{model.architecture}`{options}, input {data.image_size} × {data.image_size} RGB"
+    )
+    described = recipe.described(training)
+    if not trained.chooses_epoch(run.settings):
+        return f"{network}. {described}. Seed {run.settings.seed}."
+    history = run.load_table("training/history.csv")
+    best = trained.best_epoch(run.settings, history)
     return (
-        f"Network `{model.architecture}`{options}, input {data.image_size} × {data.image_size} "
-        f"RGB; L2 {model.l2:g}, dropout {model.dropout:g}. {recipe.described(training)}: "
-        f"stopped after {len(history)}, weights of epoch {best}. Augmentation: "
-        f"{augment.described(run.settings.augmentation)}. Seed {run.settings.seed}."
+        f"{network}; L2 {model.l2:g}, dropout {model.dropout:g}. {described}: "
+        f"stopped after {len(history)}, weights of epoch {best}"
+        f"{', which is the probe' if trained.kept_probe(run.settings, history) else ''}. "
+        f"Augmentation: {augment.described(run.settings.augmentation)}. Seed {run.settings.seed}."
     )
 
 
@@ -94,8 +113,10 @@ def _results(
     test: TestResult | None,
     seeds: SeedResults | None,
     seen: exposure.Exposure,
+    chose: bool,
 ) -> str:
-    splits = {seen.heading: test, "validation (chose the epoch)": validation}
+    validated = "validation (chose the epoch)" if chose else "validation"
+    splits = {seen.heading: test, validated: validation}
     known = {name: found.scores for name, found in splits.items() if found}
     rows = [
         [metric.label, *(_figure(metric, scores.score(name)) for scores in known.values())]

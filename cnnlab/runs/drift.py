@@ -16,7 +16,13 @@ from cnnlab.runs import steps, storage
 
 COLUMNS = ["part", "what", "stored", "now"]
 EXPLAINS = ("versions", "machine", "commit")  # no drift by themselves, where all results are equal
-CAUSES = ("data", "settings", *EXPLAINS)  # they stand in the table before what they explain
+ORIGIN = "weights_origin"  # key of run.json, see ``report.weights_origin``
+CAUSES = (
+    "data",
+    "settings",
+    "pretrained weights",
+    *EXPLAINS,
+)  # they stand in the table before what they explain
 NOT_COMPARED = ("seconds", "at", "run", "run_id", "created")  # keys and columns
 SPLIT = "splits.csv"
 HISTORY = "history.csv"
@@ -35,8 +41,9 @@ def compare(stored: Path, now: Path) -> pd.DataFrame:
         now: The folder of the reproduction. Only results of notebooks that it has are compared.
 
     Returns:
-        A table with part (data, settings, versions, machine, commit, training, weights, metrics
-        or predictions), what, stored and now, all text; no rows if nothing differs.
+        A table with part (data, settings, pretrained weights, versions, machine, commit,
+        training, weights, metrics or predictions), what, stored and now, all text; no rows if
+        nothing differs.
 
     Raises:
         InputError: One is no run folder.
@@ -56,6 +63,8 @@ def causes(stored: Path, now: Path) -> list[tuple[str, str, str, str]]:
     """Return (part, what, stored, now) of settings and origin, as ``compare`` does."""
     before, after = storage.read_state(stored), storage.read_state(now)
     rows = [("settings", *row) for row in _settings(stored, before, after)]
+    began = [state.get(ORIGIN) or {} for state in (before, after)]
+    rows += [("pretrained weights", *row) for row in _facts("", *began)]
     for part in EXPLAINS:
         rows += [(part, *row) for row in _facts(part, before.get(part), after.get(part))]
     return rows

@@ -87,6 +87,7 @@ STEPS: tuple[Step, ...] = (
         ),
         figures=(
             Figure("training_history", "Training: loss and accuracy by epoch", 60),
+            Figure("strengths", "The head's penalty, chosen by cross-validation", 61),
             *_linked("rate_finder", "confusion_validation", "highest_losses", "learning_curve"),
         ),
         reproducible="model/contract.json",

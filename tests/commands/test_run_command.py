@@ -7,7 +7,7 @@ from cnnlab.runs import execute, open_run
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (["--profile", "fast"], ["'fast'", "quick, full, smoke"]),
+        (["--profile", "fast"], ["'fast'", "quick, transfer, full, smoke"]),
         (["--set", "epoch=3"], ["'epoch=3'", "key in", "epochs"]),
         (["--set", "epochs=many"], ["epochs='many'", "expected a whole number"]),
         (["--set", "image_size=8"], ["image_size=8 is out of range", "16 to 1024"]),

@@ -42,6 +42,24 @@ def test_a_line_stands_between_two_stages(history):
     assert labels == ["training", "validation", "next stage", "best epoch: 3"]
 
 
+def test_a_probe_continues_as_a_level_line(history):
+    figure = plots.training_history(history.assign(stage=[1, 2, 2]), best_epoch=2, probe=True)
+    for axes, level in zip(figure.axes, (3.5, 0.2), strict=True):
+        assert list(axes.lines[2].get_ydata()) == [level, level]
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["training", "validation", "probe, validation", "next stage", "best epoch: 2"]
+
+
+def test_strengths_are_drawn_in_order_and_the_chosen_one_is_marked():
+    axes = plots.strengths({1.0: 0.7, 0.01: 0.9, 0.1: 0.5}, 0.1).axes[0]
+    curve, circle, chosen = axes.lines
+    assert curve.get_xydata().tolist() == [[0.01, 0.9], [0.1, 0.5], [1.0, 0.7]]
+    assert circle.get_xydata().tolist() == [[0.1, 0.5]]
+    assert list(chosen.get_xdata()) == [0.1, 0.1]
+    with pytest.raises(ValueError, match="No strengths to draw"):
+        plots.strengths({}, 1.0)
+
+
 @pytest.mark.parametrize("epochs", [1, 2])
 def test_short_histories_have_whole_epochs_on_the_axis(history, epochs):
     figure = plots.training_history(history.head(epochs), best_epoch=1)

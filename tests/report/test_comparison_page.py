@@ -35,6 +35,20 @@ def test_settings_figures_and_words_stand_side_by_side(measured):
     assert list(found.words) == ["Test images", "Cross-validation"]
 
 
+def test_a_pretrained_network_at_another_size_is_paired_by_the_images_files(measured):
+    """The prepared pixels of the two have nothing in common; the files have."""
+    first, second = measured("a", ALL, ALL), measured("b", FEWER, FEWER, overrides="image_size=64")
+    second.record(drift.ORIGIN, {"file": "lite.pth", "data": "ImageNet-1k"})
+    found = comparison_page.compare(first.folder, second.folder)
+    assert ("settings", "image_size", "32", "64") in found.causes
+    assert ("pretrained weights", "file", "–", "lite.pth") in found.causes
+    assert ("pretrained weights", "data", "–", "ImageNet-1k") in found.causes
+    assert {line.limits for line in found.lines if line.label == "Test accuracy"} != {
+        "cannot be paired"
+    }
+    assert "pretrained weights" in _page(first, second).read_text()
+
+
 def test_seeds_of_either_run_stand_beside_what_the_other_has(measured):
     first, second = measured("a", ALL, ALL), measured("b", FEWER, FEWER)
     assert not [line for line in comparison_page.compare(first.folder, second.folder).lines

@@ -87,9 +87,60 @@ def test_a_card_of_several_seeds_gives_the_single_runs(run):
 def test_the_best_epoch_is_one_of_the_last_stage(run):
     staged = run.load_table("training/history.csv").assign(stage=[1, 1, 2])
     run.save_table("training/history.csv", staged)
+    run.settings = run.settings.replace(stages="head:2,all", epochs=3, fold_epochs=3)
     card = report.model_card(run, validation=VALIDATION)
     assert "stopped after 3, weights of epoch 3" in card
-    assert "Adam 0.001, batch 32, at most 2 epochs, patience 1: stopped" in card
+    assert "Adam 0.001, batch 32, at most 3 epochs, patience 1, stages head:2,all: stopped" in card
+
+
+ORIGIN = {
+    "architecture": "lite",
+    "data": "ImageNet-1k, 1,000 classes",
+    "licence": "Apache-2.0",
+    "source": "a package, published by someone",
+    "file": "lite.pth",
+    "sha256": "abc0" * 16,
+}
+
+
+def test_a_card_names_the_weights_that_others_trained(run):
+    run.record("weights_origin", ORIGIN)
+    run.settings = run.settings.replace(stages="probe")
+    card = report.model_card(run, validation=VALIDATION, test=TEST)
+    told = card.partition("## Pretrained weights")[2].partition("## Protocol")[0]
+    assert all(value in told for value in ORIGIN.values())
+    assert "The head learned. What did not learn here is as it was published." in told
+    assert "may be among those that the weights were trained on" in told
+    assert "The head was fitted once to features of the frozen network. Seed 0." in card
+    assert not any(word in card for word in ("epoch", "dropout", "Augmentation", "L2"))
+    assert "| figure | test, n = 40 | validation, n = 40 |" in card
+
+
+def test_a_card_of_a_file_that_nobody_described_says_so(run):
+    run.record("weights_origin", ORIGIN | dict.fromkeys(("data", "licence", "source"), "unknown"))
+    card = report.model_card(run, validation=VALIDATION)
+    assert "data that nobody named" in card
+    assert "Licence not known: ask before you pass them on." in card
+    assert "All layers learned." in card
+
+
+def test_a_card_of_random_weights_has_no_such_section(run):
+    run.record("weights_origin", None)
+    card = report.model_card(run, validation=VALIDATION)
+    assert "Pretrained" not in card
+    assert "which also chose the epoch" in card
+
+
+def test_a_card_says_that_the_probe_was_kept(run):
+    losses = {"epoch": [1, 2, 3], "stage": [1, 2, 2], "validation_loss": [0.4, 0.5, 0.6]}
+    run.save_table("training/history.csv", pd.DataFrame(losses))
+    run.settings = run.settings.replace(stages="probe,all:x0.1", epochs=3, fold_epochs=3)
+    card = report.model_card(run, validation=VALIDATION)
+    assert "stopped after 3, weights of epoch 1, which is the probe." in card
+    better = losses | {"validation_loss": [0.4, 0.5, 0.3]}
+    run.save_table("training/history.csv", pd.DataFrame(better))
+    card = report.model_card(run, validation=VALIDATION)
+    assert "weights of epoch 3. Augmentation" in card
 
 
 def test_a_card_with_every_result(run):

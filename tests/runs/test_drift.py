@@ -135,6 +135,17 @@ def test_an_edited_run_file_is_told_apart_by_the_second_record(stored, now):
     assert _rows(stored, now) == [["settings", "seed (edited in run.json)", "0", "1"]]
 
 
+def test_other_first_weights_are_a_cause_that_counts(stored, now):
+    begun = {"file": "a.pth", "sha256": "a" * 64}
+    stored.record(drift.ORIGIN, None)
+    now.record(drift.ORIGIN, begun)
+    rows = [row for row in _rows(stored, now) if row[0] == "pretrained weights"]
+    assert rows == [["pretrained weights", key, "–", value] for key, value in begun.items()]
+    assert len(drift.counted(drift.compare(stored.folder, now.folder))) == 2
+    stored.record(drift.ORIGIN, begun)
+    assert drift.compare(stored.folder, now.folder).empty
+
+
 def test_versions_machine_and_commit_alone_are_notes(stored, now):
     versions = stored.state()["versions"]
     now.record("versions", versions | {"numpy": "9.9"})

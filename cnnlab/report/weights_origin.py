@@ -1,0 +1,72 @@
+"""The weights that a run's network began with, where others trained them: recorded and told."""
+
+from typing import Any
+
+from cnnlab.runs.folder import Run
+
+KEY = "weights_origin"  # of run.json: null for random weights
+UNKNOWN = "unknown"
+
+
+def record(run: Run) -> None:
+    """Note in ``run.json`` where the network's first weights come from; None for random ones.
+
+    Raises:
+        InputError: There is no such file any more.
+    """
+    from cnnlab import models  # it loads TensorFlow, which no page needs
+
+    chosen = run.settings.model
+    origin = models.provenance(chosen.architecture, chosen.network_options, chosen.weights)
+    run.record(KEY, origin.to_json() if origin else None)
+
+
+def found(run: Run) -> dict[str, Any] | None:
+    """Return what ``record`` noted; None for random weights and where nothing was noted."""
+    return run.state().get(KEY)
+
+
+def sentence(run: Run) -> str:
+    """Return what a network's weights were before this training; "" for random ones."""
+    origin = found(run)
+    if not origin:
+        return ""
+    return (
+        f"All layers before its head begin with weights that others trained, on {_data(origin)}: "
+        f"file {origin['file']}, SHA-256 {origin['sha256'][:16]}…, {_licence(origin)}."
+    )
+
+
+def section(run: Run, learned: str) -> str:
+    """Return what a model card says of the weights that a network began with.
+
+    Args:
+        run: One whose network began with weights of others.
+        learned: Which layers learned here, in a sentence.
+    """
+    origin = found(run) or {}
+    unknown = origin["data"] == UNKNOWN
+    lines = [
+        f"- Network: `{origin['architecture']}`, file `{origin['file']}`, SHA-256 "
+        f"`{origin['sha256']}`.",
+        f"- Trained by others on: {_data(origin)}.",
+        f"- Source: {'not known; the file was named by hand' if unknown else origin['source']}.",
+        f"- {_licence(origin, begin=True)}. It is that of the weights; the images that they were "
+        "trained on have terms of their own.",
+        f"- Here: {learned} What did not learn here is as it was published.",
+        "- Pictures of this dataset may be among those that the weights were trained on. Then "
+        "every figure of this card flatters, and nothing here can show it. What those pictures "
+        "lack or show one-sidedly, the features may, too.",
+    ]
+    return "\n".join(lines)
+
+
+def _data(origin: dict[str, Any]) -> str:
+    return "data that nobody named" if origin["data"] == UNKNOWN else str(origin["data"])
+
+
+def _licence(origin: dict[str, Any], *, begin: bool = False) -> str:
+    unknown = origin["licence"] == UNKNOWN
+    said = "licence not known: ask before you pass them on" if unknown else origin["licence"]
+    said = said if unknown else f"licence {said}"
+    return said[0].upper() + said[1:] if begin else said
