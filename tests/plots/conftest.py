@@ -186,6 +186,7 @@ def _examples() -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
             ([0.81, 0.83, 0.8], [0.8, 0.84, 0.79], ("the network", "logistic regression")),
         ),
         "rate_test": (plots.rate_test, (steps, 1.7e-4)),
+        "strengths": (plots.strengths, ({1e-3: 0.9, 1e-2: 0.5, 1e-1: 0.7}, 1e-2)),
         "learning_curve": (plots.learning_curve, (trainings,)),
         "slice_scores": (plots.slice_scores, (slices,)),
         "confused_pairs": (
