@@ -46,10 +46,11 @@ class _Training(Record):
     best_epoch: int
     stopped_early: bool
     seconds: float
+    kept_probe: bool = False
 
     def fit(self) -> Fit:
         history = pd.DataFrame(list(self.history))
-        return Fit(history, self.best_epoch, self.stopped_early, self.seconds)
+        return Fit(history, self.best_epoch, self.stopped_early, self.seconds, self.kept_probe)
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class _Work:
             history.best_epoch,
             history.stopped_early,
             history.seconds,
+            history.kept_probe,
         )
         files.write(place / TRAINING, json.dumps(done.to_json(), indent=2) + "\n")
         shutil.rmtree(place / "checkpoints", ignore_errors=True)
