@@ -31,16 +31,20 @@ def stream_digest(parts: Iterable[bytes | memoryview]) -> str:
     return found.hexdigest()
 
 
-def file_digest(file: Path | BufferedIOBase) -> str:
+def file_digest(file: Path | BufferedIOBase, *, algorithm: str = "sha256") -> str:
     """Return the digest of a file, or of what is left to read of an open one.
+
+    Args:
+        file: Which.
+        algorithm: Another than SHA-256 only where others published their digests so: ``md5``.
 
     Raises:
         OSError: It cannot be read.
     """
     if isinstance(file, Path):
         with file.open("rb") as opened:
-            return file_digest(opened)
-    return hashlib.file_digest(file, "sha256").hexdigest()
+            return file_digest(opened, algorithm=algorithm)
+    return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def canonical_json(value: Any, *, indent: int | None = None) -> str:

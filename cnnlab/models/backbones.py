@@ -68,7 +68,7 @@ def transplant(backbone: keras.Model, network: keras.Model, *, reverse_colours: 
     maker = _Maker(backbone, 0, 0.0, {}, keras.layers.Identity(name="images_identity"))
     with keras.StatelessScope(initialize_variables=False):  # for its names: no weights are made
         maker.network(network.input_shape[1])
-    moved: list[Any] = []
+    moved: list[tuple[keras.Layer, list[np.ndarray]]] = []
     for old, new in maker.made:
         if not old.weights:
             continue

@@ -4,7 +4,6 @@ import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from cnnlab.config import InputError
 from cnnlab.engine import keras
 from cnnlab.files import replacing
+from cnnlab.hashing import file_digest
 from cnnlab.models.architecture import Pretrained
 from cnnlab.models.backbones import transplant
 
@@ -43,9 +43,8 @@ class Published:
 
     def holds(self, file: Path) -> bool:
         """Return whether a file has the digest, if there is one."""
-        kind = "sha256" if len(self.digest) == 64 else "md5"
-        with file.open("rb") as stream:
-            return not self.digest or self.digest == file_digest(stream, kind).hexdigest()
+        algorithm = "sha256" if len(self.digest) == 64 else "md5"
+        return not self.digest or self.digest == file_digest(file, algorithm=algorithm)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""MobileNetV3-Small of Keras with random weights: Howard et al. 2019, arXiv 1905.02244.
+"""MobileNetV3-Small of Keras: Howard et al. 2019, arXiv 1905.02244.
 
 Inverted residuals with depthwise convolutions, squeeze-excite gates and hard-swish. Behind the
 last feature maps (576 channels) stand global pooling and a softmax; their wide classifier
@@ -100,7 +100,7 @@ _CHANNELS = (
 
 ARCHITECTURE = Architecture(
     name="mobilenet_v3_small",
-    summary="MobileNetV3-Small with random weights (Howard et al. 2019, arXiv 1905.02244).",
+    summary="MobileNetV3-Small (Howard et al. 2019, arXiv 1905.02244).",
     options=Options,
     build=build,
     stages=(
