@@ -7,6 +7,7 @@ import click
 
 from cnnlab import __version__
 from cnnlab.commands.audit import audit
+from cnnlab.commands.backbones import backbones
 from cnnlab.commands.compare import compare
 from cnnlab.commands.fetch import fetch
 from cnnlab.commands.predict import predict
@@ -43,7 +44,7 @@ def main() -> None:
     """Turn folders of images into a trained, evaluated, explained and deployable classifier."""
 
 
-for _command in (run, settings, reproduce, compare, audit, fetch, predict):
+for _command in (run, settings, reproduce, compare, audit, backbones, fetch, predict):
     main.add_command(_command)
 
 

@@ -42,6 +42,7 @@ class Pretrained:
         licence: Of the weights: "Apache-2.0".
         source: Who published them, and where.
         smallest: Pixels a side that the network takes at least.
+        is_here: (options) → whether ``find`` has the file without fetching it.
         find: (options) → the file on this machine, fetched if need be and checked. Raises
             InputError, which says where it is to be had and where to put it.
         load: (network, file) → None: gives every layer before the head the weights of a file,
@@ -52,6 +53,7 @@ class Pretrained:
     licence: str
     source: str
     smallest: int
+    is_here: Callable[[Any], bool]
     find: Callable[[Any], Path]
     load: Callable[[keras.Model, Path], None]
 

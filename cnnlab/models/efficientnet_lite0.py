@@ -18,7 +18,7 @@ from cnnlab.engine import keras, tf
 from cnnlab.hashing import digest
 from cnnlab.models import torch_file
 from cnnlab.models.architecture import Architecture, ParameterCount, Pretrained
-from cnnlab.models.efficientnet_lite0_file import PACKAGE, SHA256, assign, find
+from cnnlab.models.efficientnet_lite0_file import PACKAGE, SHA256, assign, find, is_here
 from cnnlab.models.head import pooled_softmax
 
 # Expansion, kernel, stride of the first block, channels, blocks: a row a stage.
@@ -214,6 +214,7 @@ ARCHITECTURE = Architecture(
         licence="Apache-2.0",
         source=f"Google's EfficientNet-Lite0, converted for PyTorch; package {PACKAGE} 0.1.0",
         smallest=32,
+        is_here=is_here,
         find=find,
         load=load,
     ),

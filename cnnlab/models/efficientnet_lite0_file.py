@@ -35,6 +35,14 @@ _PARTS = {
 _NORM = ("weight", "bias", "running_mean", "running_var")
 
 
+def is_here(_: object = None) -> bool:
+    """Return whether the package with the weights is installed."""
+    try:
+        return Path(str(metadata.distribution(PACKAGE).locate_file(FILE))).is_file()
+    except metadata.PackageNotFoundError:
+        return False
+
+
 def find(_: object = None) -> Path:
     """Return the file of the installed package; none of its code runs.
 

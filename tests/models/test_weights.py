@@ -27,7 +27,7 @@ def begins_small(monkeypatch, tmp_path) -> Path:
         for layer in network.layers[:-1]:
             layer.set_weights([np.full_like(each, value) for each in layer.get_weights()])
 
-    known = Pretrained("pictures", "MIT", "somebody", 24, lambda options: file, load)
+    known = Pretrained("pictures", "MIT", "somebody", 24, lambda _: True, lambda _: file, load)
     family = dataclasses.replace(models.architecture("resnet"), pretrained=known)
     monkeypatch.setattr("cnnlab.models.resnet.ARCHITECTURE", family)
     return file

@@ -1,0 +1,131 @@
+"""``cnnlab backbones``: pretrained networks and picture sizes, compared on a user's own images."""
+
+import contextlib
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cnnlab.commands.terminal import print_table, printable
+from cnnlab.config import InputError, make_settings, parsed
+from cnnlab.config.model import PRETRAINED, WEIGHTS
+
+if TYPE_CHECKING:  # they ask for TensorFlow
+    from cnnlab.experiment.backbone_ranking import Comparison, Row
+    from cnnlab.experiment.backbones import Backbone
+
+SIZES = "96,128,160,224"
+PROFILE = "transfer"
+OWN = ("architecture", "weights", "image_size", "stages", "source")  # what is compared or fixed
+STANDING = {"best": "best", "alike": "unclear", "behind": "behind"}
+
+
+@click.command()
+@click.option(
+    "--backbones",
+    "named",
+    default="",
+    metavar="NAME,NAME=FILE",
+    help="Networks, each with its published weights or those of a file; by default all whose "
+    "weights are on this machine.",
+)
+@click.option(
+    "--sizes", default=SIZES, metavar=SIZES, show_default=True, help="Pixels a side of the input."
+)
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.argument("data")
+def backbones(data: str, named: str, sizes: str, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Compare pretrained networks and input sizes on DATA, to choose by figures.
+
+    DATA is 'shapes', a dataset, a folder or a CSV table. On the features of each network at each
+    size a linear head is fitted and judged by cross-validation: all images but the test set are
+    held out once; the test set stays sealed. Features are kept, so a command that was interrupted
+    goes on, and the run that follows does not compute them again.
+
+    Settings are those of profile transfer; --set changes them, such as folds, seed or group_by.
+    """
+    pixels = _sizes(sizes)
+    if fixed := [name for name in parsed(overrides) if name in OWN]:
+        raise InputError(
+            f"Cannot set {fixed[0]} here: --backbones and --sizes say what is compared, DATA the "
+            "images."
+        )
+    settings = make_settings(PROFILE, overrides, source=data)
+    from cnnlab.experiment import backbone_ranking
+    from cnnlab.experiment import backbones as comparing
+    from cnnlab.runs import provenance
+
+    with contextlib.redirect_stdout(sys.stderr):  # progress must not get into a pipe
+        chosen, left_out = (_backbones(named), "") if named else comparing.at_hand()
+        variants = comparing.variants(settings, chosen, pixels)
+        watched = sys.stderr.isatty()
+        opened = comparing.opener(settings, progress=watched)
+        found = comparing.compare(variants, opened, progress=watched)
+    machine = provenance.machine()
+    command = _command(data, found.recommended, overrides)
+    if as_json:
+        facts = {"source": data, **found.to_json(), "machine": machine, "command": command}
+        click.echo(json.dumps(facts, ensure_ascii=False, allow_nan=False))
+        return
+    _print(found, machine)
+    for text in filter(None, (backbone_ranking.verdict(found), left_out)):
+        click.echo(click.wrap_text(printable(text), width=88) + "\n")
+    click.echo(f"Run it:\n  {printable(command)}")
+
+
+def _sizes(text: str) -> list[int]:
+    """Return the sizes that a text lists."""
+    try:
+        return [int(word) for word in text.split(",")]
+    except ValueError:
+        raise InputError(
+            f"--sizes={text!r}: expected whole numbers of pixels, such as {SIZES}."
+        ) from None
+
+
+def _backbones(text: str) -> list["Backbone"]:
+    """Return the networks that a text lists: NAME or NAME=WEIGHTS, separated by commas."""
+    from cnnlab.experiment.backbones import Backbone
+
+    found = []
+    for word in filter(None, map(str.strip, text.split(","))):
+        name, _, weights = word.partition("=")
+        if weights and weights not in WEIGHTS:  # a run may be started in another folder
+            weights = str(Path(weights).expanduser().resolve())
+        found.append(Backbone(name, weights or PRETRAINED))
+    return found
+
+
+def _print(found: "Comparison", machine: dict[str, Any]) -> None:
+    """Print the table and what its columns are."""
+    header = ["network", "pixels", "accuracy", "95 % interval", "points", "standing",
+              "CPU s", "ms", "parameters"]  # fmt: skip
+    rows = [
+        [row.network, row.image_size, f"{row.accuracy:.3f}", f"{row.low:.3f}–{row.high:.3f}",
+         f"{-100 * row.behind:+6.1f}" if row.behind else "", STANDING[row.standing],
+         f"{row.cpu_seconds:5.1f}", f"{row.milliseconds:5.1f}", f"{row.parameters / 1e6:8.2f} M"]
+        for row in found.rows
+    ]  # fmt: skip
+    print_table(header, rows)
+    grouped = f" in {found.groups:,} groups" if found.groups is not None else ""
+    notes = (
+        f"Accuracy: {found.images:,} images of {found.classes} classes{grouped}, each held out "
+        f"once in {found.folds} folds; the test set was not looked at. CPU s: processor time of "
+        "the features of 1,000 decoded images. ms: from one decoded image to its answer, the "
+        "median. Both on this machine: "
+        f"{machine['processor']}, {machine['cores']} cores."
+    )
+    click.echo(click.wrap_text(printable(notes), width=88) + "\n")
+
+
+def _command(data: str, row: "Row", overrides: tuple[str, ...]) -> str:
+    """Return the command that makes the run of a row."""
+    settings = [f"architecture={row.architecture}", f"image_size={row.image_size}"]
+    if row.weights != PRETRAINED:
+        settings.append(f"weights={row.weights}")
+    chosen = shlex.quote(" ".join([*settings, *overrides]))
+    return f"make run DATA={shlex.quote(data)} PROFILE={PROFILE} SET={chosen}"
