@@ -92,6 +92,7 @@ def strengths(losses: Mapping[float, float], chosen: float) -> Figure:
     label = f"chosen: {chosen:g}"
     axes.axvline(chosen, color=BAD, linewidth=1.4, linestyle=(0, (4, 1.5)), label=label)
     axes.set(xscale="log", xlabel="C: the larger, the weaker the penalty", ylabel="log loss")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda strength, _: f"{strength:g}"))
     axes.grid()
     figure.legend(loc="outside upper center", ncols=2)
     return figure

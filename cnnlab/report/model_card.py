@@ -96,7 +96,10 @@ def _protocol(run: Run) -> str:
     )
     described = recipe.described(training)
     if not trained.chooses_epoch(run.settings):
-        return f"{network}. {described}. Seed {run.settings.seed}."
+        return (
+            f"{network}. {described}: a multinomial logistic regression, whose L2 penalty was "
+            f"chosen by cross-validation among the training images. Seed {run.settings.seed}."
+        )
     history = run.load_table("training/history.csv")
     best = trained.best_epoch(run.settings, history)
     return (
