@@ -161,6 +161,29 @@ def test_every_architecture_is_served_as_python_answers(name, server_program, tm
     assert answered["there"].nunique() > 1  # one answer to everything would say little
 
 
+@pytest.mark.slow
+def test_a_pretrained_network_answers_the_golden_set_alike(server_program, files, tmp_path) -> None:
+    """Weights that others trained, with a head whose answers differ from picture to picture."""
+    size = 64
+    model = models.build(
+        "efficientnet_lite0", image_size=size, num_classes=len(CLASS_NAMES), seed=0, l2=0.0,
+        dropout=0.5, weights="pretrained",
+    )  # fmt: skip
+    rng = np.random.default_rng(0)
+    shades = rng.uniform(0, 255, (32, 1, 1, 3))
+    images = np.clip(rng.normal(shades, 40, (32, size, size, 3)), 0, 255).astype(np.float32)
+    model.layers[-1].bias.assign(-np.log(model(images, training=False)).mean(axis=0))
+    model_folder.save(model, tmp_path / "model", class_names=CLASS_NAMES, run_id="lite", card="#\n")
+    with ServerProcess(tmp_path / "model", program=server_program) as running:
+        table = parity.compare(Predictor(tmp_path / "model"), running.predict, files)
+    differ = table[~table["same"] & (table["there"] != "foreign_format")]
+    assert differ.empty, differ
+    answered = table[table["difference"].notna()]
+    assert len(answered) > 100
+    assert answered["difference"].max() <= parity.TOLERANCE
+    assert answered["there"].nunique() > 1
+
+
 def summary(table: pd.DataFrame) -> str:
     """The parity table: by Go's verdict the files, how many differ, and the largest |Δp|."""
     verdict = table["there"].where(table["difference"].isna(), "answered")

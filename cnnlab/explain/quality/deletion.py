@@ -75,14 +75,16 @@ def curves(
     return found
 
 
-def ends(model: keras.Model, images: np.ndarray, *, target: Target = None) -> np.ndarray:
-    """Return the answers for the untouched images and for ``blurred`` ones: float32 (N, 2).
+def ends(
+    model: keras.Model, images: np.ndarray, reference: np.ndarray, *, target: Target = None
+) -> np.ndarray:
+    """Return the answers for the untouched images and for the reference: float32 (N, 2).
 
-    Arguments and errors are those of ``curves``: where all of them begin or end.
+    All curves of an image begin or end there. Arguments and errors are those of ``curves``.
     """
     images = layers.image_batch(model, images)
     classes, function = targets.settle(model, target, images)
-    both = images, blurred(images)
+    both = images, _spread(reference, images.shape)
     return np.stack([answers(model, each, function or classes) for each in both], axis=1)
 
 

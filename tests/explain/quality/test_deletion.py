@@ -137,7 +137,7 @@ def test_what_does_not_fit_is_refused(model, images, change, says):
 def test_known_ends_save_passes_and_change_nothing(model, monkeypatch):
     rng = np.random.default_rng(0)
     images, heatmaps = rng.random((3, 2, 2, 3)) * 255, rng.random((3, 2, 2))
-    known = deletion.ends(model, images)
+    known = deletion.ends(model, images, deletion.blurred(images))
     asked, answers = [], deletion.answers
     expected = [deletion.curves(model, images, heatmaps, insert=way) for way in (False, True)]
     monkeypatch.setattr(deletion, "answers", lambda *each: asked.append(1) or answers(*each))
