@@ -1,5 +1,6 @@
 """Weights that a network begins with: random ones, those that its family publishes, or a file's."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,9 +111,18 @@ def load(network: keras.Model, family: Architecture, path: Path) -> None:
         InputError: The file cannot be read or is not of this network.
     """
     try:
-        _published(family).load(network, path)
+        # Of layers that a file does not fill Keras only warns, a line for each.
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always", UserWarning)
+            _published(family).load(network, path)
     except OSError as error:
         raise InputError(f"Cannot read the weights file {path}: {error.strerror}.") from None
+    doubts = [str(each.message) for each in said if issubclass(each.category, UserWarning)]
+    if doubts:
+        raise InputError(
+            f"The weights file {path} does not fill {family.name}: expected a file of this very "
+            f"network. Keras says: {doubts[0].splitlines()[0]}"
+        )
 
 
 def penalise_head(network: keras.Model, l2: float) -> None:

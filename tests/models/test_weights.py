@@ -1,6 +1,7 @@
 """What a network begins with: random weights, published ones, or a file's."""
 
 import dataclasses
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,13 @@ from cnnlab.models import efficientnet_lite0_file, weights
 from cnnlab.models.architecture import Pretrained
 
 PUBLISHED = efficientnet_lite0_file.SHA256
+
+
+def loads_by(load: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the residual network, whose weights are published now, read its files by a function."""
+    known = dataclasses.replace(models.architecture("resnet").pretrained, load=load)
+    family = dataclasses.replace(models.architecture("resnet"), pretrained=known)
+    monkeypatch.setattr("cnnlab.models.resnet.ARCHITECTURE", family)
 
 
 @pytest.fixture
@@ -130,8 +138,15 @@ def test_a_file_that_cannot_be_read_is_said(begins_small, network, monkeypatch) 
     def denied(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    known = dataclasses.replace(models.architecture("resnet").pretrained, load=denied)
-    family = dataclasses.replace(models.architecture("resnet"), pretrained=known)
-    monkeypatch.setattr("cnnlab.models.resnet.ARCHITECTURE", family)
+    loads_by(denied, monkeypatch)
     with pytest.raises(InputError, match=r"Cannot read the weights file .*: Permission denied\."):
+        network("resnet", weights=str(begins_small))
+
+
+def test_what_keras_only_warns_of_is_refused(begins_small, network, monkeypatch) -> None:
+    def partly(*_: object) -> None:
+        warnings.warn("Layers keep their random weights.\nTwo of them.", stacklevel=2)
+
+    loads_by(partly, monkeypatch)
+    with pytest.raises(InputError, match=r"does not fill resnet: .*: Layers .* weights\.$"):
         network("resnet", weights=str(begins_small))
