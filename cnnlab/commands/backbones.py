@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:  # they ask for TensorFlow
 SIZES = "96,128,160,224"
 PROFILE = "transfer"
 OWN = ("architecture", "weights", "image_size", "stages", "source")  # what is compared or fixed
+BUSY = 1.5  # processes a core that want to run; this command alone makes about one
 STANDING = {"best": "best", "alike": "unclear", "behind": "behind"}
 
 
@@ -65,7 +67,7 @@ def backbones(data: str, named: str, sizes: str, overrides: tuple[str, ...], as_
         watched = sys.stderr.isatty()
         opened = comparing.opener(settings, progress=watched)
         found = comparing.compare(variants, opened, progress=watched)
-    machine = provenance.machine()
+    machine = provenance.machine() | {"load": os.getloadavg()[0]}
     command = _command(data, found.recommended, overrides)
     if as_json:
         facts = {"source": data, **found.to_json(), "machine": machine, "command": command}
@@ -114,11 +116,13 @@ def _print(found: "Comparison", machine: dict[str, Any]) -> None:
     grouped = f" in {found.groups:,} groups" if found.groups is not None else ""
     notes = (
         f"Accuracy: {found.images:,} images of {found.classes} classes{grouped}, each held out "
-        f"once in {found.folds} folds; the test set was not looked at. CPU s: processor time of "
-        "the features of 1,000 decoded images. ms: from one decoded image to its answer, the "
-        "median. Both on this machine: "
-        f"{machine['processor']}, {machine['cores']} cores."
+        f"once in {found.folds} folds; the test set was not looked at. Points: against the best; "
+        "unclear: chance would explain them. CPU s: processor time of the features of 1,000 "
+        "decoded images. ms: from one decoded image to its answer, the "
+        f"median. Both on this machine: {machine['processor']}, {machine['cores']} cores."
     )
+    if machine["load"] > BUSY * machine["cores"]:
+        notes += f" It had other work to do (load {machine['load']:.1f}): ms are too high."
     click.echo(click.wrap_text(printable(notes), width=88) + "\n")
 
 

@@ -12,7 +12,8 @@ def photos(make_photos):
     return make_photos(8)
 
 
-def test_the_table_its_reading_and_the_command(call, photos):
+def test_the_table_its_reading_and_the_command(call, photos, monkeypatch):
+    monkeypatch.setattr("os.getloadavg", lambda: (0.5, 0.5, 0.5))
     result = call("backbones", photos, *ARGUMENTS, "--sizes", "20,16")
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
@@ -30,6 +31,13 @@ def test_the_table_its_reading_and_the_command(call, photos):
     assert words[2].startswith("SET=architecture=resnet image_size=")
     assert words[2].endswith(f"weights=random {TINY} folds=2")
     assert "resnet at 20 pixels: 2 of 2" in result.stderr
+    assert "ms are too high" not in result.stdout
+
+
+def test_a_busy_machine_is_told(call, photos, monkeypatch):
+    monkeypatch.setattr("os.getloadavg", lambda: (1000.0, 0.5, 0.5))
+    result = call("backbones", photos, *ARGUMENTS, "--sizes", "16")
+    assert "had other work to do (load 1000.0): ms are too high" in " ".join(result.stdout.split())
 
 
 def test_json_is_one_object(call, photos):
