@@ -103,6 +103,11 @@ class TrainingSettings(Section):
                 f"mixing_strength={self.mixing_strength} and mixing=none: nothing is mixed. "
                 "Expected mixing=mixup or cutmix with it."
             )
+        if self.feature_views and stages.parse(self.stages)[0].trainable != stages.PROBE:
+            raise InputError(
+                f"feature_views={self.feature_views} and stages={self.stages!r}: only a probe "
+                "learns from views. Expected stages that begin with probe."
+            )
 
     def check_size(self, image_size: int) -> None:
         """Raise InputError unless no stage is larger than the prepared pixels."""
