@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # they ask for TensorFlow
     from cnnlab.experiment.backbone_ranking import Comparison, Row
     from cnnlab.experiment.backbones import Backbone
 
-SIZES = "96,128,160,224"
+SIZES = "128,160,224,288"
 PROFILE = "transfer"
 OWN = ("architecture", "weights", "image_size", "stages", "source")  # what is compared or fixed
 BUSY = 1.5  # processes a core that want to run; this command alone makes about one
