@@ -167,7 +167,7 @@ class _Maker:
 
     def _operation(self, old: Any, given: tuple[Any, ...]) -> Any:
         """Return what a layer gives in the place of a bare operation."""
-        kind, (x, other) = type(old).__name__, given
+        kind, x, other = type(old).__name__, given[0], given[-1]
         if kind == "Add" and isinstance(other, keras.KerasTensor):  # the residual is the second
             return keras.layers.Add(name=self._unique(f"{_maker_of(other)}_add"))([x, other])
         # A hard sigmoid stands in the place of the last of its three operations.

@@ -70,6 +70,31 @@ def test_normalisations_follow_quickly_and_kernels_are_penalised(open_size) -> N
 def test_a_bare_operation_that_is_no_gate_is_refused() -> None:
     """It would come back from an H5 file as something else."""
     inputs = keras.Input((None, None, 3))
-    for odd in (inputs + 2.0, inputs * (1 / 6), inputs + inputs):
-        with pytest.raises(NotImplementedError, match=r"Add|Multiply"):
+    for odd in (inputs + 2.0, inputs * (1 / 6), inputs * inputs, keras.ops.relu(inputs)):
+        with pytest.raises(NotImplementedError, match=r"Add|Multiply|Relu"):
             rebuilt(keras.Model(inputs, odd), image_size=16, seed=0, l2=0.0)
+
+
+def test_a_bare_sum_becomes_a_layer_named_after_the_residual() -> None:
+    inputs = keras.Input((None, None, 3))
+    x = inputs + keras.layers.Conv2D(3, 3, padding="same", name="residual")(inputs)
+    last = rebuilt(keras.Model(inputs, x), image_size=16, seed=0, l2=0.0).layers[-1]
+    assert (type(last), last.name) == (keras.layers.Add, "residual_add")
+
+
+@pytest.mark.parametrize(("padding", "size", "stays"), [
+    (((0, 1), (0, 1)), 16, False),  # what "same" adds before a stride of 2
+    (((0, 1), (0, 1)), 15, True),
+    (1, 15, False),
+    (3, 16, True),
+])  # fmt: skip
+def test_padding_that_a_convolution_would_not_do_alike_stays(padding, size, stays) -> None:
+    inputs = keras.Input((size, size, 3))
+    x = keras.layers.ZeroPadding2D(padding, name="pad")(inputs)
+    x = keras.layers.Conv2D(2, 3, strides=2, name="halved")(x)
+    original = keras.Model(inputs, x)
+    ours = rebuilt(original, image_size=size, seed=0, l2=0.0)
+    assert ("pad" in [layer.name for layer in ours.layers]) == stays
+    ours.set_weights(original.get_weights())
+    images = np.random.default_rng(0).uniform(0, 255, (1, size, size, 3)).astype(np.float32)
+    np.testing.assert_allclose(ours(images), original(images), rtol=1e-5, atol=1e-3)
