@@ -21,13 +21,17 @@ HIDDEN = (
 )
 STEPPED = (
     "Training stops early by the validation loss, and the weights of the best epoch are kept; of "
-    "several stages, only the last may stop early, and the best epoch is one of it. Every epoch "
-    "ends in a checkpoint, and everything random in an epoch derives from the seed and the epoch's "
-    "number: a training that is interrupted and started again ends with the same weights."
+    "several stages, only the last may stop early, and the best epoch is one of it."
 )
 FIRST_PROBED = (
-    "Epoch 1 is the probe: the head alone is fitted, to features of the network as it begins. If "
-    "no epoch of the last stage has a lower validation loss, the probe is kept."
+    "Epoch 1 is the probe: the head alone is fitted, to features of the network as it begins. Only "
+    "the last stage may stop early, by the validation loss; the weights of its best epoch are "
+    "kept, or the probe's where no epoch of it has a lower validation loss."
+)
+RESUMES = (
+    "Every epoch ends in a checkpoint, and everything random in an epoch derives from the seed and "
+    "the epoch's number: a training that is interrupted and started again ends with the same "
+    "weights."
 )
 READING = (
     "Training loss includes the L2 penalty and is measured with dropout, augmentation and all else "
@@ -47,7 +51,7 @@ def rules(settings: Settings) -> str:
     recipe = from_settings(settings)
     if recipe.only_probes:
         return HIDDEN if hidden(settings) else PROBED
-    return f"{FIRST_PROBED} {STEPPED}" if recipe.probes else STEPPED
+    return f"{FIRST_PROBED if recipe.probes else STEPPED} {RESUMES}"
 
 
 def learned(settings: Settings) -> str:
@@ -98,7 +102,11 @@ def reading(settings: Settings) -> str:
         return NO_CURVE
     if len(recipe.stages) == 1:
         return READING
-    probe = " The level line is the probe: below it the later stages paid." if recipe.probes else ""
+    probe = (
+        " The level line is the probe: a lower loss than that has to be reached."
+        if recipe.probes
+        else ""
+    )
     return f"{READING} {DOTTED}.{probe}"
 
 
