@@ -42,11 +42,9 @@ from cnnlab.plots import style
 from cnnlab.runs import provenance
 from cnnlab.runs.folder import Run
 
-PROBE = "architecture=efficientnet_lite0 weights=pretrained stages=probe l2=0"
 FINE_TUNED = (
-    "architecture=efficientnet_lite0 weights=pretrained stages=probe,last2 l2=0 dropout=0.2 "
-    "optimizer=adamw weight_decay=0.01 learning_rate=6e-4 depth_factor=0.5 schedule=cosine "
-    "warmup_epochs=1 label_smoothing=0.1 epochs=6"
+    "stages=probe,last2 epochs=4 optimizer=adamw weight_decay=0.01 learning_rate=6e-4 "
+    "depth_factor=0.5 schedule=cosine warmup_epochs=1 dropout=0.2"
 )
 REFERENCE_SIZE, REFERENCE_EPOCHS = 64, 30
 NAMES = {"probe": "probe", "reference": "reference network"}
@@ -54,11 +52,12 @@ FROZEN, UNFROZEN = (20, 1e-3), (10, 1e-5)  # the guide's epochs and rates of Ada
 AIM = 5  # times the guide's CPU time
 
 
-def opened(name: str, data: str, size: int, recipe: str) -> tuple[Run, Dataset]:
+def opened(
+    name: str, data: str, size: int, *, profile: str, recipe: str = ""
+) -> tuple[Run, Dataset]:
     """Return a run of these settings, with the split of seed 0, and its sealed dataset."""
-    run = runs.open_run(
-        name, profile="full", data=data, overrides=f"image_size={size} seed=0 {recipe}"
-    )
+    overrides = f"image_size={size} seed=0 {recipe}"
+    run = runs.open_run(name, profile=profile, data=data, overrides=overrides)
     return run, prepared(run)
 
 
@@ -83,11 +82,12 @@ def drawn(dataset: Dataset, counts: list[int], seed: int) -> tuple[list[np.ndarr
 
 def few(asked: argparse.Namespace) -> pd.DataFrame:
     """Return a row a training: network, seed, images a class, accuracy, CPU seconds."""
-    size, epochs = REFERENCE_SIZE, f"epochs={REFERENCE_EPOCHS}"
-    stem = f"transfer-{Path(asked.data).name}"
+    stem, size, epochs = f"few-{Path(asked.data).name}", REFERENCE_SIZE, REFERENCE_EPOCHS
     measured = {
-        "probe": opened(f"{stem}-{asked.size}", asked.data, asked.size, PROBE),
-        "reference": opened(f"{stem}-few-{size}", asked.data, size, epochs),
+        "probe": opened(f"{stem}-{asked.size}", asked.data, asked.size, profile="transfer"),
+        "reference": opened(
+            f"{stem}-{size}", asked.data, size, profile="full", recipe=f"epochs={epochs}"
+        ),
     }
     one, other = (dataset.table["path"].tolist() for _, dataset in measured.values())
     assert one == other  # the split depends on the seed alone
@@ -194,7 +194,7 @@ def guide(model: keras.Model, dataset: Dataset, rows: np.ndarray, seed: int) -> 
 
 def race(asked: argparse.Namespace) -> dict[str, list[Point]]:
     """Return the points of both recipes, trained in turn."""
-    run, dataset = opened("transfer-guide", asked.data, asked.size, FINE_TUNED)
+    run, dataset = opened("guide", asked.data, asked.size, profile="transfer", recipe=FINE_TUNED)
     rows, validation = dataset.indices("train"), dataset.indices("validation")
     if asked.images and asked.images < len(rows):
         share = asked.images / len(rows)
