@@ -32,6 +32,7 @@ PROFILES: dict[str, Settings] = {
         more_seeds="1,2",
         explanations="brief",  # a pass costs a thousand times one of quick
         explained_images=16,
+        strangers=100,
         shapes_train=100,
         shapes_test=40,
     ),
