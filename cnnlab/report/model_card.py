@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from cnnlab.config import Settings
 from cnnlab.evaluation import registry
 from cnnlab.evaluation.intervals import Interval
 from cnnlab.evaluation.records import CrossValidation, TestResult, ValidationResult
@@ -45,7 +46,7 @@ def model_card(
         "Data": _data(run),
         "Pretrained weights": _weights(run),
         "Protocol": _protocol(run),
-        "Results": _results(validation, kfold, test, seeds, exposure.of(run), chose),
+        "Results": _results(validation, kfold, test, seeds, exposure.of(run), run.settings),
         "Calibration": _calibration(validation, test),
         "Limits": LIMITS.format(also=", which also chose the epoch" if chose else ""),
         "Provenance": _provenance(run),
@@ -116,8 +117,11 @@ def _results(
     test: TestResult | None,
     seeds: SeedResults | None,
     seen: exposure.Exposure,
-    chose: bool,
+    settings: Settings,
 ) -> str:
+    from cnnlab.report import trained
+
+    chose = trained.chooses_epoch(settings)
     validated = "validation (chose the epoch)" if chose else "validation"
     splits = {seen.heading: test, validated: validation}
     known = {name: found.scores for name, found in splits.items() if found}
@@ -135,6 +139,7 @@ def _results(
         text += f"\n\n{seen.dated}"
     if seeds and seeds.several:
         text += f"\n\n{_over_seeds(seeds)}"
+        text += "" if chose else f" {trained.seeds(settings)}"
     if kfold:
         spread = kfold.over_folds["accuracy"]
         text += (

@@ -78,6 +78,10 @@ def test_a_card_of_several_seeds_gives_the_single_runs(run):
     assert "in brackets seeds 0, 5." in card
     assert caveats.trainings(found, folds=True) in card
     assert caveats.ONE_TRAINING not in card
+    assert "A small deviation here is no promise" not in card
+    run.settings = run.settings.replace(stages="probe", weights="pretrained")
+    card = report.model_card(run, validation=VALIDATION, kfold=KFOLD, test=TEST, seeds=found)
+    assert "A small deviation here is no promise" in card
     alone = seeds.summary({0: "m"}, scored, scored)
     card = report.model_card(run, validation=VALIDATION, kfold=KFOLD, test=TEST, seeds=alone)
     assert caveats.ONE_TRAINING in card
