@@ -1,29 +1,15 @@
-"""The weights that a run's network began with, where others trained them: recorded and told."""
+"""The weights that a run's network began with, where others trained them, in sentences."""
 
 from typing import Any
 
 from cnnlab.runs.folder import Run
 
-KEY = "weights_origin"  # of run.json: null for random weights
 UNKNOWN = "unknown"
 
 
-def record(run: Run) -> None:
-    """Note in ``run.json`` where the network's first weights come from; None for random ones.
-
-    Raises:
-        InputError: There is no such file any more.
-    """
-    from cnnlab import models  # it loads TensorFlow, which no page needs
-
-    chosen = run.settings.model
-    origin = models.provenance(chosen.architecture, chosen.network_options, chosen.weights)
-    run.record(KEY, origin.to_json() if origin else None)
-
-
 def found(run: Run) -> dict[str, Any] | None:
-    """Return what ``record`` noted; None for random weights and where nothing was noted."""
-    return run.state().get(KEY)
+    """Return what ``run.json`` says of them; None for random weights and in older runs."""
+    return run.state().get("weights")
 
 
 def sentence(run: Run) -> str:

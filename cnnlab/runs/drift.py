@@ -16,7 +16,7 @@ from cnnlab.runs import steps, storage
 
 COLUMNS = ["part", "what", "stored", "now"]
 EXPLAINS = ("versions", "machine", "commit")  # no drift by themselves, where all results are equal
-ORIGIN = "weights_origin"  # key of run.json, see ``report.weights_origin``
+ORIGIN = "weights"  # key of run.json: where the first ones come from
 CAUSES = (
     "data",
     "settings",

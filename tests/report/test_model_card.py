@@ -108,7 +108,7 @@ ORIGIN = {
 
 
 def test_a_card_names_the_weights_that_others_trained(run):
-    run.record("weights_origin", ORIGIN)
+    run.record("weights", ORIGIN)
     run.settings = run.settings.replace(stages="probe")
     card = report.model_card(run, validation=VALIDATION, test=TEST)
     told = card.partition("## Pretrained weights")[2].partition("## Protocol")[0]
@@ -121,7 +121,7 @@ def test_a_card_names_the_weights_that_others_trained(run):
 
 
 def test_a_card_of_a_file_that_nobody_described_says_so(run):
-    run.record("weights_origin", ORIGIN | dict.fromkeys(("data", "licence", "source"), "unknown"))
+    run.record("weights", ORIGIN | dict.fromkeys(("data", "licence", "source"), "unknown"))
     card = report.model_card(run, validation=VALIDATION)
     assert "data that nobody named" in card
     assert "Licence not known: ask before you pass them on." in card
@@ -129,7 +129,7 @@ def test_a_card_of_a_file_that_nobody_described_says_so(run):
 
 
 def test_a_card_of_random_weights_has_no_such_section(run):
-    run.record("weights_origin", None)
+    run.record("weights", None)
     card = report.model_card(run, validation=VALIDATION)
     assert "Pretrained" not in card
     assert "which also chose the epoch" in card
