@@ -5,7 +5,6 @@ import json
 import os
 import shlex
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -97,7 +96,7 @@ def _backbones(text: str) -> list["Backbone"]:
     for word in filter(None, map(str.strip, text.split(","))):
         name, _, weights = word.partition("=")
         if weights and weights not in WEIGHTS:  # a run may be started in another folder
-            weights = str(Path(weights).expanduser().resolve())
+            weights = os.path.realpath(os.path.expanduser(weights))
         found.append(Backbone(name, weights or PRETRAINED))
     return found
 

@@ -1,5 +1,6 @@
 """Weights that a network begins with: random ones, those that its family publishes, or a file's."""
 
+import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,8 +91,8 @@ def find(
         )
     if weights == PRETRAINED:
         return known.find(parsed_options(family, options))
-    path = Path(weights).expanduser()
-    if not path.is_file():
+    path = Path(os.path.expanduser(weights))  # where nobody has that name, as it is
+    if not os.path.isfile(path):
         raise InputError(
             f"There is no weights file {weights!r}: expected {RANDOM}, {PRETRAINED}, or the path "
             f"of a file.{did_you_mean(path.name, (RANDOM, PRETRAINED))}"

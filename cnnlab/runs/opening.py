@@ -1,5 +1,6 @@
 """Opening a run, the first line of every notebook: it is created, or checked if it exists."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from cnnlab.config import (
     to_dict,
     value_of,
 )
-from cnnlab.config.model import RANDOM, WEIGHTS
+from cnnlab.config.model import APPLICATIONS, RANDOM, WEIGHTS, ModelSettings
 from cnnlab.config.settings import CHANGEABLE, FIELDS
 from cnnlab.data.public import catalogue
 from cnnlab.hashing import file_digest
@@ -35,7 +36,7 @@ def open_run(
 
     Args:
         run: A name of letters, digits, dots, hyphens and underscores; "" means ``lab``.
-        profile: ``quick``, ``full`` or ``smoke``; "" means what the run says, ``quick`` if new.
+        profile: ``quick``, ``transfer``, ``full`` or ``smoke``; "" means what the run says, ``quick`` if new.
         data: ``shapes``, a fetched dataset, a folder or a CSV table; "" means what the run says,
             ``shapes`` if new.
         overrides: Space-separated ``key=value`` settings; "" means what the run says.
@@ -139,11 +140,17 @@ def settled(settings: Settings) -> Settings:
         from cnnlab import augment
 
         augment.strengths(settings.augmentation)
-    if settings.training.stages != "all" or settings.model.weights != RANDOM:
+    if settings.training.stages != "all" or not _plain(settings.model):
         from cnnlab.training import trainer
 
         trainer.check(settings)
     return settings
+
+
+def _plain(model: ModelSettings) -> bool:
+    """Return whether a network can be built whatever the image size: then none needs to be."""
+    ours = model.architecture not in APPLICATIONS  # each of Keras' has a smallest image
+    return ours and model.weights == RANDOM and not model.hidden_units
 
 
 def _located(settings: Settings) -> Settings:
@@ -153,13 +160,13 @@ def _located(settings: Settings) -> Settings:
     """
     weights = settings.model.weights
     if weights not in WEIGHTS:  # a notebook runs in another folder
-        settings = settings.replace(weights=str(Path(weights).expanduser().resolve()))
+        settings = settings.replace(weights=os.path.realpath(os.path.expanduser(weights)))
     if settings.data.source == "shapes":
         return settings
     if settings.data.source in catalogue.DATASETS:
         catalogue.fetched(settings.data.source)  # one that is missing makes no run
         return settings
-    path = Path(settings.data.source).expanduser().resolve()
+    path = Path(os.path.expanduser(settings.data.source)).resolve()
     if not (path.is_dir() or path.is_file()):
         raise InputError(
             f"There is no data folder {settings.data.source!r}: expected 'shapes', a folder with "

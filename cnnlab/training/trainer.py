@@ -179,9 +179,6 @@ def check(settings: Settings) -> None:
     stages = from_settings(settings).stages
     smallest = min(each.image_size or size for each in stages)
     models.check_weights(chosen.architecture, chosen.network_options, chosen.weights, smallest)
-    plain = all(each.trainable == "all" and each.image_size in (None, size) for each in stages)
-    if plain and chosen.weights == models.RANDOM and not chosen.hidden_units:
-        return
     model = _built(settings, 2, settings.seed)
     for stage in stages:
         check_stage(model, stage)

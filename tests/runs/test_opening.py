@@ -115,9 +115,13 @@ LITE = "architecture=efficientnet_lite0"
             "at least 32 pixels a side; got 24",
         ),
         (f"{LITE} weights=other.pth", "cannot be read as a PyTorch file"),
+        (f"{LITE} weights=~nobody-has-this-name/a.pth", "no weights file '.*a.pth'"),
+        (f"{LITE} weights={'a' * 300}", "no weights file '.*aaa'"),
+        ("hidden_units=8", "hidden_units=8 and reference_cnn: expected a network that pools"),
+        ("architecture=xception image_size=70", "xception takes images of at least 71 pixels"),
     ],
 )
-def test_weights_that_cannot_be_used_leave_no_folder(home, overrides, message, monkeypatch):
+def test_a_network_that_cannot_be_leaves_no_folder(home, overrides, message, monkeypatch):
     monkeypatch.chdir(home)
     (home / "other.pth").write_bytes(b"no weights")
     with pytest.raises(InputError, match=message):
