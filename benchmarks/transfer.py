@@ -43,8 +43,8 @@ from cnnlab.runs import provenance
 from cnnlab.runs.folder import Run
 
 FINE_TUNED = (
-    "stages=probe,last2 epochs=4 optimizer=adamw weight_decay=0.01 learning_rate=6e-4 "
-    "depth_factor=0.5 schedule=cosine warmup_epochs=1 dropout=0.2"
+    "stages=probe,last2 epochs=3 optimizer=adamw weight_decay=0.01 learning_rate=3e-4 "
+    "depth_factor=0.5 schedule=cosine label_smoothing=0.05 dropout=0.2"
 )
 REFERENCE_SIZE, REFERENCE_EPOCHS = 64, 30
 NAMES = {"probe": "probe", "reference": "reference network"}
