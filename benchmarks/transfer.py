@@ -46,7 +46,8 @@ FINE_TUNED = (
     "stages=probe,last2 epochs=3 optimizer=adamw weight_decay=0.01 learning_rate=3e-4 "
     "depth_factor=0.5 schedule=cosine label_smoothing=0.05 dropout=0.2"
 )
-REFERENCE_SIZE, REFERENCE_EPOCHS = 64, 30
+REFERENCE_SIZE = 64
+REFERENCE = "epochs=30 batch_size=8"  # small batches, or 50 images would give two steps an epoch
 NAMES = {"probe": "probe", "reference": "reference network"}
 FROZEN, UNFROZEN = (20, 1e-3), (10, 1e-5)  # the guide's epochs and rates of Adam
 AIM = 5  # times the guide's CPU time
@@ -82,12 +83,10 @@ def drawn(dataset: Dataset, counts: list[int], seed: int) -> tuple[list[np.ndarr
 
 def few(asked: argparse.Namespace) -> pd.DataFrame:
     """Return a row a training: network, seed, images a class, accuracy, CPU seconds."""
-    stem, size, epochs = f"few-{Path(asked.data).name}", REFERENCE_SIZE, REFERENCE_EPOCHS
+    stem, size = f"few-{Path(asked.data).name}", REFERENCE_SIZE
     measured = {
         "probe": opened(f"{stem}-{asked.size}", asked.data, asked.size, profile="transfer"),
-        "reference": opened(
-            f"{stem}-{size}", asked.data, size, profile="full", recipe=f"epochs={epochs}"
-        ),
+        "reference": opened(f"{stem}-{size}", asked.data, size, profile="full", recipe=REFERENCE),
     }
     one, other = (dataset.table["path"].tolist() for _, dataset in measured.values())
     assert one == other  # the split depends on the seed alone
