@@ -36,7 +36,8 @@ def open_run(
 
     Args:
         run: A name of letters, digits, dots, hyphens and underscores; "" means ``lab``.
-        profile: ``quick``, ``transfer``, ``full`` or ``smoke``; "" means what the run says, ``quick`` if new.
+        profile: ``quick``, ``transfer``, ``full`` or ``smoke``; "" means what the run says,
+            ``quick`` if new.
         data: ``shapes``, a fetched dataset, a folder or a CSV table; "" means what the run says,
             ``shapes`` if new.
         overrides: Space-separated ``key=value`` settings; "" means what the run says.

@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import resource
 import struct
 import zipfile
 from collections.abc import Callable
@@ -168,9 +169,29 @@ def test_a_pickle_cannot_change_what_its_names_stand_for(what, changed) -> None:
     odd = b"\x80\x02" + name(*what) + changed + b"."
     with pytest.raises(InputError, match="cannot be read as a PyTorch file"):
         torch_file.tensors(zipped(odd, {}), "x.pth")
-    assert not any(hasattr(each, "__dict__") for each in torch_file._NAMES.values())
-    content = zipped(state(good=entry()), {"7": VALUES})
-    assert np.array_equal(torch_file.tensors(content, "x.pth")["good"].ravel(), VALUES)
+
+
+SHARED = b")" + b"".join(b"q" + bytes([n]) + b"h" + bytes([n]) + b"\x86" for n in range(60))
+
+
+@both
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b"K\x01r" + struct.pack("<I", 1 << 26) + b"0",  # a place that an unpickler makes room for
+        b"}" + SHARED + b"Nsb",  # a key that is 2 ** 60 tuples, each of which would be hashed
+        SHARED + b")R",
+        b"(" + text("storage") + SHARED + text("7") + text("cpu") + b"K\x0cNtQ",
+        b"(" + text("storage") + name("torch", "FloatStorage") + SHARED + text("cpu") + b"K\x0cNtQ",
+        b"\x8a\xff" + bytes(254) + b"\x01" + numbers((1,) * 9) * 2 + b"R",
+    ],
+    ids=["place", "key", "argument", "storage", "type", "sides"],
+)
+def test_a_few_bytes_cannot_take_gigabytes_or_hours(odd, layout: Layout) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(InputError, match=r"cannot be read as a PyTorch file"):
+        torch_file.tensors(layout(b"\x80\x02" + EMPTY + odd + b".", {"7": VALUES}), "x.pth")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB
 
 
 @both
@@ -197,7 +218,7 @@ def test_a_file_that_ends_early_or_late_is_refused(layout: Layout) -> None:
             "another number of values",
         ),
         (pickle.dumps({"a": 1}), "does not begin"),
-        (b"\x89HDF\r\n\x1a\n", "invalid load key"),
+        (b"\x89HDF\r\n\x1a\n", "opcode b'H' unknown"),
     ],
 )
 def test_other_files_are_refused(content, says) -> None:
@@ -216,6 +237,15 @@ def test_a_large_file_cannot_come_of_a_small_one() -> None:
             zipped(state(**{each: entry(**wide) for each in many}), {"7": np.zeros(4096, "<f4")}),
             "x.pth",
         )
+    nested = io.BytesIO()
+    with zipfile.ZipFile(nested, "w") as archive:
+        archive.writestr("model/data.pkl", state(good=entry()))
+        for key in "78":
+            archive.writestr(f"model/data/{key}", VALUES.tobytes())
+        outer = archive.getinfo("model/data/7")  # it reaches over the one behind it
+        outer.compress_size = outer.file_size = 1000
+    with pytest.raises(InputError, match="its entries overlap"):
+        torch_file.tensors(nested.getvalue(), "x.pth")
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("model/data.pkl", state(good=entry(**wide)))
