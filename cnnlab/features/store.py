@@ -9,6 +9,7 @@ may depend on how many images are computed together.
 
 import fcntl
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from cnnlab import augment, files, hashing, images, models
+from cnnlab.config import InputError
 from cnnlab.config.augmentation import AugmentationSettings
 from cnnlab.data.batches import Dataset
 from cnnlab.engine import keras, make_deterministic, new_traces_expected, tf
@@ -66,6 +68,7 @@ def open_features(
 
     Raises:
         SealedTestSet: Test images are among the rows, and the test set is not open.
+        InputError: They cannot be written: the disk is full, or read-only.
     """
     rows = np.asarray(rows, np.int64)
     dataset.check(rows)
@@ -87,13 +90,20 @@ def open_features(
     file = cache / f"{hashing.json_digest(named)[:32]}.npy"
     shape = (len(rows), body.output_shape[-1])
     if not _intact(file, shape):
-        cache.mkdir(parents=True, exist_ok=True)
-        files.remove_abandoned(cache, _STALE)
-        with _locked(file.with_suffix(".part")) as part:
-            if not _intact(file, shape):  # it may have come while this process waited
-                _compute(part, body, dataset, rows, transform, progress)
-                _assemble(part, file, shape)
-            file.with_suffix(".part").unlink(missing_ok=True)
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+            files.remove_abandoned(cache, _STALE)
+            with _locked(file.with_suffix(".part")) as part:
+                if not _intact(file, shape):  # it may have come while this process waited
+                    _compute(part, body, dataset, rows, transform, progress)
+                    _assemble(part, file, shape)
+                file.with_suffix(".part").unlink(missing_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"Cannot write features in {cache}: {error.strerror or error}. They take "
+                f"{8e-6 * math.prod(shape):.0f} MB, half of it until they are complete. What was "
+                "computed before is kept."
+            ) from error
     return np.load(file, mmap_mode="r", allow_pickle=False)
 
 
@@ -188,11 +198,12 @@ def _assemble(part: BinaryIO, file: Path, shape: tuple[int, int]) -> None:
     """Put an entry and its record in place."""
     count, width = shape
     with files.replacing(file, durable=False) as partial:
-        features = np.lib.format.open_memmap(partial, "w+", np.float32, shape)
-        starts = range(0, count, BATCH)
-        for start, batch in zip(starts, _batches(part, width, count), strict=True):
-            features[start : start + BATCH] = batch[: count - start]
-        features.flush()
+        with open(partial, "wb") as whole:  # not mapped: then a full disk would end the process
+            head = {"descr": "<f4", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(whole, head)
+            starts = range(0, count, BATCH)
+            for start, batch in zip(starts, _batches(part, width, count), strict=True):
+                whole.write(batch[: count - start].tobytes())
         content = hashing.file_digest(partial)
     record = json.dumps(_record(file, shape, content)) + "\n"
     files.write(file.with_suffix(".json"), record, durable=False)

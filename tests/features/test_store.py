@@ -1,6 +1,7 @@
 """Features are those of the network, computed once, whole or not at all, and verified."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 import small_pictures
 
 from cnnlab import augment, models
+from cnnlab.config import InputError
 from cnnlab.config.augmentation import AugmentationSettings
 from cnnlab.data.batches import SealedTestSet
 from cnnlab.features import store
@@ -123,6 +125,20 @@ def test_a_damaged_entry_is_computed_anew(dataset, body, cache, ending, harm):
     (file,) = cache.glob(f"*{ending}")
     harm(file)
     np.testing.assert_array_equal(open_features(body, dataset, ROWS, cache=cache), first)
+
+
+@pytest.mark.parametrize("most", [600, 1500])  # bytes: less than one batch, and than two
+def test_a_full_disk_is_said_in_one_line_and_gone_on_from(dataset, body, cache, tmp_path, most):
+    expected = np.array(open_features(body, dataset, ROWS, cache=tmp_path / "other"))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, limits[1]))
+    try:
+        with pytest.raises(InputError, match=r"Cannot write features in .*: File too large"):
+            open_features(body, dataset, ROWS, cache=cache)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    np.testing.assert_array_equal(open_features(body, dataset, ROWS, cache=cache), expected)
+    assert not list(cache.glob("*.part"))
 
 
 class StoppedError(Exception):
