@@ -70,14 +70,16 @@ def features(
     rows = np.flatnonzero(dataset.table["split"].to_numpy() != "test")
     position = np.full(len(dataset.table), -1)
     position[rows] = np.arange(len(rows))
-    # Equal bits are promised for equal versions, devices and cores, and the code may change.
-    where = {name: value for name, value in origin().items() if name != "code"}
+    # Equal bits are promised for equal versions, devices and cores. The code may change: a network
+    # is told by its layers and weights, the augmentation of a view only by its code.
+    whole = origin()
+    where = {name: value for name, value in whole.items() if name != "code"}
     body = models.body(model)
     views = tuple(
         open_features(
             body, dataset, rows, cache=home() / "data" / "features", view=view,
             augmentation=settings.augmentation, seed=settings.seed,
-            origin=where, progress=progress,
+            origin=whole if view else where, progress=progress,
         )
         for view in range(1 + settings.training.feature_views)
     )  # fmt: skip

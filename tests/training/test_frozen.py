@@ -9,6 +9,7 @@ import small_pictures
 from cnnlab import training
 from cnnlab.config import InputError, make_settings
 from cnnlab.data.batches import SealedTestSet, evaluation_batches
+from cnnlab.features import store
 from cnnlab.training import folds, frozen, probe, subsets
 
 RESNET = ("image_size=16", "architecture=resnet", "network_options=width=4,blocks=1-1")
@@ -96,6 +97,19 @@ def test_a_second_head_computes_no_features(dataset, monkeypatch):
 
     monkeypatch.setattr("cnnlab.features.store._compute", never)
     trained(dataset, settings_of("class_weight=balanced", "more_seeds=1,2"))
+
+
+def test_views_of_other_code_are_not_used(dataset, monkeypatch):
+    settings = settings_of("feature_views=1")
+    model, asked = training.new_model(dataset, settings), []
+    monkeypatch.setattr(probe, "origin", lambda: {"code": "other", "cores": -1})
+    probe.features(model, dataset, settings)
+    real = store._compute
+    monkeypatch.setattr(store, "_compute", lambda *each: (asked.append(each[4]), real(*each)))
+    monkeypatch.setattr(probe, "origin", lambda: {"code": "newer", "cores": -1})
+    probe.features(model, dataset, settings)
+    assert len(asked) == 1  # of the view
+    assert asked[0]
 
 
 def test_views_change_what_is_learned_and_nothing_else(dataset):
