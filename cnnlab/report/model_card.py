@@ -95,19 +95,25 @@ def _protocol(run: Run) -> str:
     network = (
         f"Network `{model.architecture}`{options}, input {data.image_size} × {data.image_size} RGB"
     )
-    described = recipe.described(training)
-    if not trained.chooses_epoch(run.settings):
-        return (
-            f"{network}. {described}: a multinomial logistic regression, whose L2 penalty was "
-            f"chosen by cross-validation among the training images. Seed {run.settings.seed}."
+    if model.hidden_units:
+        network += f", with a hidden layer of {model.hidden_units} units"
+    described, augmented = recipe.described(training), augment.described(run.settings.augmentation)
+    if recipe.from_settings(run.settings).only_probes:
+        how = (
+            f"trained by steps until the validation loss fell no more; dropout {model.dropout:g}"
+            if model.hidden_units
+            else "a multinomial logistic regression, whose L2 penalty was chosen by "
+            "cross-validation among the training images"
         )
+        views = f" Augmentation of the views: {augmented}." if training.feature_views else ""
+        return f"{network}. {described}: {how}.{views} Seed {run.settings.seed}."
     history = run.load_table("training/history.csv")
     best = trained.best_epoch(run.settings, history)
     return (
         f"{network}; L2 {model.l2:g}, dropout {model.dropout:g}. {described}: "
         f"stopped after {len(history)}, weights of epoch {best}"
         f"{', which is the probe' if trained.kept_probe(run.settings, history) else ''}. "
-        f"Augmentation: {augment.described(run.settings.augmentation)}. Seed {run.settings.seed}."
+        f"Augmentation: {augmented}. Seed {run.settings.seed}."
     )
 
 

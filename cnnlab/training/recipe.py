@@ -185,7 +185,9 @@ def described(given: TrainingSettings) -> str:
     plan = texts.parse(given.stages)
     probed = "The head was fitted once to features of the frozen network"
     if plan[-1].trainable == PROBE:
-        return probed + (", classes weighted" if given.class_weight == "balanced" else "")
+        views = f", of each image and {given.feature_views} views" if given.feature_views else ""
+        weighted = ", classes weighted" if given.class_weight == "balanced" else ""
+        return probed + views + weighted
     said = ("optimizer", "learning_rate", "batch_size", "epochs", "patience")
     further = [
         f"{each.name.replace('_', ' ')} {getattr(given, each.name)}"

@@ -147,6 +147,28 @@ def test_a_card_says_that_the_probe_was_kept(run):
     assert "weights of epoch 3. Augmentation" in card
 
 
+@pytest.mark.parametrize(
+    ("changes", "says", "says_not"),
+    [
+        ({}, "whose L2 penalty was chosen by cross-validation", "Augmentation"),
+        ({"feature_views": 2}, "of each image and 2 views: a multinomial", "Augmentation:"),
+        ({"feature_views": 2, "zoom": 0.3}, "Augmentation of the views: horizontal flip", "epoch"),
+        (
+            {"hidden_units": 8, "dropout": 0.1},
+            "fell no more; dropout 0.1. Seed 0.",
+            "stopped after",
+        ),
+        ({"hidden_units": 8}, "RGB, with a hidden layer of 8 units.", "Augmentation"),
+    ],
+)
+def test_a_card_of_a_probe_says_what_its_head_learned_from(run, changes, says, says_not):
+    run.settings = run.settings.replace(architecture="resnet", stages="probe", **changes)
+    card = report.model_card(run, validation=VALIDATION)
+    protocol = card.partition("## Protocol")[2].partition("##")[0]
+    assert says in protocol
+    assert says_not not in protocol
+
+
 def test_a_card_with_every_result(run):
     card = report.model_card(run, validation=VALIDATION, kfold=KFOLD, test=TEST)
     assert "| figure | test, n = 40 | validation (chose the epoch), n = 40 |" in card
