@@ -16,7 +16,8 @@ from cnnlab.config.settings import FIELDS
 
 PIPED = (100, 24)  # columns and lines where there is no terminal
 NARROW = 88  # columns below which the meaning has no room beside the values
-LONGEST = 8  # characters of a value that a column makes room for; a longer one has its own line
+LONGEST = 10  # characters of a value that a column makes room for; a longer one has its own line
+MANY = 12  # choices: more are not listed
 SAME = "·"  # stands for the value in the first column
 ORDER = ("full", *(name for name in PROFILES if name != "full"))  # full has the defaults
 PUBLISHED = ("data", "licence", "source", "smallest")  # what is told of a network's own weights
@@ -169,8 +170,11 @@ def _print(columns: list[str], rows: list[dict[str, Any]]) -> None:
             note = "  (may change in a run that exists)" if row["may_change"] else ""
             click.echo(f"\n{section}{note}")
         start = f"  {row['name']:{names}}"
-        if any(len(cell) > size for cell, size in zip(text, sizes, strict=True)):  # a path
-            click.echo(f"{start}  {'  '.join(text)}")
+        if any(len(cell) > size for cell, size in zip(text, sizes, strict=True)):  # a path, a name
+            click.echo(start.rstrip())
+            for column, cell in zip(columns, text, strict=True):
+                if cell != SAME:
+                    click.echo(f"      {column}: {cell}")
             start, text = " " * len(start), [""] * len(text)
         show(f"{start}{_cells(text, sizes)}", row, left, ranges, width)
 
@@ -207,7 +211,11 @@ def _cells(texts: list[str], sizes: list[int]) -> str:
 
 
 def _range(row: dict[str, Any]) -> str:
-    return allowed(FIELDS[row["name"]][1])
+    return (
+        f"{count} names"
+        if (count := len(row["choices"])) > MANY
+        else allowed(FIELDS[row["name"]][1])
+    )
 
 
 def _text(value: Any) -> str:

@@ -56,7 +56,11 @@ RANDOM, PRETRAINED = WEIGHTS = ("random", "pretrained")
 class ModelSettings(Section):
     """Section ``model``."""
 
-    architecture: str = setting("reference_cnn", "a network of the registry", choices=ARCHITECTURES)
+    architecture: str = setting(
+        "reference_cnn",
+        "a network; cnnlab settings --networks lists them",
+        choices=ARCHITECTURES,
+    )
     network_options: str = setting(
         "",
         "what that network lets one choose, name=value,name=value; listed by "
