@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from cnnlab.config import InputError
@@ -16,6 +17,7 @@ from cnnlab.hashing import file_digest
 from cnnlab.models.architecture import Pretrained
 from cnnlab.models.backbones import transplant
 
+SPARE = 8  # times the bytes of a network: what an optimizer or another precision may add
 TIMEOUT = 60  # seconds without an answer
 SITE = "https://storage.googleapis.com/"
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet, RGB in 0…1, as Keras' preprocessing "torch" has them
@@ -121,6 +123,7 @@ class KerasWeights:
         """
         backbone = self.backbone(network.input_shape[1], self.width(network))
         try:
+            _check_content(file, most=SPARE * sum(each.nbytes for each in backbone.get_weights()))
             backbone.load_weights(file)
             _check_values(backbone)
             transplant(backbone, network, reverse_colours=self.reverse_colours)
@@ -178,6 +181,32 @@ def _fetch(published: Published, file: Path) -> None:
         ) from None
     finally:
         socket.setdefaulttimeout(before)
+
+
+def _check_content(file: Path, *, most: int) -> None:
+    """Raise ValueError where a file names values outside it, or unpacks to more than these bytes.
+
+    Its SHA-256 would say nothing of the former; Keras reads the latter before it looks at shapes.
+    """
+    size = 0
+
+    def odd(name: str, link: h5py.HardLink | h5py.SoftLink | h5py.ExternalLink) -> str | None:
+        nonlocal size
+        if not isinstance(link, h5py.HardLink):
+            return f"Its entry {name} is a link to somewhere else."
+        if isinstance(found := content[name], h5py.Dataset):
+            size += found.nbytes
+            if found.external or found.is_virtual:
+                return f"Its entry {name} has its values in another file."
+        return None
+
+    with h5py.File(file, "r") as content:
+        if says := content.visititems_links(odd):
+            raise ValueError(says)
+    if size > most:
+        raise ValueError(
+            f"It holds {size / 1e6:,.0f} MB of values; expected {most / 1e6:,.0f} at most."
+        )
 
 
 def _check_values(backbone: keras.Model) -> None:
