@@ -344,46 +344,20 @@ def test_damaged_and_foreign_files_are_refused(small, refused, tmp_path) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.long
-def _elsewhere(group, name, other) -> None:
-    values = np.asarray(group[name])
-    del group[name]
-    with h5py.File(other, "w") as file:
-        file["v"] = values
-    group[name] = h5py.ExternalLink(str(other), "v")
-
-
-def _raw(group, name, other) -> None:
-    values = np.asarray(group[name])
-    del group[name]
-    other.write_bytes(values.tobytes())
-    group.create_dataset(name, values.shape, values.dtype, external=str(other))
-
-
-def _unpacked(group, name, other) -> None:
-    del group[name]
-    group.create_dataset(name, (1 << 30,), "f4", chunks=(1 << 20,), compression="gzip")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        (_elsewhere, "is a link to somewhere else"),
-        (_raw, "has its values in another file"),
-        (_unpacked, "holds 4,296 MB of values"),
-    ],
-)
-def test_a_file_whose_values_are_not_its_own_is_refused(change, says, small, refused, tmp_path):
+def test_a_small_file_cannot_take_gigabytes(small, refused, tmp_path) -> None:
     small.save_weights(file := tmp_path / "a.weights.h5")
     with h5py.File(file, "r+") as content:
         names: list[str] = []
         content.visit(names.append)
         name = next(each for each in names if isinstance(content[each], h5py.Dataset))
-        change(content, name, tmp_path / "other")
-    assert says in refused(file)
+        del content[name]
+        content.create_dataset(name, (1 << 30,), "f4", chunks=(1 << 20,), compression="gzip")
+    assert file.stat().st_size < 2e6
+    assert "holds 4,296 MB of values" in refused(file)
 
 
+@pytest.mark.slow
+@pytest.mark.long
 def test_other_colours_than_imagenets_are_refused(network, tmp_path) -> None:
     """EfficientNet's file holds its own; ours has the published constants in front."""
     backbone = weights_of("efficientnet_b0").backbone(32, 1.0)
