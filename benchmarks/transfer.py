@@ -171,7 +171,7 @@ def guide(model: keras.Model, dataset: Dataset, rows: np.ndarray, seed: int) -> 
     base.trainable = False
     inputs = keras.Input(model.input_shape[1:])
     x = layers.RandomRotation(0.1)(layers.RandomFlip("horizontal")(inputs))
-    x = layers.GlobalAveragePooling2D()(base(x, training=False))  # also while all of it learns
+    x = layers.GlobalAveragePooling2D()(base(x, training=False))  # as the guide calls it
     outputs = layers.Dense(len(dataset.class_names), "softmax")(layers.Dropout(0.2)(x))
     network = keras.Model(inputs, outputs)
     validation = evaluation_batches(dataset, dataset.indices("validation"), batch_size=32)
