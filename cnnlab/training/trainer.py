@@ -227,8 +227,9 @@ def _class_weights(dataset: Dataset, train: np.ndarray, settings: Settings) -> n
 
 
 def content_digest(dataset: Dataset, rows: np.ndarray) -> str:
-    """Return the SHA-256 over which rows these are, their labels and their pixels."""
-    numbers = (np.asarray(rows, np.int64).tobytes(), dataset.labels[rows].tobytes())
+    """Return the SHA-256 over which rows these are, their labels, units and pixels."""
+    units = np.unique(dataset.units[rows], return_inverse=True)[1]  # they decide a probe's penalty
+    numbers = [np.asarray(each, np.int64).tobytes() for each in (rows, dataset.labels[rows], units)]
     starts = range(0, len(rows), CHUNK)
     pixels = (dataset.pixels[rows[start : start + CHUNK]].tobytes() for start in starts)
     return hashing.stream_digest(chain(numbers, pixels))
