@@ -70,7 +70,7 @@ go-test: $(STAMP)  ## vet and test the server, also with the race detector
 		$(BIN)/python -W ignore backend/internal/testmodels/make.py "$$CNNLAB_TEST_MODELS" && \
 		backend/go.sh test -count=1 ./... && backend/go.sh test -count=1 -race ./...
 
-clean:  ## remove caches and prepared pixels; data, reports and .venv stay
+clean:  ## remove caches, prepared pixels and features; data, reports and .venv stay
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache data/prepared data/features
 	@find cnnlab tests benchmarks notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) \
 		-prune -exec rm -rf {} +
