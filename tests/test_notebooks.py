@@ -155,9 +155,9 @@ def test_the_run_folder_is_complete(smoke):
     assert [path for path in written if not (run.folder / path).exists()] == []
     declared = {figure.name for step in steps.STEPS for figure in step.figures}
     drawn = {path.stem for path in (run.folder / "figures").glob("*.png")}
-    # Equal sizes have no scatter, a head trained by steps has no penalty to choose, and without the
-    # server nothing is timed.
-    assert declared - {"sizes", "strengths", "serving_load"} <= drawn <= declared
+    # Equal sizes have no scatter and square images fit, a head trained by steps has no penalty to
+    # choose, and without the server nothing is timed.
+    assert declared - {"sizes", "fits", "strengths", "serving_load"} <= drawn <= declared
     state = run.state()
     assert state["dataset"]["sha256"]
     model = run.load_json("model/contract.json")["model_id"]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cnnlab.config import changes, to_dict
+from cnnlab.config import Settings, changes, to_dict
 from cnnlab.report import caveats, findings, gallery, layout, pages
 from cnnlab.report.headlines import Row, headlines
 from cnnlab.report.layout import clock
@@ -73,11 +73,12 @@ def _facts(run: Run) -> dict[str, Any]:
     listed = notebooks(run)
     written = [path for step in steps.STEPS for path in step.writes]
     test = results.test(run)
+    settings, defaults = to_dict(run.settings), to_dict(Settings())
+    del settings["version"]
     return {
         "run": run.name,
-        "settings": {
-            key: value for key, value in to_dict(run.settings).items() if key != "version"
-        },
+        "settings": settings,
+        "not_default": {key: value for key, value in settings.items() if value != defaults[key]},
         "amended": state.get(storage.CHANGES, []),
         "changed": list(changes(run.settings)),
         "state": state,

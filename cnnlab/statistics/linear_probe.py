@@ -5,10 +5,12 @@ Its penalty is chosen on rows that do not fit it, and never on those that judge 
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 from sklearn import metrics
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -53,7 +55,17 @@ def fitted(
     """
     model = LogisticRegression(C=strength, tol=tolerance, max_iter=MAX_STEPS)
     chain = make_pipeline(StandardScaler(), model)
-    return chain.fit(rows, labels, logisticregression__sample_weight=weights)
+    with _rounding_allowed():
+        return chain.fit(rows, labels, logisticregression__sample_weight=weights)
+
+
+@contextmanager
+def _rounding_allowed() -> Iterator[None]:
+    """Let the solver end where no step lowers the loss any more by what float32 can tell."""
+    ended = r"lbfgs failed to converge after \d+ iteration\(s\) \(status=2\)"
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ended, ConvergenceWarning)
+        yield
 
 
 def as_layer(model: Pipeline) -> tuple[np.ndarray, np.ndarray]:
@@ -155,7 +167,8 @@ class _Path:
 
     def loss(self, strength: float) -> float:
         """Return the weighted log loss of the rows that judge."""
-        self._model.set_params(C=strength).fit(*self._learned)
+        with _rounding_allowed():
+            self._model.set_params(C=strength).fit(*self._learned)
         rows, labels, weights = self._held
         given, known = self._model.predict_proba(rows), self._model.classes_
         return float(metrics.log_loss(labels, given, labels=known, sample_weight=weights))
