@@ -131,6 +131,7 @@ def test_what_cannot_be_compared_is_refused_at_once(settings, backbone, size, sa
         backbones.variants(settings.replace(network_options=""), [backbone], [size])
 
 
+@pytest.mark.slow
 def test_tiny_networks_are_compared(settings, capsys):
     variants = backbones.variants(settings, [Backbone("resnet", "random")], [16, 20])
     found = backbones.compare(variants, backbones.opener(settings))
@@ -145,6 +146,7 @@ def test_tiny_networks_are_compared(settings, capsys):
     assert again.best.accuracy == found.rows[0].accuracy
 
 
+@pytest.mark.slow
 def test_test_images_are_not_looked_at(settings):
     (variant,) = backbones.variants(settings, [Backbone("resnet", "random")], [16])
     opened = backbones.opener(settings)(variant)

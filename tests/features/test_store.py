@@ -215,6 +215,7 @@ def child(cache: Path, pause: float) -> subprocess.Popen:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_gone_on_from_with_the_same_bits(
     cache, dataset, body, tmp_path, monkeypatch
 ):
@@ -238,6 +239,7 @@ def test_a_killed_process_is_gone_on_from_with_the_same_bits(
     assert entries(cache) == entries(tmp_path / "other")
 
 
+@pytest.mark.slow
 def test_what_another_process_computes_is_waited_for(cache, dataset, body, monkeypatch):
     monkeypatch.setattr(store, "_compute", never)
     with child(cache, pause=0.3) as other:

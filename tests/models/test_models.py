@@ -12,8 +12,9 @@ from cnnlab.config.section import Section
 from cnnlab.engine import keras, tf
 
 # Of the table of applications one row; the others are in test_applications.py.
-TRIED = (*MODULES, "mobilenet_v2")
-FAMILIES = [models.architecture(name) for name in TRIED]
+LARGE = (*MODULES[2:], "mobilenet_v2")  # they take seconds
+TRIED = (*MODULES[:2], *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE))
+FAMILIES = [models.architecture(name) for name in (*MODULES[:2], *LARGE)]
 COUNTS = [(family.name, known) for family in FAMILIES for known in family.parameters]
 every_network = pytest.mark.parametrize("name", TRIED)
 

@@ -14,7 +14,10 @@ from cnnlab.training.recipe import Recipe, Stage
 SIZE = 32
 
 
-@pytest.fixture(scope="module", params=(*MODULES, "mobilenet_v2"))
+LARGE = [pytest.param(name, marks=pytest.mark.slow) for name in (*MODULES[2:], "mobilenet_v2")]
+
+
+@pytest.fixture(scope="module", params=[*MODULES[:2], *LARGE])
 def model(request: pytest.FixtureRequest) -> keras.Model:
     return models.build(request.param, image_size=SIZE, num_classes=3, seed=1, l2=1e-4, dropout=0.5)
 
