@@ -1,13 +1,11 @@
 """Prepared pixels: every image decoded once, as uint8 rows of one file that is mapped, not read.
 
-A cache entry is ``<key>.npy`` and ``<key>.json``. Both appear by renaming, so a reader never sees
-half a file; two processes that build the same entry at once write the same bytes. An entry that
-does not match its record, as after a power cut, is built anew. It is made of the very files that
-the manifest lists: what is decoded is hashed first.
+They are an entry of ``array_entry``: a reader never sees half a file, and two processes that build
+the same one at once write the same bytes. It is made of the very files that the manifest lists:
+what is decoded is hashed first.
 """
 
 import functools
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -19,10 +17,11 @@ from tqdm.auto import tqdm
 
 from cnnlab import files, hashing, images
 from cnnlab.config import InputError
+from cnnlab.data import array_entry
 from cnnlab.engine import tf
 
+DTYPE = "uint8"
 _CHUNK = 16  # images that a thread takes at once
-_STALE = 24 * 3600  # seconds; no build takes as long: an older folder is of one that was killed
 _HELD = 8 * 2**20  # bytes: beyond, files wait no longer for others; one, as PNG, may have 50 MB
 
 
@@ -54,9 +53,9 @@ def open_pixels(
     """
     file = cache / f"{_key(contents, size)}.npy"
     shape = (len(paths), size, size, 3)
-    if not _intact(file, shape):
+    if not array_entry.intact(file, shape, DTYPE):
         cache.mkdir(parents=True, exist_ok=True)
-        files.remove_abandoned(cache, _STALE)
+        files.remove_abandoned(cache, array_entry.STALE)
         _build(file, paths, contents, root, shape, progress)
     return np.load(file, mmap_mode="r", allow_pickle=False)
 
@@ -65,23 +64,6 @@ def _key(contents: Sequence[str], size: int) -> str:
     """Return what decides the pixels, as a file name."""
     parts = [str(size), str(images.PREPROCESSING_VERSION), *contents]
     return hashing.digest("\0".join(parts).encode())[:32]
-
-
-def _intact(file: Path, shape: tuple[int, ...]) -> bool:
-    """Tell whether a cache entry is complete and unchanged since it was written.
-
-    The whole file is read, which also brings it into the system's page cache.
-    """
-    try:
-        record = json.loads(file.with_suffix(".json").read_text("utf-8"))
-        content = hashing.file_digest(file)
-    except (OSError, ValueError):
-        return False
-    return isinstance(record, dict) and record == _record(file, shape, content)
-
-
-def _record(file: Path, shape: tuple[int, ...], content: str) -> dict[str, object]:
-    return {"key": file.stem, "shape": list(shape), "dtype": "uint8", "sha256": content}
 
 
 def _build(
@@ -94,7 +76,7 @@ def _build(
 ) -> None:
     """Decode every image into a temporary file, then put it and its record in place."""
     with files.replacing(file, durable=False) as partial:
-        pixels = np.lib.format.open_memmap(partial, "w+", np.uint8, shape)
+        pixels = np.lib.format.open_memmap(partial, "w+", DTYPE, shape)
 
         def fill(start: int) -> int:
             some = slice(start, start + _CHUNK)
@@ -114,8 +96,7 @@ def _build(
                 raise
         pixels.flush()
         content = hashing.file_digest(partial)
-    record = json.dumps(_record(file, shape, content)) + "\n"
-    files.write(file.with_suffix(".json"), record, durable=False)
+    array_entry.write_record(file, shape, DTYPE, content)
 
 
 def read_images(

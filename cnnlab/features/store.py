@@ -1,14 +1,12 @@
 """Features of images: a frozen body looks at each image once, and the answers are kept.
 
-A cache entry is ``<key>.npy`` and ``<key>.json``, like one of prepared pixels: both appear by
-renaming, and what does not match its record is built anew. While it is built, the features of each
+They are an entry of ``data.array_entry``, as prepared pixels are. While it is built, those of each
 whole batch stand in ``<key>.part``, each behind its own SHA-256, so that a build that was killed
 goes on after the last of them. Batches always have the same size, because the bits of a feature
 may depend on how many images are computed together.
 """
 
 import fcntl
-import json
 import math
 import os
 import sys
@@ -25,12 +23,13 @@ from tqdm.auto import tqdm
 from cnnlab import augment, files, hashing, images, models
 from cnnlab.config import InputError
 from cnnlab.config.augmentation import AugmentationSettings
+from cnnlab.data import array_entry
 from cnnlab.data.batches import Dataset
 from cnnlab.engine import keras, make_deterministic, new_traces_expected, tf
 
 BATCH = 32  # images computed together, and the features written together
+DTYPE = "float32"
 _SEAL = 32  # bytes of a SHA-256
-_STALE = 24 * 3600  # seconds; see ``prepared``
 _VERSION = 1  # of how features are computed
 
 
@@ -89,12 +88,14 @@ def open_features(
     }
     file = cache / f"{hashing.json_digest(named)[:32]}.npy"
     shape = (len(rows), body.output_shape[-1])
-    if not _intact(file, shape):
+    if not array_entry.intact(file, shape, DTYPE):
         try:
             cache.mkdir(parents=True, exist_ok=True)
-            files.remove_abandoned(cache, _STALE)
+            files.remove_abandoned(cache, array_entry.STALE)
             with _locked(file.with_suffix(".part")) as part:
-                if not _intact(file, shape):  # it may have come while this process waited
+                if not array_entry.intact(
+                    file, shape, DTYPE
+                ):  # it may have come while this process waited
                     _compute(part, body, dataset, rows, transform, progress)
                     _assemble(part, file, shape)
                 file.with_suffix(".part").unlink(missing_ok=True)
@@ -115,20 +116,6 @@ def _content(dataset: Dataset, rows: bytes) -> str:
     pixels = (dataset.pixels[numbers[start : start + BATCH]].tobytes() for start in starts)
     head = f"{len(numbers)} {dataset.pixels.shape[1:]} {dataset.pixels.dtype}|".encode()
     return hashing.stream_digest(chain([head, rows], pixels))
-
-
-def _intact(file: Path, shape: tuple[int, ...]) -> bool:
-    """Tell whether a cache entry is complete and unchanged since it was written."""
-    try:
-        record = json.loads(file.with_suffix(".json").read_text("utf-8"))
-        content = hashing.file_digest(file)
-    except (OSError, ValueError):
-        return False
-    return isinstance(record, dict) and record == _record(file, shape, content)
-
-
-def _record(file: Path, shape: tuple[int, ...], content: str) -> dict[str, object]:
-    return {"key": file.stem, "shape": list(shape), "dtype": "float32", "sha256": content}
 
 
 @contextmanager
@@ -205,5 +192,4 @@ def _assemble(part: BinaryIO, file: Path, shape: tuple[int, int]) -> None:
             for start, batch in zip(starts, _batches(part, width, count), strict=True):
                 whole.write(batch[: count - start].tobytes())
         content = hashing.file_digest(partial)
-    record = json.dumps(_record(file, shape, content)) + "\n"
-    files.write(file.with_suffix(".json"), record, durable=False)
+    array_entry.write_record(file, shape, DTYPE, content)

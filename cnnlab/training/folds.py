@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from cnnlab.config import Settings, child_seed
-from cnnlab.data.batches import Dataset, evaluation_batches
+from cnnlab.data.batches import Dataset
 from cnnlab.training import fold_results, frozen, probe
 from cnnlab.training.executor import Report, check_jobs, train_each
-from cnnlab.training.fit import predict
 from cnnlab.training.held_out import hold_out
 from cnnlab.training.trainer import content_digest, memory, new_model, train
 
@@ -101,10 +100,7 @@ class _Work:
             seed=seed, epochs=settings.evaluation.fold_epochs, folder=checkpoints,
             report=partial(report, fold),
         )  # fmt: skip
-        batches = evaluation_batches(
-            data, self.pool[held_out], batch_size=settings.training.batch_size
-        )
-        probabilities = predict(model, batches)
+        probabilities = probe.answers(model, data, self.pool[held_out], settings)
         return fold_results.Result(probabilities, fitted.seconds, len(fitted.history))
 
     def earlier(

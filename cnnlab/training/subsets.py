@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from cnnlab.config import Settings
-from cnnlab.data.batches import Dataset, evaluation_batches
+from cnnlab.data.batches import Dataset
 from cnnlab.training import frozen, probe
-from cnnlab.training.fit import predict
 from cnnlab.training.trainer import new_model, train
 
 
@@ -44,7 +43,7 @@ def subset_runner(
             return score(dataset.labels[validation], done.answers(validation))
         model, told = new_model(dataset, settings, seed=seed), partial(report, next(number))
         train(model, dataset, pool[positions], validation, settings, seed=seed, report=told)
-        batches = evaluation_batches(dataset, validation, batch_size=settings.training.batch_size)
-        return score(dataset.labels[validation], predict(model, batches))
+        answers = probe.answers(model, dataset, validation, settings)
+        return score(dataset.labels[validation], answers)
 
     return run

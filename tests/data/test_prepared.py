@@ -14,7 +14,7 @@ from PIL import Image
 
 from cnnlab import images
 from cnnlab.config import InputError
-from cnnlab.data import prepared
+from cnnlab.data import array_entry, prepared
 from cnnlab.engine import tf
 
 SIZE = 24
@@ -171,7 +171,7 @@ def test_a_damaged_entry_is_built_anew(root, cache, damage):
     (file,) = cache.glob("*.npy")
     damage(file, file.with_suffix(".json"))
     np.testing.assert_array_equal(opened(root, cache), first)
-    assert prepared._intact(file, first.shape)
+    assert array_entry.intact(file, first.shape, prepared.DTYPE)
 
 
 def no_image():

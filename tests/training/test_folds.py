@@ -70,7 +70,7 @@ class Trained:
         self.folders, self.failing = [], failing
         monkeypatch.setattr(folds, "new_model", lambda *_, **__: None)
         monkeypatch.setattr(folds, "train", self)
-        monkeypatch.setattr(folds, "predict", self.predict)
+        monkeypatch.setattr(folds.probe, "predict", self.predict)
 
     def predict(self, _, batches):
         labels = np.concatenate([labels for _, labels in batches.as_numpy_iterator()])
