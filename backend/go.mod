@@ -1,6 +1,6 @@
 module cnnlab/backend
 
-go 1.26.0
+go 1.27.3 // with no known vulnerability that the server calls: make audit
 
 require (
 	github.com/getkin/kin-openapi v0.152.0

