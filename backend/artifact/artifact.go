@@ -55,8 +55,7 @@ func Load(folder string) (*Artifact, error) {
 	if err != nil {
 		return nil, err
 	}
-	total, err := checkSeal(folder, artifact.Contract.Files, contractName)
-	if err != nil {
+	if err := checkSeal(folder, &artifact.Contract); err != nil {
 		return nil, err
 	}
 	// The contract cannot list its own hash, but the H5 file is sealed, and holds as an attribute,
@@ -66,8 +65,6 @@ func Load(folder string) (*Artifact, error) {
 		return nil, err
 	case !same:
 		return nil, damaged(folder, contractName, "does not agree with "+h5Name)
-	case total != artifact.Contract.Bytes:
-		return nil, damaged(folder, contractName, "does not agree with its files")
 	}
 	return artifact, nil
 }

@@ -121,7 +121,7 @@ func (r *reader) contract(tree map[string]any, format int) Contract {
 		RunID:         r.text("run_id", tree["run_id"]),
 		ModelID:       r.hash("model_id", tree["model_id"]),
 		Files:         r.files("files", tree["files"]),
-		Bytes:         int64(r.number("bytes", tree["bytes"], whole(0, 1e15))),
+		Bytes:         int64(r.number("bytes", tree["bytes"], whole(0, mostBytes))),
 	}
 	if rule := contract.Conformal; rule != nil {
 		r.known("conformal: score", rule.Score, conformalScore)

@@ -15,6 +15,7 @@ const (
 	longestText = 1000 // characters
 	mostLabels  = 100_000
 	mostFiles   = 10_000
+	mostBytes   = 64 << 30 // of all files: they are read whole before anything is loaded
 )
 
 var (

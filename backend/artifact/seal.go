@@ -8,10 +8,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"syscall"
+	"unicode"
 )
 
 // Codes of a Refused, the same as in Python.
@@ -33,88 +37,100 @@ func damaged(folder, name, what string) *Refused { return &Refused{CodeDamaged, 
 
 // Error returns one sentence that names the file, and what to do.
 func (r *Refused) Error() string {
+	name := r.Name
+	if strings.ContainsFunc(name, func(char rune) bool { return !unicode.IsPrint(char) }) {
+		name = strconv.QuoteToASCII(name) // whoever made the folder chose it
+	}
 	if r.Code == CodeDamaged {
-		return fmt.Sprintf("%s in %s %s: copy or save the model again.", r.Name, r.Folder, r.What)
+		return fmt.Sprintf("%s in %s %s: copy or save the model again.", name, r.Folder, r.What)
 	}
 	return fmt.Sprintf("%s in %s: %s. Use the version of cnnlab that wrote it, or save the model again.",
-		r.Name, r.Folder, r.What)
+		name, r.Folder, r.What)
 }
 
 // checkSeal compares every file below a folder with the SHA-256 it should have. Nothing may be
-// missing, changed, extra or anything but a regular file; the file leaveOut does not count. It
-// returns the size of all files together.
-func checkSeal(folder string, expected map[string]string, leaveOut string) (int64, error) {
-	found, err := sealedNames(folder, leaveOut)
+// missing, changed, extra or anything but a regular file; the contract itself does not count. The
+// sizes come first, so that no more is read than the contract states.
+func checkSeal(folder string, contract *Contract) error {
+	found, err := sealedSizes(folder)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	names := slices.Clone(found)
-	for name := range expected {
-		if !slices.Contains(found, name) {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
 	var total int64
-	for _, name := range names {
-		digest, listed := expected[name]
-		switch {
-		case !slices.Contains(found, name):
-			return 0, damaged(folder, name, "is missing")
-		case !listed:
-			return 0, damaged(folder, name, "is not listed in the contract")
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		if _, listed := contract.Files[name]; !listed {
+			return damaged(folder, name, "is not listed in the contract")
 		}
-		actual, size, err := fileDigest(folder, name)
-		if err != nil {
-			return 0, err
-		}
-		if actual != digest {
-			return 0, damaged(folder, name, "was changed")
-		}
-		total += size
+		total += found[name]
 	}
-	return total, nil
-}
-
-// sealedNames returns the path, with slashes, of every file below a folder but leaveOut.
-func sealedNames(folder, leaveOut string) ([]string, error) {
-	var names []string
-	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+	names := slices.Sorted(maps.Keys(contract.Files))
+	for _, name := range names {
+		if _, exists := found[name]; !exists {
+			return damaged(folder, name, "is missing")
+		}
+	}
+	if total != contract.Bytes {
+		return damaged(folder, contractName, "does not agree with its files")
+	}
+	for _, name := range names {
+		digest, err := fileDigest(folder, name, found[name])
 		if err != nil {
 			return err
+		}
+		if digest != contract.Files[name] {
+			return damaged(folder, name, "was changed")
+		}
+	}
+	return nil
+}
+
+// sealedSizes returns the size of every file below a folder but the contract, by its path with
+// slashes.
+func sealedSizes(folder string) (map[string]int64, error) {
+	sizes := map[string]int64{}
+	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		relative, outside := filepath.Rel(folder, path)
+		if outside != nil {
+			return outside
+		}
+		name := filepath.ToSlash(relative)
+		if err != nil {
+			return damaged(folder, name, fmt.Sprintf("cannot be read (%v)", errors.Unwrap(err)))
 		}
 		if entry.IsDir() {
 			return nil
 		}
-		relative, err := filepath.Rel(folder, path)
-		if err != nil {
-			return err
-		}
-		name := filepath.ToSlash(relative)
 		if !entry.Type().IsRegular() {
 			return damaged(folder, name, "is not a regular file")
 		}
-		if name != leaveOut {
-			names = append(names, name)
+		if name == contractName {
+			return nil
 		}
+		info, err := entry.Info()
+		if err != nil {
+			return damaged(folder, name, "cannot be read")
+		}
+		if len(sizes) == mostFiles {
+			return damaged(folder, name, fmt.Sprintf("is one of more than %d files", mostFiles))
+		}
+		sizes[name] = info.Size()
 		return nil
 	})
-	return names, err
+	return sizes, err
 }
 
-// fileDigest returns the SHA-256 of a file, hexadecimal, and its size.
-func fileDigest(folder, name string) (string, int64, error) {
+// fileDigest returns the SHA-256, hexadecimal, of a file of a known size; a larger one has another.
+func fileDigest(folder, name string, size int64) (string, error) {
 	file, err := openRegular(folder, name)
 	if err != nil {
-		return "", 0, err
+		return "", err
 	}
 	defer file.Close()
 	hash := sha256.New()
-	size, err := io.Copy(hash, file)
-	if err != nil {
-		return "", 0, fmt.Errorf("reading %s in %s: %w", name, folder, err)
+	if _, err := io.Copy(hash, io.LimitReader(file, size+1)); err != nil { // it may be growing
+		return "", damaged(folder, name, fmt.Sprintf("cannot be read (%v)", errors.Unwrap(err)))
 	}
-	return hex.EncodeToString(hash.Sum(nil)), size, nil
+	return hex.EncodeToString(hash.Sum(nil)), nil
 }
 
 // fileContains reports whether the bytes occur in a file; its content is not held in memory.

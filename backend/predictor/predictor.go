@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -71,22 +72,35 @@ type Predictor struct {
 
 // Open checks the hashes of a model folder, loads its SavedModel and makes one prediction, so that
 // the first request is as fast as the next.
-func Open(folder string, options Options) (*Predictor, error) {
+//
+// A folder that makes this code panic gives an error; one whose graph aborts TensorFlow ends the
+// process. Whoever serves while loading tries the folder in another process first, as
+// cnnlab-server does.
+func Open(folder string, options Options) (opened *Predictor, err error) {
+	defer recovered("loading the model", &err)
 	model, err := artifact.Load(folder)
 	if err != nil {
 		return nil, err
 	}
 	contract := &model.Contract
-	opened, err := openGraph(model.SavedModel(), contract.ImageSize,
+	graph, err := openGraph(model.SavedModel(), contract.ImageSize,
 		len(contract.ClassNames), options.IntraOpThreads, options.InterOpThreads)
 	if err != nil {
 		return nil, err
 	}
-	predictor := newPredictor(model, opened, options)
+	predictor := newPredictor(model, graph, options)
 	if err := predictor.checkGolden(); err != nil {
-		return nil, errors.Join(err, opened.Close())
+		return nil, errors.Join(err, graph.Close())
 	}
 	return predictor, nil
+}
+
+// recovered turns a panic into an error: runs of the model have goroutines of their own, where one
+// would end the process with all its requests.
+func recovered(doing string, err *error) {
+	if cause := recover(); cause != nil {
+		*err = fmt.Errorf("panic while %s: %v\n%s", doing, cause, debug.Stack())
+	}
 }
 
 func newPredictor(model *artifact.Artifact, engine engine, options Options) *Predictor {
@@ -138,7 +152,8 @@ func (p *Predictor) PredictMany(ctx context.Context, images [][]byte) ([]Result,
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(p.options.Workers) // one request never fills the queue
 	for index, image := range images {
-		group.Go(func() error {
+		group.Go(func() (err error) {
+			defer recovered("answering", &err)
 			prediction, err := p.Predict(ctx, image)
 			results[index] = Result{prediction, err}
 			if rejected := (*validation.Rejected)(nil); errors.As(err, &rejected) {
@@ -184,7 +199,8 @@ func (p *Predictor) probabilities(
 }
 
 // run decodes an image when its turn comes, and classifies it.
-func (p *Predictor) run(ctx context.Context, key string, image []byte) ([]float32, error) {
+func (p *Predictor) run(ctx context.Context, key string, image []byte) (row []float32, err error) {
+	defer recovered("answering", &err)
 	if err := p.queue.enter(); err != nil {
 		return nil, err
 	}
@@ -198,7 +214,7 @@ func (p *Predictor) run(ctx context.Context, key string, image []byte) ([]float3
 	if err != nil {
 		return nil, err
 	}
-	row, err := p.batcher.do(pixels)
+	row, err = p.batcher.do(pixels)
 	if err != nil {
 		return nil, err
 	}
@@ -217,8 +233,12 @@ func isNoNumber(probability float32) bool {
 }
 
 // classify runs the network on prepared images.
-func (p *Predictor) classify(images [][]byte) ([][]float32, error) {
-	rows, err := p.engine.Predict(images)
+func (p *Predictor) classify(images [][]byte) (rows [][]float32, err error) {
+	defer recovered("running the network", &err)
+	rows, err = p.engine.Predict(images)
+	if err == nil && len(rows) != len(images) {
+		return nil, fmt.Errorf("the network gives %d rows for %d images", len(rows), len(images))
+	}
 	if err == nil && p.options.OnRun != nil {
 		p.options.OnRun(len(images))
 	}

@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -351,6 +352,37 @@ func TestGoldenCheck(t *testing.T) {
 		p.model.Contract.ImageSize = 4
 		if err := p.checkGolden(); (err == nil) != test.golden {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// panicking is an engine that is broken.
+type panicking struct {
+	fakeEngine
+	decoding bool
+}
+
+func (p *panicking) Prepare(image []byte) ([]byte, error) {
+	if p.decoding {
+		panic("decoding")
+	}
+	return p.fakeEngine.Prepare(image)
+}
+
+func (p *panicking) Predict([][]byte) ([][]float32, error) { panic("running") }
+
+// A panic in a run, which has a goroutine of its own, is an error of that request, not the end of all.
+func TestAPanicIsAnError(t *testing.T) {
+	for _, decoding := range []bool{true, false} {
+		p := fakePredictor(&panicking{decoding: decoding}, Options{Workers: 1, Queue: 1})
+		for range 4 { // more than may wait: nothing stays taken
+			if _, err := p.Predict(t.Context(), picture(0, 3)); err == nil ||
+				!strings.Contains(err.Error(), "panic") {
+				t.Errorf("decoding %v: got %v: expected the panic", decoding, err)
+			}
+		}
+		if p.Waiting() != 0 {
+			t.Errorf("%d images still wait", p.Waiting())
 		}
 	}
 }

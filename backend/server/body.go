@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"mime"
 	"mime/multipart"
 	"net/http"
@@ -16,9 +17,12 @@ import (
 
 const (
 	field        = "image"
-	multipartTop = 64 << 10 // bytes that boundaries and headers of a form may take
-	firstBuffer  = 16 << 10 // bytes, for a body of unknown size
-	trusted      = 64 << 10 // bytes that are set aside because a client announces them
+	multipartTop = 64 << 10  // bytes that boundaries and headers of a form may take
+	partHead     = 4 << 10   // bytes from the end of one part to the content of the next
+	formMemory   = 192 << 10 // bytes that reading a form takes beside its contents, at most
+	maxBoundary  = 70        // characters (RFC 2046, section 5.1.1)
+	firstBuffer  = 16 << 10  // bytes, for a body of unknown size
+	trusted      = 64 << 10  // bytes that are set aside because a client announces them
 )
 
 // loan is what the bodies of one request hold.
@@ -36,10 +40,12 @@ func (l *loan) take(size int64) error {
 	return nil
 }
 
-func (l *loan) repay() {
-	l.from.Release(l.size)
-	l.size = 0
+func (l *loan) giveBack(size int64) {
+	l.from.Release(size)
+	l.size -= size
 }
+
+func (l *loan) repay() { l.giveBack(l.size) }
 
 // read returns all of a body; announced is its size, -1 where that is unknown.
 func (l *loan) read(body io.Reader, announced int64) ([]byte, error) {
@@ -63,10 +69,12 @@ func (l *loan) read(body io.Reader, announced int64) ([]byte, error) {
 			return nil, err
 		case int64(len(content)) == size:
 			grown := min(2*size, validation.MaxBytes+1)
-			if err := l.take(grown - size); err != nil {
+			if err := l.take(grown); err != nil { // for a moment there are both
 				return nil, err
 			}
-			content, size = append(make([]byte, 0, grown), content...), grown
+			content = append(make([]byte, 0, grown), content...)
+			l.giveBack(size)
+			size = grown
 		}
 	}
 }
@@ -123,15 +131,21 @@ const formType = "multipart/form-data"
 func (l *loan) form(
 	w http.ResponseWriter, r *http.Request, boundary string, most int, limit int64,
 ) ([]upload, error) {
-	if boundary == "" {
-		return nil, malformed("The form names no boundary.")
+	if boundary == "" || len(boundary) > maxBoundary {
+		return nil, malformed("The form names no boundary of 1 to %d characters.", maxBoundary)
 	}
 	if err := limitBody(w, r, limit); err != nil {
 		return nil, err
 	}
+	if err := l.take(formMemory); err != nil {
+		return nil, err
+	}
 	var uploads []upload
-	for parts := multipart.NewReader(r.Body, boundary); ; {
+	body := &portion{from: r.Body}
+	for parts := multipart.NewReader(body, boundary); ; {
+		body.left = partHead
 		part, err := parts.NextRawPart()
+		body.left = math.MaxInt64
 		switch {
 		case errors.Is(err, io.EOF) && len(uploads) > 0:
 			return uploads, nil
@@ -155,7 +169,8 @@ func (l *loan) form(
 
 // part reads one image of a form; one that is too large is passed over, for the sake of the others.
 func (l *loan) part(part *multipart.Part) (upload, error) {
-	received := upload{name: part.FileName()}
+	name := part.FileName()
+	received := upload{name: strings.Clone(name[:min(len(name), maxName)])} // without the part's headers
 	content, err := l.read(part, -1)
 	if large := (*problem)(nil); errors.As(err, &large) && large.Code == validation.CodeTooManyBytes {
 		received.refused = large
@@ -164,6 +179,23 @@ func (l *loan) part(part *multipart.Part) (upload, error) {
 	}
 	received.content = content
 	return received, err
+}
+
+// portion is a body of which only so much may be read for now: mime/multipart itself would keep ten
+// megabytes of a part's headers.
+type portion struct {
+	from io.Reader
+	left int64
+}
+
+// Read fails where more is wanted than may be read.
+func (p *portion) Read(buffer []byte) (int, error) {
+	if p.left == 0 {
+		return 0, malformed("The headers of a part are too long: at most %d bytes are read.", partHead)
+	}
+	count, err := p.from.Read(buffer[:min(int64(len(buffer)), p.left)])
+	p.left -= int64(count)
+	return count, err
 }
 
 // limitBody refuses a body that announces too much, and cuts off one that sends too much.

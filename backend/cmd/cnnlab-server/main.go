@@ -22,25 +22,28 @@ func main() {
 	defer stop()
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
-	err := run(ctx, os.Args[1:], os.Getenv, os.Stderr, reload)
+	err := run(ctx, os.Args[1:], os.LookupEnv, os.Stderr, reload)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 	case err != nil:
-		fmt.Fprintln(os.Stderr, "cnnlab-server:", err)
+		fmt.Fprintln(os.Stderr, saidPrefix+oneLine(err.Error()))
 		os.Exit(1)
 	}
 }
 
-// run serves until the context ends.
+// run serves until the context ends, or checks a model folder.
 func run(
-	ctx context.Context, args []string, getenv func(string) string, log io.Writer,
+	ctx context.Context, args []string, environment func(string) (string, bool), log io.Writer,
 	reload <-chan os.Signal,
 ) error {
-	settings, err := parse(args, getenv, log)
+	settings, err := parse(args, environment, log)
 	if err != nil {
 		return err
 	}
-	collectSeldom(settings, getenv)
+	if settings.check {
+		return check(settings)
+	}
+	collectSeldom(settings, environment)
 	service, err := newService(settings, log)
 	if err != nil {
 		return err

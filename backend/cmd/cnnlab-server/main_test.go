@@ -28,10 +28,12 @@ const mainVariable = "CNNLAB_TEST_MAIN"
 
 func TestMain(m *testing.M) {
 	quiet.Start()
+	misbehave(os.Getenv(childVariable))
 	if os.Getenv(mainVariable) != "" {
 		main()
 		return
 	}
+	_ = os.Setenv(mainVariable, "1") // for the processes that it starts, those that check models
 	testmodels.Main(m, &models)
 }
 
@@ -49,7 +51,6 @@ func command(t *testing.T, output io.Writer, args ...string) *exec.Cmd {
 			process.Env = append(process.Env, variable)
 		}
 	}
-	process.Env = append(process.Env, mainVariable+"=1")
 	return process
 }
 
@@ -144,8 +145,8 @@ func start(t *testing.T, environment map[string]string, args ...string) *program
 	ctx, stop := context.WithCancel(context.Background())
 	p := &program{reload: make(chan os.Signal, 1), stop: stop, ended: make(chan error, 1)}
 	args = append([]string{"--addr", "127.0.0.1:0", "--drain", "50ms"}, args...)
-	getenv := func(name string) string { return environment[name] }
-	go func() { p.ended <- run(ctx, args, getenv, &p.log, p.reload) }()
+	lookUp := func(name string) (string, bool) { text, set := environment[name]; return text, set }
+	go func() { p.ended <- run(ctx, args, lookUp, &p.log, p.reload) }()
 	p.log.wait(t, "ready", 1)
 	p.url = "http://" + p.log.wait(t, "listening", 1)["addr"].(string)
 	t.Cleanup(func() { p.end(t) })
@@ -353,34 +354,24 @@ func TestDoesNotStart(t *testing.T) {
 		"no model":      {nil, "--model"},
 		"argument":      {[]string{"--model", model, "more"}, "more"},
 		"flag":          {[]string{"--token", "secret"}, "not defined"},
-		"range":         {[]string{"--model", model, "--queue", "0"}, "--queue"},
-		"negative":      {[]string{"--model", model, "--workers", "-1"}, "negative"},
-		"cache":         {[]string{"--model", model, "--cache-bytes", "-1"}, "cache"},
+		"range":         {[]string{"--model", model, "--queue", "0"}, "--queue is 0: expected 1 to"},
+		"negative":      {[]string{"--model", model, "--workers", "-1"}, "--workers"},
+		"overflow":      {[]string{"--model", model, "--queue", "9223372036854775807"}, "--queue"},
+		"as 0":          {[]string{"--model", model, "--intra-op-threads", "4294967296"}, "--intra-op"},
+		"endless":       {[]string{"--model", model, "--read-timeout", "2562047h"}, "to 24h0m0s"},
+		"cache":         {[]string{"--model", model, "--cache-bytes", "-1"}, "--cache-bytes"},
+		"all memory":    {[]string{"--model", model, "--max-body-bytes", "9223372036854775807"}, "--max-body"},
 		"empty token":   {[]string{"--model", model, "--token-file", empty}, "no token"},
 		"missing token": {[]string{"--model", model, "--token-file", empty + "s"}, "token"},
 		"taken":         {[]string{"--model", model, "--addr", taken.Addr().String()}, "in use"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			args := append([]string{"--addr", "127.0.0.1:0"}, test.args...)
-			none := func(string) string { return "" }
+			none := func(string) (string, bool) { return "", false }
 			err := run(t.Context(), args, none, io.Discard, nil)
 			if err == nil || !strings.Contains(err.Error(), test.expected) {
 				t.Errorf("got %v: expected an error about %s", err, test.expected)
 			}
 		})
-	}
-}
-
-func TestTokenFile(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(file, []byte("secret\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	getenv := func(string) string { return "of the environment" }
-	if token, err := readToken(file, getenv); err != nil || token != "secret" {
-		t.Errorf("got %q, %v: expected the file's", token, err)
-	}
-	if token, err := readToken("", getenv); err != nil || token != "of the environment" {
-		t.Errorf("got %q, %v: expected the environment's", token, err)
 	}
 }

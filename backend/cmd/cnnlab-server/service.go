@@ -9,7 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"sync"
+	"path/filepath"
 	"time"
 
 	"cnnlab/backend/predictor"
@@ -55,19 +55,22 @@ func newService(settings *settings, output io.Writer) (*service, error) {
 
 // run listens, loads the model and answers until the context ends.
 func (s *service) run(ctx context.Context, reload <-chan os.Signal) error {
-	listener, err := net.Listen("tcp", s.settings.address)
+	listener, err := s.listen()
 	if err != nil {
-		return fmt.Errorf("listening: %w", err)
+		return err
 	}
 	served := make(chan error, 1)
-	go func() { served <- s.http.Serve(listener) }()
+	go func() { served <- s.http.Serve(server.Guard(listener, s.settings.connections)) }()
 	s.log.Info("listening", "addr", listener.Addr().String())
-	if err := s.load(); err != nil {
+	if err := s.load(s.settings.model); err != nil {
 		return errors.Join(err, s.http.Close())
 	}
-	var reloading sync.WaitGroup
 	ctx, cancel := context.WithCancel(ctx)
-	reloading.Go(func() { s.reloads(ctx, reload) })
+	reloaded := make(chan struct{})
+	go func() {
+		defer close(reloaded)
+		s.reloads(ctx, reload)
+	}()
 	select {
 	case err = <-served: // the door failed
 	case <-ctx.Done():
@@ -77,16 +80,41 @@ func (s *service) run(ctx context.Context, reload <-chan os.Signal) error {
 	if err != nil {
 		return err // what still runs has had its time
 	}
-	reloading.Wait()
+	select {
+	case <-reloaded:
+	case <-time.After(s.settings.grace): // nobody waits for a new model any more
+		s.log.Warn("stopped while a new model was being loaded")
+		return nil
+	}
 	s.server.Close()
 	s.log.Info("stopped")
 	return nil
 }
 
+// listen opens the door: to this machine, to those who bear the token, or on somebody's word.
+func (s *service) listen() (net.Listener, error) {
+	listener, err := net.Listen("tcp", s.settings.address)
+	if err != nil {
+		return nil, fmt.Errorf("listening: %w", err)
+	}
+	address, isTCP := listener.Addr().(*net.TCPAddr)
+	if s.settings.server.Token != "" || (isTCP && address.IP.IsLoopback()) {
+		return listener, nil
+	}
+	if !s.settings.insecure {
+		return nil, errors.Join(fmt.Errorf("%s is open to other machines, and there is no token: "+
+			"set %s, give --token-file, listen on 127.0.0.1, or say --insecure",
+			s.settings.address, tokenVariable), listener.Close())
+	}
+	s.log.Warn("insecure: whoever reaches this address may ask, as there is no token",
+		"addr", listener.Addr().String())
+	return listener, nil
+}
+
 // load opens the model folder and lets that model answer from now on.
-func (s *service) load() error {
+func (s *service) load(folder string) error {
 	start := time.Now()
-	model, err := predictor.Open(s.settings.model, s.settings.predictor)
+	model, err := predictor.Open(folder, s.settings.predictor)
 	if err != nil {
 		return err
 	}
@@ -104,13 +132,26 @@ func (s *service) reloads(ctx context.Context, signals <-chan os.Signal) {
 		case <-ctx.Done():
 			return
 		case <-signals:
-			err := s.load()
+			err := s.reload(ctx)
 			s.metrics.ObserveReload(err)
 			if err != nil {
-				s.log.Error("reload refused, the old model goes on", "error", err.Error())
+				s.log.Error("reload refused, the old model goes on", "error", oneLine(err.Error()))
 			}
 		}
 	}
+}
+
+// reload lets the folder's model answer if that proves itself elsewhere first. Links are followed
+// once, so that what was proven is what is loaded.
+func (s *service) reload(ctx context.Context) error {
+	folder, err := filepath.EvalSymlinks(s.settings.model)
+	if err != nil {
+		return fmt.Errorf("no model folder: %w", err)
+	}
+	if err := prove(ctx, folder, s.settings); err != nil {
+		return err
+	}
+	return s.load(folder)
 }
 
 // leave says 'not ready', waits until nobody sends more, closes the door and finishes what is in

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode"
 
 	"cnnlab/backend/predictor"
 	"cnnlab/backend/server"
@@ -21,105 +22,153 @@ const (
 
 // settings are what the command line and the environment say.
 type settings struct {
-	address     string
-	model       string
-	cacheBytes  int64
-	readTimeout time.Duration
-	idleTimeout time.Duration
-	drain       time.Duration
-	grace       time.Duration
-	logLevel    slog.Level
-	predictor   predictor.Options
-	server      server.Config
+	address       string
+	model         string
+	check         bool // the folder, and end
+	insecure      bool // open to the network without a token
+	cacheBytes    int64
+	connections   int
+	readTimeout   time.Duration
+	idleTimeout   time.Duration
+	drain         time.Duration
+	grace         time.Duration
+	reloadTimeout time.Duration
+	logLevel      slog.Level
+	predictor     predictor.Options
+	server        server.Config
 }
 
-func parse(args []string, getenv func(string) string, output io.Writer) (*settings, error) {
+func parse(
+	args []string, environment func(string) (string, bool), output io.Writer,
+) (*settings, error) {
 	s := &settings{}
 	flags := flag.NewFlagSet("cnnlab-server", flag.ContinueOnError)
 	flags.SetOutput(output)
 	flags.StringVar(&s.model, "model", "", "the model `folder`, as an export wrote it (required)")
+	flags.BoolVar(&s.check, "check", false,
+		"load the model, answer for one image and end; a reload does so first, in a process of its own")
 	flags.StringVar(&s.address, "addr", "127.0.0.1:8080", "`address` to listen on; port 0 takes any")
+	flags.BoolVar(&s.insecure, "insecure", false,
+		"listen beyond this machine without a token")
 	tokenFile := flags.String("token-file", "",
 		"`file` with the token that requests must bear; or set "+tokenVariable)
-	flags.Int64Var(&s.cacheBytes, "cache-bytes", 64<<20, "bound of the answer cache; 0 turns it off")
-	flags.IntVar(&s.predictor.Workers, "workers", 0,
-		"images decoded at a time; 0 is one a processor")
-	flags.IntVar(&s.predictor.Queue, "queue", 64, "images that may wait for the model")
-	flags.IntVar(&s.predictor.Batch, "batch", 8,
-		"waiting images that one run of the network takes; 1 turns batching off")
-	flags.IntVar(&s.predictor.IntraOpThreads, "intra-op-threads", 0,
-		"TensorFlow's threads within an operation; 0 leaves it to TensorFlow")
-	flags.IntVar(&s.predictor.InterOpThreads, "inter-op-threads", 0,
-		"TensorFlow's threads between operations; 0 leaves it to TensorFlow")
-	flags.DurationVar(&s.server.Timeout, "timeout", 10*time.Second,
-		"bound of the time from a request's last byte to its answer")
-	flags.DurationVar(&s.readTimeout, "read-timeout", 30*time.Second, "bound of a request's arrival")
-	flags.DurationVar(&s.idleTimeout, "idle-timeout", time.Minute, "how long a connection may idle")
-	flags.DurationVar(&s.drain, "drain", 500*time.Millisecond,
-		"how long to say 'not ready' before the door is closed")
-	flags.DurationVar(&s.grace, "grace", 20*time.Second, "how long to finish what is in flight")
-	flags.IntVar(&s.server.MaxRequests, "max-requests", 4096,
-		"requests answered at a time, slow ones included")
-	flags.IntVar(&s.server.MaxImages, "max-images", 32, "images of a batch")
-	flags.Int64Var(&s.server.MaxBatchBytes, "max-batch-bytes", 64<<20, "bytes of a batch")
-	flags.Int64Var(&s.server.MaxBodyBytes, "max-body-bytes", 256<<20, "bytes of all bodies together")
 	flags.TextVar(&s.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
+	limits := limits{flags: flags}
+	limits.bytes(&s.cacheBytes, "cache-bytes", 64<<20, 0, "bound of the answer cache; 0 turns it off")
+	limits.count(&s.predictor.Workers, "workers", 0, 0, 4096,
+		"images decoded at a time; 0 is one a processor")
+	limits.count(&s.predictor.Queue, "queue", 64, 1, 1_000_000, "images that may wait for the model")
+	limits.count(&s.predictor.Batch, "batch", 8, 1, 1024,
+		"waiting images that one run of the network takes; 1 turns batching off")
+	limits.count(&s.predictor.IntraOpThreads, "intra-op-threads", 0, 0, 4096,
+		"TensorFlow's threads within an operation; 0 leaves it to TensorFlow")
+	limits.count(&s.predictor.InterOpThreads, "inter-op-threads", 0, 0, 4096,
+		"TensorFlow's threads between operations; 0 leaves it to TensorFlow")
+	limits.time(&s.server.Timeout, "timeout", 10*time.Second, 1,
+		"bound of the time from a request's last byte to its answer")
+	limits.time(&s.readTimeout, "read-timeout", 30*time.Second, 1, "bound of a request's arrival")
+	limits.time(&s.idleTimeout, "idle-timeout", time.Minute, 1, "how long a connection may idle")
+	limits.time(&s.drain, "drain", 500*time.Millisecond, 0,
+		"how long to say 'not ready' before the door is closed")
+	limits.time(&s.grace, "grace", 20*time.Second, 1, "how long to finish what is in flight")
+	limits.time(&s.reloadTimeout, "reload-timeout", 5*time.Minute, 1,
+		"how long a new model may take to prove itself")
+	limits.count(&s.connections, "max-connections", 4096, 1, 1_000_000, "connections at a time")
+	limits.count(&s.server.MaxRequests, "max-requests", 4096, 1, 1_000_000,
+		"requests answered at a time, slow ones included")
+	limits.count(&s.server.MaxImages, "max-images", 32, 1, 100_000, "images of a batch")
+	limits.bytes(&s.server.MaxBatchBytes, "max-batch-bytes", 64<<20, 1, "bytes of a batch")
+	limits.bytes(&s.server.MaxBodyBytes, "max-body-bytes", 256<<20, 1,
+		"bytes of all requests' bodies together, as they are held")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
-	if err := s.check(flags.Args()); err != nil {
+	if flags.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q: every setting has a flag", flags.Arg(0))
+	}
+	if s.model == "" {
+		return nil, errors.New("expected --model with the folder of an exported model")
+	}
+	if err := limits.check(); err != nil {
 		return nil, err
 	}
-	token, err := readToken(*tokenFile, getenv)
+	token, err := readToken(*tokenFile, environment)
 	s.server.Token = token
 	return s, err
 }
 
-// check refuses values that would be taken for another one, or make no sense.
-func (s *settings) check(rest []string) error {
-	if len(rest) > 0 {
-		return fmt.Errorf("unexpected argument %q: every setting has a flag", rest[0])
-	}
-	if s.model == "" {
-		return errors.New("expected --model with the folder of an exported model")
-	}
-	positive := map[string]bool{
-		"queue": s.predictor.Queue > 0, "batch": s.predictor.Batch > 0, "timeout": s.server.Timeout > 0,
-		"read-timeout": s.readTimeout > 0, "idle-timeout": s.idleTimeout > 0,
-		"grace": s.grace > 0, "max-requests": s.server.MaxRequests > 0,
-		"max-images": s.server.MaxImages > 0, "max-batch-bytes": s.server.MaxBatchBytes > 0,
-		"max-body-bytes": s.server.MaxBodyBytes > 0,
-	}
-	for name, holds := range positive {
-		if !holds {
-			return fmt.Errorf("--%s is out of range: expected above 0", name)
+// limits are flags that hold a number, each with the values that it may have: what is out of range
+// would be taken for another one, overflow, or make no sense.
+type limits struct {
+	flags  *flag.FlagSet
+	checks []func() error
+}
+
+const (
+	longest   = 24 * time.Hour
+	mostBytes = 1 << 40
+)
+
+func (l *limits) count(value *int, name string, preset, least, most int, usage string) {
+	l.flags.IntVar(value, name, preset, usage)
+	l.checks = append(l.checks, func() error { return inRange(name, *value, least, most) })
+}
+
+func (l *limits) bytes(value *int64, name string, preset, least int64, usage string) {
+	l.flags.Int64Var(value, name, preset, usage)
+	l.checks = append(l.checks, func() error { return inRange(name, *value, least, mostBytes) })
+}
+
+func (l *limits) time(value *time.Duration, name string, preset, least time.Duration, usage string) {
+	l.flags.DurationVar(value, name, preset, usage)
+	l.checks = append(l.checks, func() error { return inRange(name, *value, least, longest) })
+}
+
+func (l *limits) check() error {
+	for _, check := range l.checks {
+		if err := check(); err != nil {
+			return err
 		}
-	}
-	if min(s.predictor.Workers, s.predictor.IntraOpThreads, s.predictor.InterOpThreads) < 0 ||
-		s.drain < 0 {
-		return errors.New("a number is negative: expected 0 or more")
 	}
 	return nil
 }
 
-// readToken returns the token that requests must bear, "" for none. It is never the value of a
-// flag, which every user of the machine could read.
-func readToken(path string, getenv func(string) string) (string, error) {
-	token := getenv(tokenVariable)
-	if path != "" {
-		file, err := os.Open(path)
-		if err != nil {
-			return "", fmt.Errorf("reading the token: %w", err)
-		}
-		defer file.Close()
-		content, err := io.ReadAll(io.LimitReader(file, maxTokenBytes))
-		if err != nil {
-			return "", fmt.Errorf("reading the token: %w", err)
-		}
-		token = string(content)
-		if strings.TrimSpace(token) == "" {
-			return "", fmt.Errorf("%s holds no token: expected one line of text", path)
-		}
+func inRange[T int | int64 | time.Duration](name string, value, least, most T) error {
+	if value < least || value > most {
+		return fmt.Errorf("--%s is %v: expected %v to %v", name, value, least, most)
 	}
-	return strings.TrimSpace(token), nil
+	return nil
+}
+
+// readToken returns the token that requests must bear, "" where none is asked for. It is never the
+// value of a flag, which every user of the machine could read. A file or variable that is there but
+// holds no token is refused: it would leave the server open.
+func readToken(path string, environment func(string) (string, bool)) (string, error) {
+	if path == "" {
+		text, set := environment(tokenVariable)
+		if !set {
+			return "", nil
+		}
+		return checkToken(text, tokenVariable)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("reading the token: %w", err)
+	}
+	defer file.Close()
+	content, err := io.ReadAll(io.LimitReader(file, maxTokenBytes+1))
+	if err != nil {
+		return "", fmt.Errorf("reading the token: %w", err)
+	}
+	return checkToken(string(content), path)
+}
+
+// checkToken returns a token without the white space around it.
+func checkToken(text, source string) (string, error) {
+	token := strings.TrimSpace(text)
+	if token == "" || len(text) > maxTokenBytes || strings.ContainsFunc(token, unicode.IsControl) {
+		return "", fmt.Errorf("%s holds no token: expected one line of text of 1 to %d bytes",
+			source, maxTokenBytes)
+	}
+	return token, nil
 }
