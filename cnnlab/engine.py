@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["keras", "make_deterministic", "new_traces_expected", "tf"]
+__all__ = ["SavedModel", "keras", "make_deterministic", "new_traces_expected", "tf"]
 
 # Informational lines, and the note that a machine has no GPU: anything else is printed afterwards.
 NOISE = re.compile(
@@ -42,6 +42,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors still show, start-u
 with _noise_filtered():
     import keras
     import tensorflow as tf
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
     tf.config.list_physical_devices()  # looks for a GPU now, while the note is held back
 

@@ -33,7 +33,8 @@ type Artifact struct {
 // SavedModel returns the folder of the exported graph.
 func (a *Artifact) SavedModel() string { return filepath.Join(a.Folder, savedModelName) }
 
-// Load returns a model folder after checking its contract and the SHA-256 of every file.
+// Load returns a model folder after checking its contract, the SHA-256 of every file, and that its
+// graph holds nothing but what an export of cnnlab holds.
 //
 // No link inside the folder is followed. A folder that is not what it should be gives a *Refused.
 func Load(folder string) (*Artifact, error) {
@@ -65,6 +66,9 @@ func Load(folder string) (*Artifact, error) {
 		return nil, err
 	case !same:
 		return nil, damaged(folder, contractName, "does not agree with "+h5Name)
+	}
+	if err := checkGraph(folder, artifact.Contract.Files); err != nil {
+		return nil, err
 	}
 	return artifact, nil
 }

@@ -23,6 +23,7 @@ const (
 	CodeDamaged     = "damaged"              // a file is not what the contract says, or that was edited
 	CodeUnsupported = "unsupported_contract" // a later version wrote it
 	CodeInvalid     = "invalid_contract"     // an entry is missing, unknown, mistyped or out of range
+	CodeForeign     = "foreign_model"        // the graph holds what no network of cnnlab does
 )
 
 // Refused says why nothing is loaded from a model folder.
@@ -41,8 +42,12 @@ func (r *Refused) Error() string {
 	if strings.ContainsFunc(name, func(char rune) bool { return !unicode.IsPrint(char) }) {
 		name = strconv.QuoteToASCII(name) // whoever made the folder chose it
 	}
-	if r.Code == CodeDamaged {
+	switch r.Code {
+	case CodeDamaged:
 		return fmt.Sprintf("%s in %s %s: copy or save the model again.", name, r.Folder, r.What)
+	case CodeForeign:
+		return fmt.Sprintf("%s in %s: %s. No network of cnnlab has that, so nothing is loaded from here.",
+			name, r.Folder, r.What)
 	}
 	return fmt.Sprintf("%s in %s: %s. Use the version of cnnlab that wrote it, or save the model again.",
 		name, r.Folder, r.What)

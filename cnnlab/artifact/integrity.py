@@ -16,7 +16,8 @@ class ModelRefused(InputError):  # noqa: N818
     Attributes:
         code: ``damaged``: a file is not what the contract says, or the contract was edited;
             ``unsupported_contract``: a later version of cnnlab wrote it;
-            ``invalid_contract``: an entry is missing, unknown, of a wrong type or out of range.
+            ``invalid_contract``: an entry is missing, unknown, of a wrong type or out of range;
+            ``foreign_model``: it holds what no network of cnnlab does, see ``allow_list``.
     """
 
     def __init__(self, code: str, message: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnlab import files
-from cnnlab.artifact import h5, integrity
+from cnnlab.artifact import allow_list, h5, integrity
 from cnnlab.artifact.contract import (
     CONTRACT,
     FORMAT,
@@ -77,7 +77,8 @@ def save(
 
     Raises:
         InputError: The labels, the shapes or the temperature do not fit, the model cannot be
-            rebuilt in float32, or the folder holds something else.
+            rebuilt in float32, the folder holds something else, or the model computes something
+            that no network of the registry does, and would be refused when it is loaded.
     """
     folder = Path(os.path.abspath(folder))
     facts = _facts(model, class_names, temperature, conformal, novelty)
@@ -90,7 +91,9 @@ def save(
         h5.write(copy, new / H5, canonical_json(contract))
         export(copy, new / SAVED_MODEL, facts["image_size"], facts["temperature"])
         (new / CARD).write_text(card, "utf-8")
-        return write_contract(new, contract | {"formats": {}})
+        whole = write_contract(new, contract | {"formats": {}})
+        allow_list.check(new, whole["files"])
+    return whole
 
 
 def identity(
@@ -107,15 +110,17 @@ def identity(
 
 
 def load(folder: Path | str) -> Artifact:
-    """Return a model folder after checking the SHA-256 of every file in it.
+    """Return a model folder after checking the SHA-256 of every file in it, and its graph.
 
     Nothing is unpickled, no link inside the folder is followed, and TensorFlow opens nothing
-    before the check is done.
+    before the checks are done. The hashes say that no file changed since the contract was written,
+    not who wrote it; ``allow_list`` says what a graph from somebody else may do, and what not.
 
     Raises:
         InputError: There is no such folder.
         ArtifactDamaged: A file is missing, changed, extra or not a regular file.
-        ModelRefused: The contract is of a later version of cnnlab, or holds what none may.
+        ModelRefused: The contract is of a later version of cnnlab, or holds what none may; the
+            graph holds what no export does.
     """
     folder = Path(folder).resolve()
     if not folder.is_dir():
@@ -128,6 +133,7 @@ def load(folder: Path | str) -> Artifact:
     total = integrity.total_bytes(folder, contract["files"])
     if h5.read_contract(folder / H5) != canonical_json(inner) or contract.get("bytes") != total:
         raise damaged(folder, CONTRACT, f"does not agree with {H5}")
+    allow_list.check(folder, contract["files"])
     return Artifact(folder, contract)
 
 

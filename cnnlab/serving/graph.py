@@ -22,13 +22,25 @@ class Graph:
 
     def __init__(self, artifact: Artifact) -> None:
         self._folder = artifact.folder
-        self._loaded = tf.saved_model.load(str(artifact.folder / "saved_model"))
+        try:
+            self._open()
+            self._check_golden(artifact)
+        except ArtifactDamaged:
+            raise
+        except Exception as error:  # TensorFlow's, which has one for every kind of damage
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ArtifactDamaged(
+                f"The graph in {self._folder} cannot be run ({reason[:200]}): save the model again."
+            ) from error
+
+    def _open(self) -> None:
+        """Load the graph and find its signatures."""
+        self._loaded = tf.saved_model.load(str(self._folder / "saved_model"))
         self._prepare = self._loaded.signatures["prepare"]
         self._predict = self._loaded.signatures["predict"]
         self._both_steps = tf.function(
             self._both, input_signature=[tf.TensorSpec((), tf.string)]
         ).get_concrete_function()
-        self._check_golden(artifact)
 
     def pixels(self, transcoded: bytes) -> np.ndarray:
         """Return what the network sees of an image: uint8 (S, S, 3), RGB, upright.

@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from model_folders import model, saved, tiny
+
+__all__ = ["model", "saved", "tiny"]
 
 ROOT = Path(__file__).resolve().parents[2]
 BACKEND = ROOT / "backend"

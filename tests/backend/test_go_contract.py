@@ -13,9 +13,11 @@ from cnnlab.artifact import contract
 from cnnlab.artifact.integrity import ModelRefused
 
 
-def by_go(program: Path, texts: Iterable[bytes]) -> list[str]:
+def by_go(program: Path, texts: Iterable[bytes], *arguments: str) -> list[str]:
     sent = b"".join(struct.pack(">I", len(text)) + text for text in texts)
-    done = subprocess.run([program], input=sent, capture_output=True, check=True, timeout=120)
+    done = subprocess.run(
+        [program, *arguments], input=sent, capture_output=True, check=True, timeout=120
+    )
     return done.stdout.decode().splitlines()
 
 

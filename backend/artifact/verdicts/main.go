@@ -1,8 +1,9 @@
-// Command verdicts prints what this program says of contracts, so that tests can compare it with
-// other programs.
+// Command verdicts prints what this program says of contracts, or with the argument graph of
+// graphs, so that tests can compare it with other programs.
 //
-// It reads texts of contract.json from standard input, each one behind its length (4 bytes,
-// big-endian), and prints a line for each: ok, or the code of the refusal and what it says.
+// It reads the contents of contract.json, or saved_model.pb, from standard input, each one behind
+// its length (4 bytes, big-endian), and prints a line for each: ok, or the code of the refusal and
+// what it says.
 package main
 
 import (
@@ -17,13 +18,17 @@ import (
 )
 
 func main() {
-	if err := run(os.Stdin, os.Stdout); err != nil {
+	verdict := ofContract
+	if len(os.Args) > 1 && os.Args[1] == "graph" {
+		verdict = ofGraph
+	}
+	if err := run(os.Stdin, os.Stdout, verdict); err != nil {
 		fmt.Fprintln(os.Stderr, "verdicts:", err)
 		os.Exit(1)
 	}
 }
 
-func run(input io.Reader, output io.Writer) error {
+func run(input io.Reader, output io.Writer, verdict func([]byte) string) error {
 	in, out := bufio.NewReader(input), bufio.NewWriter(output)
 	for {
 		var length uint32
@@ -42,7 +47,14 @@ func run(input io.Reader, output io.Writer) error {
 	}
 }
 
-func verdict(text []byte) string {
+func ofGraph(content []byte) string {
+	if err := artifact.CheckGraph(content); err != nil {
+		return fmt.Sprintf("%s %q", artifact.CodeForeign, err)
+	}
+	return "ok"
+}
+
+func ofContract(text []byte) string {
 	_, err := artifact.Parse(text, "/models/lab")
 	var refused *artifact.Refused
 	switch {
