@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "cnnlab"
 FLOORS = (
     {"files", "hashing"},
     {"config"},
-    {"engine", "records", "statistics"},
+    {"engine", "hdf5", "records", "statistics"},
     {"images"},
     {"data", "augment", "models"},
     {"features"},

@@ -1,5 +1,6 @@
 """The H5 file: a float32 network without optimizer that carries its contract."""
 
+import json
 import logging
 import warnings
 from collections.abc import Iterator
@@ -10,10 +11,15 @@ from typing import Any
 import h5py
 import numpy as np
 
+from cnnlab import hdf5
+from cnnlab.artifact import allow_list
+from cnnlab.artifact.integrity import ModelRefused
 from cnnlab.config import InputError
 from cnnlab.engine import keras
 
 ATTRIBUTE = "cnnlab_contract"
+# What stands beside "class_name" where Keras describes an object that is to be made.
+DESCRIBED_BY = {"class_name", "config", "module", "registered_name", "name", "inbound_nodes"}
 OTHER_FLOATS = ("float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16")
 
 
@@ -73,15 +79,56 @@ def write(model: keras.Model, path: Path, contract: str) -> None:
 
 
 def read(path: Path) -> keras.Model:
-    """Return the network, uncompiled; a Lambda layer is refused, as it could run any code."""
+    """Return the network, uncompiled, if nothing in the file is foreign; see ``check``."""
+    check(path)
     return keras.saving.load_model(path, compile=False, safe_mode=True)
+
+
+def check(path: Path) -> None:
+    """Raise unless Keras would build of a file what the registry builds, and read no other file.
+
+    A configuration names classes, some of which run code (``Lambda``) or read files
+    (``TFSMLayer``, ``StringLookup``): only those in ``allowed.json`` are built, with no module but
+    their own. How large the layers are is not looked at.
+
+    Raises:
+        ModelRefused: ``foreign_model``; the message names the class, or the object in the file.
+    """
+    try:
+        hdf5.check(path)
+        with h5py.File(path, "r") as file:
+            stated = file.attrs["model_config"]
+        _check_classes(json.loads(stated))
+    except (allow_list.Foreign, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise ModelRefused(
+            allow_list.CODE,
+            f"{path.name} in {path.parent}: {reason[:300]}. No network of cnnlab has that, so "
+            "nothing is loaded from here or saved.",
+        ) from None
+
+
+def _check_classes(value: Any) -> None:
+    """Raise Foreign for a class in a configuration that no network of the registry has."""
+    if isinstance(value, dict) and "class_name" in value:
+        name = f"{value.get('module') or ''}>{value['class_name']}"
+        if name not in allow_list.allowed("network"):
+            raise allow_list.Foreign(f"the network has the class {ascii(name)[:80]}")
+        for key in sorted(value.keys() - DESCRIBED_BY):
+            raise allow_list.Foreign(f"the class {name!r} comes with {ascii(key)[:80]}")
+        if value.get("registered_name") is not None:
+            raise allow_list.Foreign(f"the class {name!r} is registered under another name")
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for each in inner:
+        _check_classes(each)
 
 
 def read_contract(path: Path) -> str | None:
     """Return the contract's JSON; None where the file has none as text, or is no HDF5 file."""
     try:
         with h5py.File(path, "r") as file:
-            found = file.attrs.get(ATTRIBUTE)
+            one = ATTRIBUTE in file.attrs and file.attrs.get_id(ATTRIBUTE).shape == ()
+            found = file.attrs[ATTRIBUTE] if one else None
     except (OSError, RuntimeError, TypeError, ValueError):  # h5py's, for types it does not know
         return None
     return found if isinstance(found, str) else None

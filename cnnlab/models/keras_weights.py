@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
+from cnnlab import hdf5
 from cnnlab.config import InputError
 from cnnlab.engine import keras
 from cnnlab.files import replacing
@@ -123,7 +123,8 @@ class KerasWeights:
         """
         backbone = self.backbone(network.input_shape[1], self.width(network))
         try:
-            _check_size(file, most=SPARE * sum(each.nbytes for each in backbone.get_weights()))
+            # Keras reads a file before it compares.
+            hdf5.check(file, most=SPARE * sum(each.nbytes for each in backbone.get_weights()))
             backbone.load_weights(file)
             _check_values(backbone)
             transplant(backbone, network, reverse_colours=self.reverse_colours)
@@ -181,21 +182,6 @@ def _fetch(published: Published, file: Path) -> None:
         ) from None
     finally:
         socket.setdefaulttimeout(before)
-
-
-def _check_size(file: Path, *, most: int) -> None:
-    """Raise ValueError where a file unpacks to more bytes: Keras reads it before it compares."""
-    sizes: list[int] = []
-
-    def look(_: str, found: h5py.Dataset | h5py.Group) -> None:
-        sizes.append(getattr(found, "nbytes", 0))
-
-    with h5py.File(file, "r") as content:
-        content.visititems(look)
-    if sum(sizes) > most:
-        raise ValueError(
-            f"It holds {sum(sizes) / 1e6:,.0f} MB of values; expected {most / 1e6:,.0f} at most."
-        )
 
 
 def _check_values(backbone: keras.Model) -> None:

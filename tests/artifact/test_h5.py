@@ -1,7 +1,11 @@
+import json
+
+import h5py
 import numpy as np
 import pytest
 
 from cnnlab.artifact import h5
+from cnnlab.artifact.integrity import ModelRefused
 from cnnlab.config import InputError
 from cnnlab.engine import keras
 
@@ -59,5 +63,61 @@ def test_a_lambda_in_a_file_is_not_run(tiny, tmp_path):
     base = tiny()
     model = keras.Model(base.input, keras.layers.Lambda(lambda x: x)(base.output))
     h5.write(model, tmp_path / "m.h5", "{}")
-    with pytest.raises(ValueError, match="Lambda"):
+    with pytest.raises(ModelRefused, match="the network has the class '>Lambda'") as refused:
+        h5.read(tmp_path / "m.h5")
+    assert refused.value.code == "foreign_model"
+
+
+def described(name, module="keras.layers", **more):
+    """A class as Keras describes it."""
+    return {"class_name": name, "module": module, "config": {}, "registered_name": None} | more
+
+
+@pytest.mark.parametrize(
+    ("part", "says"),
+    [
+        (described("TFSMLayer"), "TFSMLayer"),
+        (described("StringLookup", config={"vocabulary": "/etc/passwd"}), "StringLookup"),
+        (described("TorchModuleWrapper"), "TorchModuleWrapper"),
+        (described("__lambda__", None), "__lambda__"),
+        (described("function", "builtins", config="eval"), "function"),
+        (described("system", "os"), "os>system"),
+        (described("Zeros", "keras.src.initializers"), "keras.src"),
+        (described("Zeros", "keras.initializers", registered_name="own>Zeros"), "another name"),
+        (described("Zeros", "keras.initializers", build_config={}), "build_config"),
+        (described("Zeros", "keras.initializers", shared_object_id=1), "shared_object_id"),
+        (described("Zeros", "keras.initializers", compile_config={}), "compile_config"),
+        (described(["Zeros"], "keras.initializers"), "Zeros"),
+        (described("TypeSpec", None), "TypeSpec"),
+    ],
+)
+def test_no_foreign_class_is_built_wherever_it_stands(tiny, tmp_path, part, says):
+    h5.write(tiny(), tmp_path / "m.h5", "{}")
+    h5.check(tmp_path / "m.h5")
+    with h5py.File(tmp_path / "m.h5", "r+") as file:
+        stated = json.loads(file.attrs["model_config"])
+        stated["config"]["layers"][2]["config"]["kernel_initializer"] = {"deep": [part]}
+        file.attrs["model_config"] = json.dumps(stated)
+    with pytest.raises(ModelRefused, match=says):
+        h5.read(tmp_path / "m.h5")
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 100_000, "\ud800", 3, [1, 2]])
+def test_what_is_no_configuration_is_refused(tiny, tmp_path, text):
+    h5.write(tiny(), tmp_path / "m.h5", "{}")
+    with h5py.File(tmp_path / "m.h5", "r+") as file:
+        del file.attrs["model_config"]
+        if text != [1, 2]:
+            file.attrs["model_config"] = text.encode("utf-8", "surrogatepass") if text != 3 else 3
+    with pytest.raises(ModelRefused, match="No network of cnnlab has that"):
+        h5.read(tmp_path / "m.h5")
+
+
+def test_a_network_in_another_file_is_not_read(tiny, tmp_path):
+    h5.write(tiny(), tmp_path / "m.h5", "{}")
+    (tmp_path / "other.h5").write_bytes((tmp_path / "m.h5").read_bytes())
+    with h5py.File(tmp_path / "m.h5", "r+") as file:
+        del file["model_weights"]
+        file["model_weights"] = h5py.ExternalLink("other.h5", "/model_weights")
+    with pytest.raises(ModelRefused, match="'model_weights' is a link, ExternalLink"):
         h5.read(tmp_path / "m.h5")
