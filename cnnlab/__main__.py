@@ -14,6 +14,7 @@ from cnnlab.commands.predict import predict
 from cnnlab.commands.reproduce import reproduce
 from cnnlab.commands.run import run
 from cnnlab.commands.settings import settings
+from cnnlab.commands.sign import sign
 from cnnlab.commands.terminal import BAD_INPUT, complain
 from cnnlab.config import InputError
 
@@ -44,7 +45,7 @@ def main() -> None:
     """Turn folders of images into a trained, evaluated, explained and deployable classifier."""
 
 
-for _command in (run, settings, reproduce, compare, audit, backbones, fetch, predict):
+for _command in (run, settings, reproduce, compare, audit, backbones, fetch, predict, sign):
     main.add_command(_command)
 
 

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from cnnlab import hashing
-from cnnlab.artifact import integrity, schema
+from cnnlab.artifact import integrity, schema, signing
 from cnnlab.artifact.integrity import ModelRefused, damaged
 from cnnlab.config import InputError
 from cnnlab.hashing import canonical_json
 
 CONTRACT = "contract.json"
+UNLISTED = frozenset({CONTRACT, signing.SIGNATURE})  # files of a folder that it has no hashes of
 FORMAT = 3  # what is written
 READ = (2, 3)  # what is read
 MAX_BYTES = 16 * 2**20
@@ -30,7 +31,7 @@ def write_contract(folder: Path, contract: dict[str, Any]) -> dict[str, Any]:
     Raises:
         ModelRefused: It would be refused when it is read.
     """
-    files = integrity.hashes(folder, CONTRACT)
+    files = integrity.hashes(folder, UNLISTED)
     whole = contract | {"files": files, "bytes": integrity.total_bytes(folder, files)}
     text = canonical_json(whole, indent=2) + "\n"
     parse(text.encode(), folder)
@@ -38,10 +39,13 @@ def write_contract(folder: Path, contract: dict[str, Any]) -> dict[str, Any]:
     return whole
 
 
-def read_contract(folder: Path) -> dict[str, Any]:
-    """Return the contract of a model folder; see ``parse``."""
+def read_contract(folder: Path, trusted_key: Path | None = None) -> dict[str, Any]:
+    """Return the contract of a model folder; see ``parse`` and, with a key, ``signing.check``."""
     with integrity.open_regular(folder, CONTRACT) as file:
-        return parse(file.read(MAX_BYTES), folder)
+        content = file.read(MAX_BYTES)
+    if trusted_key:
+        signing.check(folder, content, trusted_key)
+    return parse(content, folder)
 
 
 def parse(content: bytes, folder: Path) -> dict[str, Any]:

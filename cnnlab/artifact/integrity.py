@@ -3,7 +3,7 @@
 import io
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 
 from cnnlab import hashing
@@ -17,6 +17,7 @@ class ModelRefused(InputError):  # noqa: N818
         code: ``damaged``: a file is not what the contract says, or the contract was edited;
             ``unsupported_contract``: a later version of cnnlab wrote it;
             ``invalid_contract``: an entry is missing, unknown, of a wrong type or out of range;
+            ``untrusted``: the trusted key did not sign it;
             ``foreign_model``: it holds what no network of cnnlab does, see ``allow_list``.
     """
 
@@ -37,28 +38,26 @@ def damaged(folder: Path, name: str, what: str) -> ArtifactDamaged:
     return ArtifactDamaged(f"{name} in {folder} {what}: copy or save the model again.")
 
 
-def hashes(folder: Path, leave_out: str) -> dict[str, str]:
+def hashes(folder: Path, leave_out: Set[str]) -> dict[str, str]:
     """Return the SHA-256, hexadecimal, of every file below a folder by its POSIX path, sorted.
 
     Args:
         folder: Where to look; empty folders in it do not count.
-        leave_out: The one path that is not listed, as a list cannot hold its own hash.
+        leave_out: The paths that are not listed: a list cannot hold its own hash.
 
     Raises:
         ArtifactDamaged: There is a link, a FIFO or a device.
     """
-    return {
-        name: digest(folder, name) for name in sorted(_names(folder, folder)) if name != leave_out
-    }
+    return {name: digest(folder, name) for name in sorted({*_names(folder, folder)} - leave_out)}
 
 
-def check(folder: Path, expected: dict[str, str], leave_out: str) -> None:
+def check(folder: Path, expected: dict[str, str], leave_out: Set[str]) -> None:
     """Compare every file below a folder with the hashes it should have.
 
     Raises:
         ArtifactDamaged: A file is missing, changed, extra or not a regular file.
     """
-    found = set(_names(folder, folder)) - {leave_out}
+    found = set(_names(folder, folder)) - leave_out
     for name in sorted(found | expected.keys()):
         if name not in found:
             raise damaged(folder, name, "is missing")

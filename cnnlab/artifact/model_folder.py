@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from cnnlab import files
-from cnnlab.artifact import allow_list, h5, integrity
+from cnnlab.artifact import allow_list, h5, integrity, signing
 from cnnlab.artifact.contract import (
     CONTRACT,
     FORMAT,
     OUTSIDE_H5,
+    UNLISTED,
     check_facts,
     read_contract,
     write_contract,
@@ -36,6 +37,7 @@ __all__ = [
     "load",
     "load_keras",
     "save",
+    "sign",
     "write_card",
 ]
 
@@ -89,6 +91,7 @@ def save(
     contract |= {"parameters": int(copy.count_params()), "model_id": _model_id(copy, facts)}
     with files.replacing_folder(folder) as new:
         h5.write(copy, new / H5, canonical_json(contract))
+        h5.check(new / H5)
         export(copy, new / SAVED_MODEL, facts["image_size"], facts["temperature"])
         (new / CARD).write_text(card, "utf-8")
         whole = write_contract(new, contract | {"formats": {}})
@@ -109,24 +112,30 @@ def identity(
     return _model_id(h5.float32_copy(model), facts)
 
 
-def load(folder: Path | str) -> Artifact:
+def load(folder: Path | str, *, trusted_key: Path | str | None = None) -> Artifact:
     """Return a model folder after checking the SHA-256 of every file in it, and its graph.
 
     Nothing is unpickled, no link inside the folder is followed, and TensorFlow opens nothing
     before the checks are done. The hashes say that no file changed since the contract was written,
-    not who wrote it; ``allow_list`` says what a graph from somebody else may do, and what not.
+    not who wrote it: that says a signature. ``allow_list`` says what a graph from somebody else may
+    do, and what not.
+
+    Args:
+        folder: A model folder.
+        trusted_key: A file with an Ed25519 public key: whatever its owner did not sign is refused.
+            None takes models from anybody, signed or not.
 
     Raises:
         InputError: There is no such folder.
         ArtifactDamaged: A file is missing, changed, extra or not a regular file.
         ModelRefused: The contract is of a later version of cnnlab, or holds what none may; the
-            graph holds what no export does.
+            graph holds what no export does; the key did not sign it.
     """
     folder = Path(folder).resolve()
     if not folder.is_dir():
         raise InputError(f"No model folder at {folder}: expected one with a {CONTRACT}.")
-    contract = read_contract(folder)
-    integrity.check(folder, contract["files"], CONTRACT)
+    contract = read_contract(folder, Path(trusted_key) if trusted_key else None)
+    integrity.check(folder, contract["files"], UNLISTED)
     # The contract cannot list its own hash. That of model.h5 covers a copy of it, and what that
     # copy lacks is checked here: so no byte of contract.json can change unseen either.
     inner = {name: value for name, value in contract.items() if name not in OUTSIDE_H5}
@@ -137,21 +146,42 @@ def load(folder: Path | str) -> Artifact:
     return Artifact(folder, contract)
 
 
-def load_keras(folder: Path | str) -> keras.Model:
-    """Return the network of a model folder, uncompiled, after checking every hash.
+def load_keras(folder: Path | str, *, trusted_key: Path | str | None = None) -> keras.Model:
+    """Return the network of a model folder, uncompiled, after checking every hash and class.
 
     Its probabilities are the network's own: the temperature is applied by the SavedModel only.
 
     Raises:
         ArtifactDamaged: As ``load``.
+        ModelRefused: As ``load``; or the H5 file holds what no network of the registry has.
     """
-    return h5.read(load(folder).folder / H5)
+    return h5.read(load(folder, trusted_key=trusted_key).folder / H5)
+
+
+def sign(folder: Path | str, key: Path | str) -> Path:
+    """Sign a model folder and return the file of the signature; an earlier one is replaced.
+
+    Args:
+        folder: A model folder.
+        key: A file with an Ed25519 private key, see ``signing.new_key``.
+
+    Raises:
+        ArtifactDamaged, ModelRefused: As ``load``: nothing is signed that would be refused.
+        InputError: There is no such key.
+    """
+    place = load(folder).folder
+    signed = signing.signature((place / CONTRACT).read_bytes(), Path(key))
+    with files.replacing_folder(place) as new:
+        shutil.copytree(place, new, dirs_exist_ok=True, symlinks=True)
+        (new / signing.SIGNATURE).write_bytes(signed)
+    return place / signing.SIGNATURE
 
 
 def write_card(folder: Path | str, text: str) -> dict[str, Any]:
     """Replace ``card.md`` and its hash together, and return the new contract.
 
-    The model and its id stay as they are. A damaged folder is refused, never given new hashes.
+    The model and its id stay as they are. A damaged folder is refused, never given new hashes. A
+    signature would be that of another contract: it is dropped, so sign the folder again.
 
     Args:
         folder: A model folder.
@@ -162,7 +192,8 @@ def write_card(folder: Path | str, text: str) -> dict[str, Any]:
     """
     artifact = load(folder)
     with files.replacing_folder(artifact.folder) as new:
-        shutil.copytree(artifact.folder, new, dirs_exist_ok=True, symlinks=True)
+        unsigned = shutil.ignore_patterns(signing.SIGNATURE)
+        shutil.copytree(artifact.folder, new, ignore=unsigned, dirs_exist_ok=True, symlinks=True)
         (new / CARD).write_text(text, "utf-8")
         return write_contract(new, artifact.contract)
 

@@ -31,8 +31,21 @@ COLUMNS = ("path", "label", "probability", "remarks")
     metavar="DIR",
     help="Keep answers in DIR, and take those that are there.",
 )
+@click.option(
+    "--trusted-key",
+    envvar="CNNLAB_TRUSTED_KEY",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Refuse a model that the owner of this public key did not sign.",
+)
 @click.argument("images", nargs=-1, required=True, type=click.Path())
-def predict(folder: Path, as_json: bool, cache: Path | None, images: tuple[str, ...]) -> None:
+def predict(
+    folder: Path,
+    as_json: bool,
+    cache: Path | None,
+    trusted_key: Path | None,
+    images: tuple[str, ...],
+) -> None:
     """Name what IMAGES show, with the model in DIR (reports/<run>/model).
 
     IMAGES are files, folders (with all below them but hidden files) and quoted patterns such as
@@ -46,7 +59,7 @@ def predict(folder: Path, as_json: bool, cache: Path | None, images: tuple[str, 
     found = paths.find(images)
     from cnnlab.serving.predictor import Predictor
 
-    predictor = Predictor(folder, cache_folder=cache)
+    predictor = Predictor(folder, cache_folder=cache, trusted_key=trusted_key)
     show = _show_json if as_json else _table(found, predictor.class_names)
     good = bad = 0
     for path, answer in _answers(predictor, found):

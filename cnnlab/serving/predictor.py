@@ -36,9 +36,11 @@ class Predictor:
         cache_bytes: Bound of the predictions cached in memory; 0 caches none.
         cache_folder: Where predictions are also cached on disk, shared with other processes.
         disk_bytes: Bound of that folder; see ``Cache``.
+        trusted_key: A file with an Ed25519 public key: only models that its owner signed are used.
 
     Raises:
         ArtifactDamaged: A file is missing, changed or was added, or the graph does not predict.
+        ModelRefused: See ``model_folder.load``.
         InputError: There is no model, or the cache folder cannot be made.
 
     Example:
@@ -54,8 +56,9 @@ class Predictor:
         cache_bytes: int = CACHE_BYTES,
         cache_folder: Path | str | None = None,
         disk_bytes: int = DISK_BYTES,
+        trusted_key: Path | str | None = None,
     ) -> None:
-        self.artifact = model_folder.load(folder)
+        self.artifact = model_folder.load(folder, trusted_key=trusted_key)
         self.cache = Cache(cache_bytes, cache_folder, disk_bytes)
         self._flights: SingleFlight[np.ndarray | ImageRejected] = SingleFlight()
         self._set_rule, self._ood_rule = self.artifact.conformal, self.artifact.novelty
