@@ -1,19 +1,26 @@
 """The one way a file or folder appears: written beside its place, then moved onto it.
 
 What is being written is, or lies in, ``.unfinished-…`` beside its place, so no pattern such as
-``*.png`` finds it too early. Only a killed process leaves that behind.
+``*.png`` finds it too early. Only a killed process leaves that behind; the name says which process
+it was, so another one of the same machine can tell, and removes it (``remove_abandoned``).
 """
 
+import functools
 import os
 import shutil
+import socket
 import tempfile
 import time
 import uuid
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from cnnlab.places import explained
+
 _UNFINISHED = ".unfinished-"
+DAY = 24 * 3600  # seconds; nothing is written for as long: what is older was left by a killed one
 _REPLACED = ".replaced-"  # an earlier folder, for the instant before it is deleted
 
 
@@ -33,7 +40,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
         >>> with replacing(Path("table.csv")) as temporary:  # doctest: +SKIP
         ...     temporary.write_text("a,b")
     """
-    with _workspace(path.parent) as workspace:
+    with _workspace(path) as workspace:
         temporary = workspace / path.name
         yield temporary
         _move(temporary, path, durable)
@@ -43,12 +50,14 @@ def write(path: Path, content: str | bytes, *, durable: bool = True) -> None:
     """Write a whole file, text as UTF-8; arguments are those of ``replacing``."""
     data = content.encode() if isinstance(content, str) else content
     # No folder of its own: nothing here looks at endings, and making a folder may take 3 ms.
-    temporary = path.with_name(_UNFINISHED + uuid.uuid4().hex)
+    temporary = path.with_name(f"{_UNFINISHED}{_owner()}-{uuid.uuid4().hex}")
     try:
-        temporary.write_bytes(data)
-        _move(temporary, path, durable)
+        with explained(path, temporary):
+            temporary.write_bytes(data)
+            _move(temporary, path, durable)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with suppress(FileNotFoundError, NotADirectoryError):
+            temporary.unlink()
         raise
 
 
@@ -62,8 +71,8 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     Args:
         folder: Where the result goes; its parents are made. An earlier folder there is deleted.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with _workspace(folder.parent) as workspace:
+    make_folder(folder.parent)
+    with _workspace(folder) as workspace:
         new = workspace / folder.name
         old = folder.with_name(workspace.name.replace(_UNFINISHED, _REPLACED))
         new.mkdir()
@@ -90,31 +99,96 @@ def new_folder(folder: Path) -> Iterator[Path]:
     Raises:
         OSError: It cannot be written, or ``folder`` has content by now: another process was faster.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with _workspace(folder.parent) as workspace:
+    make_folder(folder.parent)
+    with _workspace(folder) as workspace:
         new = workspace / folder.name
         new.mkdir()
         yield new
         os.replace(new, folder)
 
 
-def remove_abandoned(folder: Path, seconds: float) -> None:
-    """Delete what killed processes left unfinished in a folder at least so many seconds ago."""
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents where they are missing; raises CannotWrite."""
+    with explained(folder, folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def remove_abandoned(folder: Path, seconds: float = DAY) -> None:
+    """Delete what killed processes left unfinished in a folder.
+
+    That is what a process of this machine left that lives no more, or anybody at least so many
+    seconds ago. A folder that was about to be replaced comes back where nothing took its place.
+    """
     with suppress(OSError):
         for entry in list(os.scandir(folder)):
-            if entry.name.startswith(_UNFINISHED):
-                with suppress(OSError):  # another process may be faster
-                    if time.time() - entry.stat(follow_symlinks=False).st_mtime > seconds:
-                        _remove(Path(entry.path))
+            name = entry.name
+            with suppress(OSError):  # another process may be faster
+                if name.startswith((_UNFINISHED, _REPLACED)) and (
+                    _is_dead(name)
+                    or time.time() - entry.stat(follow_symlinks=False).st_mtime > seconds
+                ):
+                    if name.startswith(_REPLACED):
+                        _bring_back(Path(entry.path))
+                    _remove(Path(entry.path))
+
+
+def remove_all_abandoned(folder: Path) -> None:
+    """Do as ``remove_abandoned`` in a folder and all folders below it; no link is followed."""
+    for place, folders, _ in os.walk(folder):
+        remove_abandoned(Path(place))
+        folders[:] = [name for name in folders if not name.startswith((_UNFINISHED, _REPLACED))]
 
 
 @contextmanager
-def _workspace(folder: Path) -> Iterator[Path]:
-    """Give a hidden folder inside ``folder`` that is gone after the block."""
-    with tempfile.TemporaryDirectory(
-        prefix=_UNFINISHED, dir=folder, ignore_cleanup_errors=True
-    ) as made:
+def _workspace(target: Path) -> Iterator[Path]:
+    """Give a hidden folder beside ``target`` that is gone after the block; raises CannotWrite."""
+    # The place is asked before the folder is gone, which makes room: hence the order.
+    with (
+        explained(target, target.parent),
+        tempfile.TemporaryDirectory(
+            prefix=f"{_UNFINISHED}{_owner()}-", dir=target.parent, ignore_cleanup_errors=True
+        ) as made,
+        explained(target, Path(made)),
+    ):
         yield Path(made)
+
+
+def _owner() -> str:
+    """Return what names this process among all that write to a shared folder: machine and id."""
+    return f"{_machine()}-{os.getpid()}"
+
+
+@functools.cache
+def _machine() -> str:
+    """Return what tells machines and containers apart, eight digits: their ids may be equal."""
+    try:
+        ids = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        ids = ""
+    return f"{zlib.crc32(f'{socket.gethostname()} {ids}'.encode()):08x}"
+
+
+def _is_dead(name: str) -> bool:
+    """Whether an unfinished name is that of a process of this machine that lives no more."""
+    _, _, rest = name.partition("-")
+    machine, _, rest = rest.partition("-")
+    number = rest.partition("-")[0]
+    if machine != _machine() or not number.isdecimal():
+        return False
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # it is another user's
+        pass
+    return False
+
+
+def _bring_back(replaced: Path) -> None:
+    """Move a folder back that was about to be replaced, unless something has its place."""
+    for folder in replaced.iterdir():
+        if not (replaced.parent / folder.name).exists():
+            os.replace(folder, replaced.parent / folder.name)
 
 
 def _move(temporary: Path, path: Path, durable: bool) -> None:
@@ -127,12 +201,17 @@ def _move(temporary: Path, path: Path, durable: bool) -> None:
 
 
 def _exchange(new: Path, folder: Path, old: Path) -> None:
-    """Move ``folder`` to ``old`` and ``new`` to ``folder``, or leave all as it is."""
-    os.replace(folder, old)  # a folder that is not empty cannot be replaced in one step
+    """Move ``folder`` into ``old`` and ``new`` to ``folder``, or leave all as it is."""
+    old.mkdir()
     try:
-        os.replace(new, folder)
+        os.replace(folder, old / folder.name)  # one with content cannot be replaced in one step
+        try:
+            os.replace(new, folder)
+        except BaseException:
+            os.replace(old / folder.name, folder)
+            raise
     except BaseException:
-        os.replace(old, folder)
+        old.rmdir()
         raise
 
 

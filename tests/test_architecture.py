@@ -12,9 +12,10 @@ PACKAGE = Path(__file__).resolve().parent.parent / "cnnlab"
 
 # From the ground up. A room imports rooms of lower floors, never its siblings on the same one.
 FLOORS = (
+    {"places"},
     {"files", "hashing"},
     {"config"},
-    {"engine", "hdf5", "records", "statistics"},
+    {"engine", "hdf5", "locks", "records", "statistics"},
     {"images"},
     {"data", "augment", "models"},
     {"features"},

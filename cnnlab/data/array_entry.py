@@ -5,11 +5,15 @@ cut, counts as missing.
 """
 
 import json
+import math
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from cnnlab import files, hashing
+import numpy as np
 
-STALE = 24 * 3600  # seconds; no build takes as long: an older folder is of one that was killed
+from cnnlab import files, hashing, places
 
 
 def intact(file: Path, shape: tuple[int, ...], dtype: str) -> bool:
@@ -30,15 +34,42 @@ def intact(file: Path, shape: tuple[int, ...], dtype: str) -> bool:
     return isinstance(record, dict) and record == _record(file, shape, dtype, content)
 
 
-def write_record(file: Path, shape: tuple[int, ...], dtype: str, content: str) -> None:
-    """Complete the entry of an array that stands in its place.
+@contextmanager
+def writing(
+    file: Path, shape: tuple[int, ...], dtype: str
+) -> Iterator[Callable[[int, np.ndarray], None]]:
+    """Give ``put(start, rows)``; if the block succeeds, the entry is complete.
+
+    Rows may be put in any order and by several threads, each once. The file is written and never
+    mapped meanwhile: where the disk becomes full, a mapped file ends the process (SIGBUS).
 
     Args:
-        file: The array's.
-        shape: Its shape.
-        dtype: NumPy's name of its type.
-        content: SHA-256 (hex) of the file, taken before it was moved there.
+        file: The array's; its folder exists.
+        shape: (N, …).
+        dtype: NumPy's name of its type, which the rows have.
+
+    Raises:
+        CannotWrite: The disk has no room for it, or it cannot be written.
     """
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    places.check_room(file, size)
+    with files.replacing(file, durable=False) as partial:
+        with open(partial, "wb") as whole:
+            head = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(whole, head)
+            whole.flush()
+            begin = whole.tell()
+            os.ftruncate(whole.fileno(), begin + size)
+
+            def put(start: int, rows: np.ndarray) -> None:
+                content = memoryview(np.asarray(rows, dtype).tobytes())
+                place = begin + start * size // max(shape[0], 1)
+                while content:
+                    done = os.pwrite(whole.fileno(), content, place)
+                    content, place = content[done:], place + done
+
+            yield put
+        content = hashing.file_digest(partial)
     record = json.dumps(_record(file, shape, dtype, content)) + "\n"
     files.write(file.with_suffix(".json"), record, durable=False)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cnnlab import files, hashing
+from cnnlab import files, hashing, places
 from cnnlab.config import InputError, home
 
 KEY = np.dtype("<u8")
@@ -116,7 +116,7 @@ def record(opening: Opening, images: np.ndarray) -> None:
     except OSError as error:
         raise InputError(
             f"Cannot record in {folder()} that run {opening.run!r} opens its test set: "
-            f"{error.strerror or error}. Make room there or make it writable, then run again."
+            f"{places.reason(error)}. Make room there or make it writable, then run again."
         ) from None
 
 

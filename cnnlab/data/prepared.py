@@ -50,12 +50,13 @@ def open_pixels(
 
     Raises:
         InputError: An image cannot be read or decoded, or is not what the manifest lists.
+        CannotWrite: The disk has no room for them; or the cache cannot be written to.
     """
     file = cache / f"{_key(contents, size)}.npy"
     shape = (len(paths), size, size, 3)
     if not array_entry.intact(file, shape, DTYPE):
-        cache.mkdir(parents=True, exist_ok=True)
-        files.remove_abandoned(cache, array_entry.STALE)
+        files.make_folder(cache)
+        files.remove_abandoned(cache)
         _build(file, paths, contents, root, shape, progress)
     return np.load(file, mmap_mode="r", allow_pickle=False)
 
@@ -74,29 +75,25 @@ def _build(
     shape: tuple[int, ...],
     progress: bool,
 ) -> None:
-    """Decode every image into a temporary file, then put it and its record in place."""
-    with files.replacing(file, durable=False) as partial:
-        pixels = np.lib.format.open_memmap(partial, "w+", DTYPE, shape)
+    """Decode every image into an entry of the cache."""
+    with (
+        array_entry.writing(file, shape, DTYPE) as put,
+        ThreadPoolExecutor(os.cpu_count()) as pool,  # decoding runs outside Python's lock
+        tqdm(None, "pixels", len(paths), unit="image", file=sys.stdout,
+             disable=not progress) as bar,
+    ):  # fmt: skip
 
         def fill(start: int) -> int:
             some = slice(start, start + _CHUNK)
-            pixels[some] = read_images(root, paths[some], shape[1], contents[some])
+            put(start, read_images(root, paths[some], shape[1], contents[some]))
             return len(paths[some])
 
-        with (
-            ThreadPoolExecutor(os.cpu_count()) as pool,  # decoding runs outside Python's lock
-            tqdm(None, "pixels", len(paths), unit="image", file=sys.stdout,
-                 disable=not progress) as bar,
-        ):  # fmt: skip
-            try:
-                for count in pool.map(fill, range(0, len(paths), _CHUNK)):
-                    bar.update(count)
-            except InputError:
-                pool.shutdown(cancel_futures=True)
-                raise
-        pixels.flush()
-        content = hashing.file_digest(partial)
-    array_entry.write_record(file, shape, DTYPE, content)
+        try:
+            for count in pool.map(fill, range(0, len(paths), _CHUNK)):
+                bar.update(count)
+        except BaseException:  # a full disk or a spoilt image: no other is decoded
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def read_images(

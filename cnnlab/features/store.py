@@ -6,7 +6,6 @@ goes on after the last of them. Batches always have the same size, because the b
 may depend on how many images are computed together.
 """
 
-import fcntl
 import math
 import os
 import sys
@@ -20,7 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from tqdm.auto import tqdm
 
-from cnnlab import augment, files, hashing, images, models
+from cnnlab import augment, files, hashing, images, locks, models, places
 from cnnlab.config import InputError
 from cnnlab.config.augmentation import AugmentationSettings
 from cnnlab.data import array_entry
@@ -29,6 +28,7 @@ from cnnlab.engine import keras, make_deterministic, new_traces_expected, tf
 
 BATCH = 32  # images computed together, and the features written together
 DTYPE = "float32"
+FLOAT = 4  # bytes
 _SEAL = 32  # bytes of a SHA-256
 _VERSION = 1  # of how features are computed
 
@@ -89,20 +89,22 @@ def open_features(
     file = cache / f"{hashing.json_digest(named)[:32]}.npy"
     shape = (len(rows), body.output_shape[-1])
     if not array_entry.intact(file, shape, DTYPE):
+        part = file.with_suffix(".part")
+        size = FLOAT * math.prod(shape)
         try:
-            cache.mkdir(parents=True, exist_ok=True)
-            files.remove_abandoned(cache, array_entry.STALE)
-            with _locked(file.with_suffix(".part")) as part:
-                if not array_entry.intact(
-                    file, shape, DTYPE
-                ):  # it may have come while this process waited
-                    _compute(part, body, dataset, rows, transform, progress)
-                    _assemble(part, file, shape)
-                file.with_suffix(".part").unlink(missing_ok=True)
+            files.make_folder(cache)
+            files.remove_abandoned(cache)
+            with places.explained(file, part), _locked(part) as found:
+                # It may have come while this process waited.
+                if not array_entry.intact(file, shape, DTYPE):
+                    places.check_room(file, 2 * size - os.fstat(found.fileno()).st_size)
+                    _compute(found, body, dataset, rows, transform, progress)
+                    _assemble(found, file, shape)
+                part.unlink(missing_ok=True)
         except OSError as error:
             raise InputError(
-                f"Cannot write features in {cache}: {error.strerror or error}. They take "
-                f"{8e-6 * math.prod(shape):.0f} MB, half of it until they are complete. What was "
+                f"Cannot write features in {cache}: {places.reason(error)}. They take "
+                f"{2e-6 * size:.0f} MB, half of it until they are complete. What was "
                 "computed before is kept."
             ) from error
     return np.load(file, mmap_mode="r", allow_pickle=False)
@@ -122,7 +124,7 @@ def _content(dataset: Dataset, rows: bytes) -> str:
 def _locked(path: Path) -> Iterator[BinaryIO]:
     """Give a file that no other process has at the same time; one that died holds it no more."""
     with open(path, "a+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        locks.wait(file)
         yield file
 
 
@@ -138,7 +140,7 @@ def _compute(
     width, side = body.output_shape[-1], dataset.pixels.shape[1]
     run = _runner(body, side, transform)
     done = sum(1 for _ in _batches(part, width, len(rows)))
-    size = BATCH * width * 4 + _SEAL
+    size = BATCH * width * FLOAT + _SEAL
     os.ftruncate(part.fileno(), done * size)
     with (
         new_traces_expected(),  # every body is traced anew
@@ -175,8 +177,8 @@ def _batches(part: BinaryIO, width: int, count: int) -> Iterator[np.ndarray]:
     """Give the features of each batch that is there whole, float32 (BATCH, K), in order."""
     part.seek(0)
     for _ in range(0, count, BATCH):
-        seal, found = part.read(_SEAL), part.read(BATCH * width * 4)
-        if len(found) < BATCH * width * 4 or bytes.fromhex(hashing.digest(found)) != seal:
+        seal, found = part.read(_SEAL), part.read(BATCH * width * FLOAT)
+        if len(found) < BATCH * width * FLOAT or bytes.fromhex(hashing.digest(found)) != seal:
             return
         yield np.frombuffer(found, np.float32).reshape(BATCH, width)
 
@@ -184,12 +186,7 @@ def _batches(part: BinaryIO, width: int, count: int) -> Iterator[np.ndarray]:
 def _assemble(part: BinaryIO, file: Path, shape: tuple[int, int]) -> None:
     """Put an entry and its record in place."""
     count, width = shape
-    with files.replacing(file, durable=False) as partial:
-        with open(partial, "wb") as whole:  # not mapped: then a full disk would end the process
-            head = {"descr": "<f4", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(whole, head)
-            starts = range(0, count, BATCH)
-            for start, batch in zip(starts, _batches(part, width, count), strict=True):
-                whole.write(batch[: count - start].tobytes())
-        content = hashing.file_digest(partial)
-    array_entry.write_record(file, shape, DTYPE, content)
+    with array_entry.writing(file, shape, DTYPE) as put:
+        starts = range(0, count, BATCH)
+        for start, batch in zip(starts, _batches(part, width, count), strict=True):
+            put(start, batch[: count - start])

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnlab import files, hashing
+from cnnlab import files, hashing, places
 from cnnlab.config import InputError
 from cnnlab.engine import keras
 from cnnlab.models import weights_digest
@@ -91,14 +91,14 @@ def save(folder: Path, progress: Progress, mark: str) -> None:
         arrays |= {f"{name}-{i:04d}": array for i, array in enumerate(getattr(progress, name))}
     epoch = len(progress.rows)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        files.make_folder(folder)
         with files.replacing(folder / SLOTS[epoch % 2]) as unfinished:
             np.savez(unfinished, allow_pickle=False, **arrays)
             _seal(unfinished)
     except OSError as error:
         size = sum(array.nbytes for array in arrays.values()) / 1e6
         raise InputError(
-            f"Cannot write the checkpoint of epoch {epoch} in {folder}: {error.strerror or error}. "
+            f"Cannot write the checkpoint of epoch {epoch} in {folder}: {places.reason(error)}. "
             f"It takes {size:.0f} MB. Make room and train again: what was saved before is kept, "
             f"and the training resumes after epoch {epoch - 1}."
         ) from error
