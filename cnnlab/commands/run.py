@@ -59,9 +59,15 @@ def run(
     wanted = (name or profile or "quick", profile, data, " ".join(overrides))
     asked = opening.asked(*wanted)
     opening.refuse(*wanted)
+    with opening.alone(wanted[0]):
+        _execute(wanted, asked, only, jobs)
+
+
+def _execute(wanted: tuple[str, str, str, str], asked: Settings, only: str, jobs: int) -> None:
+    """Execute the notebooks and show what they found; nothing else executes the run meanwhile."""
     from cnnlab.data.sources import selection
     from cnnlab.report import caveats, front_page
-    from cnnlab.runs import amendments, execute
+    from cnnlab.runs import amendments, execute, opening
 
     names = execute.selected(execute.available(), only)
     if asked.data.source != selection.SHAPES:  # a folder that cannot be used makes no run
@@ -71,13 +77,13 @@ def run(
     click.echo(_headline(opened.name, opened.settings))
     if not only and (due := amendments.due(opened.state(), names)):
         names = due
-        click.echo(f"Executing what the change concerns and what is not done: {', '.join(names)}")
+        said = ", ".join(names)
+        click.echo(f"Executing what the change concerns and what is not done: {said}")
     try:
         done = execute.execute(opened, names, jobs=jobs)
     except execute.NotebookFailed as failure:
-        page = front_page.build(opened)
         complain(str(failure))
-        click.echo(page)
+        click.echo(front_page.build(opened))
         sys.exit(1)
     page = front_page.build(opened)
     for executed in done:

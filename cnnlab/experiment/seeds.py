@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from cnnlab import files, hashing
+from cnnlab import files, hashing, locks
 from cnnlab.artifact import model_folder
 from cnnlab.config import InputError, Settings
 from cnnlab.data.batches import Dataset
@@ -166,16 +166,17 @@ def fit_seeds(
     for seed, training in kept.items():
         _print_done(seed, training, f"  trained earlier, from seed-{seed}/")
     missing: dict[int, tuple] = {seed: () for seed in seeds if seed not in kept}
-    trained = train_each(
-        work.train,
-        dataset,
-        missing,
-        name="seed",
-        jobs=1 if probe.alone(settings) else jobs,  # a process takes longer to start than a probe
-        memory=partial(memory, dataset, settings),
-        done=_print_done,
-        report=lambda seed, row: report(1 + list(missing).index(seed), row),
-    )
+    with locks.alone(folder, f"Further seeds are trained in {folder}"):
+        trained = train_each(
+            work.train,
+            dataset,
+            missing,
+            name="seed",
+            jobs=1 if probe.alone(settings) else jobs,  # a process starts slower than a probe fits
+            memory=partial(memory, dataset, settings),
+            done=_print_done,
+            report=lambda seed, row: report(1 + list(missing).index(seed), row),
+        )
     return {seed: work.classifier(dataset, seed, (kept | trained)[seed]) for seed in seeds}
 
 

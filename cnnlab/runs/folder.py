@@ -74,7 +74,7 @@ class Run:
     def path(self, *parts: str) -> Path:
         """Return a path inside the run folder; the folders above it are made."""
         path = self.folder.joinpath(*parts)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        files.make_folder(path.parent)
         return path
 
     def require(self, relative: str, notebook: str = "") -> Path:

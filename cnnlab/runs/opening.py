@@ -2,9 +2,12 @@
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from cnnlab import files, locks
 from cnnlab.config import (
     InputError,
     Settings,
@@ -63,6 +66,27 @@ def open_run(
     if notebook:
         _register(opened, notebook)
     return opened
+
+
+@contextmanager
+def alone(run: str) -> Iterator[None]:
+    """Keep other ``cnnlab run`` of the same run out, and clear what killed ones left half-written.
+
+    A notebook that is open in JupyterLab is not kept out: it may stay open for days. What it writes
+    appears whole, and two trainings in one folder exclude each other (``training.train``).
+
+    Raises:
+        InputError: A bad name, or another process executes the run; the message says which.
+    """
+    folder = home() / "reports" / checked_name(run)
+    try:
+        with locks.alone(folder, f"Run {run!r} is being executed", patience=0):
+            files.remove_all_abandoned(folder)
+            yield
+    finally:
+        with suppress(OSError):  # they are empty where the run was refused
+            folder.rmdir()
+            folder.parent.rmdir()
 
 
 def refuse(run: str, profile: str, data: str, overrides: str) -> None:
@@ -221,7 +245,7 @@ def differing(folder: Path, profile: str, data: str, overrides: str) -> dict[str
 
 def create(folder: Path, settings: Settings) -> None:
     """Write ``run.json`` and ``settings.json``, unless another process just did."""
-    folder.mkdir(parents=True, exist_ok=True)
+    files.make_folder(folder)
     state = {
         "name": folder.name,
         "created": provenance.now(),

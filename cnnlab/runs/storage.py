@@ -1,6 +1,5 @@
 """A run's JSON files: plain values, one writer at a time."""
 
-import fcntl
 import json
 import math
 import os
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnlab import files
+from cnnlab import files, locks
 from cnnlab.config import InputError, Settings, from_dict, may_change, renamed, upgraded
 from cnnlab.config.settings import FIELDS
 
@@ -103,7 +102,7 @@ def locked(folder: Path) -> Iterator[None]:
     """Keep other processes and threads out until the block ends; the folder itself is the lock."""
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        locks.wait(handle)
         yield
     finally:
         os.close(handle)  # which also unlocks

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cnnlab import locks
 from cnnlab.config import Settings, child_seed
 from cnnlab.data.batches import Dataset
 from cnnlab.training import fold_results, frozen, probe
@@ -163,6 +164,10 @@ def fold_runner(
     check_jobs(dataset, jobs)
 
     def run_folds(pairs: list[Pair]) -> list[tuple[np.ndarray, float]]:
+        with locks.alone(folder, f"Folds are trained in {folder}"):
+            return run_all(pairs)
+
+    def run_all(pairs: list[Pair]) -> list[tuple[np.ndarray, float]]:
         content = content_digest(dataset, pool) if folder else ""
         work = _Work(pool, dataset.units[pool], settings, folder, content)
         found = {fold: work.earlier(fold, *pair) for fold, pair in enumerate(pairs, start=1)}
@@ -180,7 +185,7 @@ def fold_runner(
             report=report,
         )
         if folder:
-            _remove_all_but(folder, {f"fold-{fold}.npz" for fold in results})
+            _remove_all_but(folder, {locks.IN_USE} | {f"fold-{fold}.npz" for fold in results})
         return [(results[fold].probabilities, results[fold].seconds) for fold in sorted(results)]
 
     return run_folds

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnlab import augment, hashing, models
+from cnnlab import augment, hashing, locks, models
 from cnnlab.augment.mixing import MIXERS
 from cnnlab.config import Settings, child_seed
 from cnnlab.data.batches import Dataset, Mix, evaluation_batches, training_batches
@@ -101,6 +101,9 @@ def train(
         epochs: At most so many, in all stages together; the settings' by default.
         report: Called after each epoch, see ``fit``.
         folder: Keeps a checkpoint there, so that a killed training goes on; see ``fit``.
+
+    Raises:
+        InputError: Another process trains in that folder; or as ``fit``.
     """
     root = settings.seed if seed is None else seed
     recipe = from_settings(settings, epochs=epochs)
@@ -111,20 +114,21 @@ def train(
         content = [content_digest(dataset, rows) for rows in (train, validation)]
         identity = {"settings": deciding(settings), "content": content}
 
-    return fit(
-        model,
-        epoch_batches(dataset, train, settings, seed=root, recipe=recipe),
-        evaluation_batches(dataset, validation, batch_size=settings.training.batch_size),
-        recipe,
-        seed=root,
-        class_weights=_class_weights(dataset, train, settings),
-        probe=probe.fitter(
-            dataset, train, validation, settings, seed=root, progress=report is not None
-        ),
-        report=report,
-        folder=folder,
-        identity=identity,
-    )
+    with locks.alone(folder, f"A network is trained in {folder}"):
+        return fit(
+            model,
+            epoch_batches(dataset, train, settings, seed=root, recipe=recipe),
+            evaluation_batches(dataset, validation, batch_size=settings.training.batch_size),
+            recipe,
+            seed=root,
+            class_weights=_class_weights(dataset, train, settings),
+            probe=probe.fitter(
+                dataset, train, validation, settings, seed=root, progress=report is not None
+            ),
+            report=report,
+            folder=folder,
+            identity=identity,
+        )
 
 
 def epoch_batches(
