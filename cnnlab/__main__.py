@@ -1,6 +1,6 @@
 """The ``cnnlab`` command: bad input ends in one clear line on standard error and exit status 2."""
 
-import errno
+import signal
 from typing import Any
 
 import click
@@ -15,12 +15,12 @@ from cnnlab.commands.reproduce import reproduce
 from cnnlab.commands.run import run
 from cnnlab.commands.settings import settings
 from cnnlab.commands.sign import sign
-from cnnlab.commands.terminal import BAD_INPUT, complain
+from cnnlab.commands.terminal import BAD_INPUT, complain, signals_raised
 from cnnlab.config import InputError
+from cnnlab.places import PLACES, CannotWrite
 
-# What is wrong with a place, not with the program.
-PLACES = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 ANOTHER_PLACE = "Expected a place with room that can be written to; CNNLAB_HOME names one."
+GOES_ON = "Nothing is half-written; the same command goes on from what is finished."
 
 
 class _Commands(click.Group):
@@ -28,15 +28,21 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with signals_raised():
+                return super().invoke(ctx)
         except InputError as error:
             complain(str(error))
             ctx.exit(BAD_INPUT)
         except OSError as error:
             if error.errno not in PLACES:
                 raise
-            complain(f"{error.filename or 'a file'}: {error.strerror}. {ANOTHER_PLACE}")
+            said = f"{error.filename or 'a file'}: {error.strerror}. {ANOTHER_PLACE}"
+            complain(str(error) if isinstance(error, CannotWrite) else said)
             ctx.exit(BAD_INPUT)
+        except KeyboardInterrupt as stop:
+            number = stop.args[0] if stop.args else signal.SIGINT
+            complain(f"stopped by {number.name}. {GOES_ON}", "")
+            ctx.exit(128 + number)  # as a shell says it
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

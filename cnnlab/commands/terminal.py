@@ -1,6 +1,10 @@
 """What the commands share: plain tables, safe text, errors in one line."""
 
 import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -40,6 +44,31 @@ def utf8(text: str) -> str:
     return os.fsencode(text).decode("utf-8", "backslashreplace")
 
 
-def complain(message: str) -> None:
+def complain(message: str, kind: str = "error: ") -> None:
     """Say in one line on standard error what is wrong."""
-    click.echo(f"cnnlab: error: {printable(' '.join(message.split()))}", err=True)
+    click.echo(f"cnnlab: {kind}{printable(' '.join(message.split()))}", err=True)
+
+
+@contextmanager
+def signals_raised() -> Iterator[None]:
+    """Raise KeyboardInterrupt(number) for SIGTERM and a closed terminal, as Python does for Ctrl-C.
+
+    So what was begun is ended in order: kernels are shut down, temporary files removed. A signal
+    that is ignored, as SIGHUP under ``nohup``, stays so.
+    """
+
+    def stop(number: int, _: Any) -> None:
+        raise KeyboardInterrupt(signal.Signals(number))
+
+    ours = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {each: signal.getsignal(each) for each in ours}
+    chosen = [each for each, handler in before.items() if handler == signal.SIG_DFL]
+    if threading.current_thread() is not threading.main_thread():
+        chosen = []  # no other may
+    for each in chosen:
+        signal.signal(each, stop)
+    try:
+        yield
+    finally:
+        for each in chosen:
+            signal.signal(each, before[each])

@@ -8,7 +8,7 @@ stop the run: a warning after an hour of training must not cost the hour.
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,12 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 from papermill.execute import execute_notebook
+from papermill.iorw import LocalHandler, papermill_io
 from traitlets.config import Config
 
+from cnnlab import files
 from cnnlab.config import InputError
+from cnnlab.places import CannotWrite
 from cnnlab.runs import executed, provenance
 from cnnlab.runs.folder import Run
 from cnnlab.runs.progress import Progress
@@ -74,6 +77,16 @@ class _ReportingClient(PapermillNotebookClient):
         elif content.get("data", {}).keys() == {"text/plain"} and content.get("transient"):
             self.progress.say(content["data"]["text/plain"])  # a line that is rewritten in place
         return super().process_message(msg, cell, cell_index)
+
+
+class _WholeFiles(LocalHandler):
+    """How papermill writes a notebook: whole or not at all, while it is executed, too."""
+
+    def write(self, buf: str, path: str) -> None:
+        files.write(Path(path), buf, durable=False)
+
+
+_WHOLE_FILES = _WholeFiles()
 
 
 class _ReportingEngine(NBClientEngine):
@@ -173,7 +186,8 @@ def _execute_one(
             raise NotebookFailed(name, number, title, "the cell was never executed.", target)
     except NotebookFailed as failure:
         error = f"cell {failure.cell}: {failure.error}"
-        run.update(lambda state: state["notebooks"][name].__setitem__("failed", error))
+        with suppress(CannotWrite):  # a full disk, of which the failure says more
+            run.update(lambda state: state["notebooks"][name].__setitem__("failed", error))
         raise
     done = Executed(name, time.perf_counter() - started, count, found.stderr)
     finished = {"finished": provenance.now(), "seconds": round(done.seconds, 1), "cells": count}
@@ -185,6 +199,8 @@ def _call_papermill(
     parameters: dict[str, Any], source: Path, target: Path, progress: Progress
 ) -> None:
     papermill_engines.register("cnnlab", _ReportingEngine)
+    if papermill_io.get_handler(str(target)) is not _WHOLE_FILES:
+        papermill_io.register(target.anchor, _WHOLE_FILES)
     try:
         with _silent("papermill"):  # what went wrong is said once, by NotebookFailed
             execute_notebook(
