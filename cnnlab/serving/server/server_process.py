@@ -30,8 +30,8 @@ class ServerUnavailable(InputError):  # noqa: N818  (a state of the machine, as 
 class ServerProcess:
     """A server of its own for a model folder, on a free port of 127.0.0.1.
 
-    Once made, it is ready. It ends with the block, with ``stop``, or with this process; in each
-    case by SIGTERM, after which it finishes what is in flight.
+    Once made, it is ready. It ends with the block, with ``stop``, or with this process, even one
+    that is killed; in each case by SIGTERM, after which it finishes what is in flight.
 
     Args:
         folder: A model folder, as ``model_folder.save`` writes it.
@@ -74,7 +74,16 @@ class ServerProcess:
         except OSError as error:
             self._log.close()
             raise _not_starting(str(error.strerror)) from None
-        self._end = weakref.finalize(self, _stop, self._process, self._log)  # or when Python ends
+        # A process beside it, since one that is killed can end nothing: it waits for the end of a
+        # pipe that only this process holds.
+        guard = subprocess.Popen(
+            ["/bin/sh", "-c", 'cat >/dev/null; kill -TERM "$0"', str(self._process.pid)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self._end = weakref.finalize(self, _stop, self._process, guard, self._log)  # or at exit
         try:
             self._wait_until_ready(time.monotonic() + seconds)
         except BaseException:
@@ -183,8 +192,14 @@ def _not_starting(reason: str) -> ServerUnavailable:
     )
 
 
-def _stop(process: "subprocess.Popen[bytes]", log: IO[bytes]) -> None:
+def _stop(
+    process: "subprocess.Popen[bytes]", guard: "subprocess.Popen[bytes]", log: IO[bytes]
+) -> None:
     """End a process by SIGTERM; one that does not obey is killed."""
+    guard.kill()  # first: it must not end a later process of the same number
+    assert guard.stdin
+    guard.stdin.close()
+    guard.wait()
     process.terminate()
     try:
         process.wait(STOP_SECONDS)

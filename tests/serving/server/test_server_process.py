@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -109,14 +110,21 @@ def test_it_leaves_when_the_block_fails(stand_in, tmp_path):
     assert (tmp_path / "left").exists()
 
 
-def test_it_leaves_with_the_process_that_started_it(stand_in, tmp_path):
+@pytest.mark.parametrize(
+    ("end", "status"), [("raise SystemExit(3)", 3), ("os.kill(os.getpid(), 9)", -9)]
+)
+def test_it_leaves_with_the_process_that_started_it(stand_in, tmp_path, end, status):
     code = f"""\
+        import os
         from cnnlab.serving.server.server_process import ServerProcess
         server = ServerProcess({str(tmp_path)!r}, program={str(stand_in)!r})
-        raise SystemExit(3)
+        {end}
         """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False)
-    assert done.returncode == 3
+    assert done.returncode == status
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "left").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert (tmp_path / "left").exists()
 
 
