@@ -133,7 +133,7 @@ def _examine(source: Source, entry: Entry | None, path: str, trouble: str) -> _R
     if entry is None:
         return replace(row, status="skipped", reason=_unlisted(source, path))
     row = replace(row, split=entry.split, label=entry.label, group=entry.group)
-    promised = listing.promises_image(path)
+    promised = listing.promises_image(path) or trouble == listing.UNREADABLE
     refused = "quarantined" if promised else "skipped"
     if trouble:
         return replace(row, status=refused, reason=trouble)

@@ -18,6 +18,7 @@ from cnnlab.data import sides, tables
 COLUMNS = ["path", "label", "split", "picture", "group", "reason"]
 EARLIER = ["path", "label", "split", "group", "reason"]  # whose groups were the pictures
 SPLITS = ("train", "validation", "test", "excluded")
+UNREADABLE = ("unreadable", "unreadable_folder")  # reasons that the file system gives
 
 
 def assign(manifest: pd.DataFrame, pictures: pd.Series, settings: Settings) -> pd.DataFrame:
@@ -67,7 +68,7 @@ def assign(manifest: pd.DataFrame, pictures: pd.Series, settings: Settings) -> p
     for split, left in (("test", 1 if given["validation"] else 2), ("validation", 1)):
         if not given[split]:
             _draw(table, split, left, settings)
-    _check(table, sorted(manifest.loc[manifest["label"] != "", "label"].unique()))
+    _check(table, manifest)
     return table[COLUMNS].astype("str")
 
 
@@ -165,14 +166,21 @@ def _draw(table: pd.DataFrame, split: str, left: int, settings: Settings) -> Non
     table.loc[rows.index[rows["unit"].isin(drawn)], "split"] = split
 
 
-def _check(table: pd.DataFrame, labels: list[str]) -> None:
+def _check(table: pd.DataFrame, manifest: pd.DataFrame) -> None:
     """Raise unless every class has an image in every split."""
-    for label in labels:
+    for label in sorted(set(manifest["label"]) - {""}):
         rows = table[table["label"] == label]
         counts = {split: int((rows["split"] == split).sum()) for split in SPLITS[:3]}
         if not all(counts.values()):
             missing = " and ".join(split for split, count in counts.items() if not count)
             left_out = int((rows["split"] == "excluded").sum())
+            own = manifest["label"] == label
+            unread = manifest.loc[own & manifest["reason"].isin(UNREADABLE), "path"].tolist()
+            if unread:
+                raise InputError(
+                    f"Class {label!r} has no usable image for {missing}: {len(unread)} of its "
+                    f"files or folders cannot be read, such as {unread[0]}. Make them readable."
+                )
             groups = ", from other groups" if (table["group"] != "").any() else ""
             raise InputError(
                 f"Class {label!r} has no usable image for {missing}: {len(rows)} accepted, "

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from cnnlab import images
-from cnnlab.config import InputError
-from cnnlab.data import manifest
+from cnnlab.config import InputError, make_settings
+from cnnlab.data import manifest, splits
 from cnnlab.data.sources.folder_source import FolderSource
 
 needs_posix = pytest.mark.skipif(sys.platform != "linux", reason="names and links of Linux")
@@ -185,7 +185,69 @@ def test_unreadable_files_and_folders_are_listed(root, monkeypatch):
     monkeypatch.setattr(os, "scandir", denied_folder)
     found = verdicts(manifest.build(source(root)))
     assert found["cat/locked.jpg"] == ("quarantined", "unreadable")
-    assert found["cat/private"] == ("skipped", "unreadable_folder")
+    assert found["cat/private"] == ("quarantined", "unreadable_folder")
+
+
+@pytest.fixture
+def lock(monkeypatch):
+    """Return what takes the permission to list a folder away: truly, unless root may list any."""
+    locked, scandir = [], os.scandir
+
+    def denied(path):
+        if os.geteuid() == 0 and str(path) in map(str, locked):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    def take(folder):
+        locked.append(folder)
+        folder.chmod(0)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    yield take
+    for folder in locked:
+        folder.chmod(0o755)
+
+
+def test_a_class_folder_that_cannot_be_listed_is_one_row_and_no_split_is_made_without_it(
+    root, lock
+):
+    for number in range(3):
+        save(root / "cat" / f"{number}.jpg", 10 + number)
+        save(root / "dog" / f"{number}.jpg", 20 + number)
+    save(root / "ant" / "1.jpg", 5)
+    lock(root / "ant")
+    table = manifest.build(source(root))
+    row = table[table["path"] == "ant"].iloc[0]
+    assert (row["label"], row["status"], row["reason"]) == (
+        "ant", "quarantined", "unreadable_folder",
+    )  # fmt: skip
+    assert (table["status"] == "accepted").sum() > 0
+    pictures = pd.Series(table["path"].to_numpy(), index=table["path"])
+    with pytest.raises(InputError, match=r"Class 'ant' has no usable image .* cannot be read"):
+        splits.assign(table, pictures, make_settings("smoke"))
+
+
+def test_a_class_folder_of_one_split_that_cannot_be_listed_is_one_row(root, tmp_path, lock):
+    for split in ("train", "test"):
+        for number, label in enumerate(("cat", "dog")):
+            save(tmp_path / "split" / split / label / "1.jpg", 7 + number + 2 * (split == "test"))
+    lock(tmp_path / "split" / "test" / "dog")
+    found = verdicts(manifest.build(source(tmp_path / "split", ("train", "test"))))
+    assert found.pop("test/dog") == ("quarantined", "unreadable_folder")
+    assert set(found.values()) == {("accepted", "")}
+
+
+def test_data_that_may_only_be_read_are_enough(root):
+    before = {path: path.lstat().st_mtime_ns for path in [root, *root.rglob("*")]}
+    for path in before:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    try:
+        accepted = (manifest.build(source(root))["status"] == "accepted").sum()
+    finally:
+        for path in before:
+            path.chmod(0o755)
+    assert accepted
+    assert {path: path.lstat().st_mtime_ns for path in [root, *root.rglob("*")]} == before
 
 
 def test_a_file_that_vanishes_is_listed(root, monkeypatch):

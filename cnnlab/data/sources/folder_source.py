@@ -48,7 +48,8 @@ class FolderSource(Source):
 
         Raises:
             InputError: Fewer than two classes, classes that differ between splits, or a class
-                folder without files or one that cannot be listed.
+                folder without files. One that cannot be listed is a class all the same: the
+                manifest says so, and no split is made without it.
         """
         labels = {split: _folders(self.root / split) for split in self.splits}
         first = labels[self.splits[0]]
@@ -64,7 +65,7 @@ class FolderSource(Source):
         for split in self.splits:
             for label in first:
                 folder = self.folder(split, label)
-                if len(_visible(folder)) == len(_folders(folder)):
+                if _is_empty(folder):
                     raise InputError(
                         f"The class folder {folder} holds no file of its own: add images or "
                         "delete it."
@@ -72,11 +73,16 @@ class FolderSource(Source):
         return first
 
     def entries(self) -> dict[str, Entry]:
-        """Return path → entry of everything in a class folder that is not hidden."""
+        """Return path → entry of everything in a class folder that is not hidden.
+
+        A class folder that cannot be listed has an entry itself.
+        """
         names = frozenset(self.class_names())
-        found = frozenset(path for path, _ in listing.walk(self.root))
-        places = {path: place for path in found if (place := self._place(names, path))}
-        declared = self._groups(found, places)
+        found = dict(listing.walk(self.root))
+        places = {
+            path: place for path, why in found.items() if (place := self._place(names, path, why))
+        }
+        declared = self._groups(frozenset(found), places)
         return {
             path: Entry(path, label, split, declared.get(path, ""))
             for path, (split, label) in places.items()
@@ -93,13 +99,14 @@ class FolderSource(Source):
             return groups.by_table(self.root, found)
         return groups.by_pattern(self.group_by, labelled) if self.group_by else {}
 
-    def _place(self, names: frozenset[str], path: str) -> tuple[str, str] | None:
+    def _place(self, names: frozenset[str], path: str, why: str) -> tuple[str, str] | None:
         """Return (split, label) of a path; None outside any class folder, and if it is hidden."""
         parts = path.split("/")
         if any(part.startswith(".") for part in parts):
             return None
         split = parts.pop(0) if self.splits != ("",) else ""
-        if split not in self.splits or len(parts) < 2 or parts[0] not in names:
+        deep = len(parts) > 1 or why == listing.UNREADABLE
+        if split not in self.splits or not (parts and deep and parts[0] in names):
             return None
         return split, listing.text(parts[0])
 
@@ -135,6 +142,14 @@ def _splits(root: Path) -> tuple[str, ...]:
 def _folders(folder: Path) -> list[str]:
     """Return the names of the visible real folders in ``folder``, sorted."""
     return sorted(entry.name for entry in _visible(folder) if entry.is_dir(follow_symlinks=False))
+
+
+def _is_empty(folder: Path) -> bool:
+    """Whether a folder holds no file of its own; one that cannot be listed may hold some."""
+    try:
+        return len(_visible(folder)) == len(_folders(folder))
+    except InputError:
+        return False
 
 
 def _visible(folder: Path) -> list[os.DirEntry[str]]:

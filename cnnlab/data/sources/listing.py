@@ -13,12 +13,17 @@ EXTENSIONS = (
     *(".tga", ".psd", ".svg", ".eps", ".raw", ".dng", ".cr2", ".nef", ".arw"),
 )
 
+UNREADABLE = "unreadable_folder"  # the reason of a folder that cannot be listed
+
 
 def walk(root: Path) -> Iterator[tuple[str, str]]:
     """Yield (path relative to root, trouble) of everything that is not an ordinary folder.
 
     ``trouble`` is a reason code, or empty for a regular file. Links are never followed, so a
-    loop cannot trap the walk.
+    loop cannot trap the walk. A folder that cannot be listed is one of these, too.
+
+    Raises:
+        InputError: The root itself cannot be listed.
     """
     folders = [""]
     while folders:
@@ -28,7 +33,7 @@ def walk(root: Path) -> Iterator[tuple[str, str]]:
         except OSError as error:
             if not folder:
                 raise InputError(f"Cannot list {root}: {error.strerror}.") from None
-            yield folder, "unreadable_folder"
+            yield folder, UNREADABLE
             continue
         for entry in entries:
             path = f"{folder}/{entry.name}" if folder else entry.name
