@@ -21,6 +21,7 @@ import numpy as np
 
 from cnnlab import files, hashing, places
 from cnnlab.config import InputError, home
+from cnnlab.data import tables
 
 KEY = np.dtype("<u8")
 
@@ -225,11 +226,10 @@ def _shown(path: Path) -> str:
 def _columns(path: Path, first: str, second: str) -> Iterator[tuple[str, str]]:
     """Yield two columns of a table, row by row."""
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            rows = csv.reader(file)
-            head = next(rows, [])
-            one, two = head.index(first), head.index(second)
-            yield from ((row[one], row[two]) for row in rows)
+        rows = tables.rows(path)
+        head = next(rows)
+        one, two = head.index(first), head.index(second)
+        yield from ((row[one], row[two]) for row in rows)
     except OSError as error:
         raise InputError(f"Cannot read {path}: {error.strerror}.") from None
     except (ValueError, IndexError, csv.Error):

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from cnnlab.config import InputError, value_of
-from cnnlab.data import splits
+from cnnlab.data import splits, tables
 from cnnlab.evaluation import registry, resampling
 from cnnlab.evaluation.intervals import Interval
 from cnnlab.runs import results
@@ -109,7 +109,7 @@ def _missing(runs: tuple[Run, Run], *relative: str) -> str:
 def _answers(run: Run, relative: str) -> pd.DataFrame:
     """Return a run's predictions with the unit and the SHA-256 of every image."""
     found = run.load_table(relative)
-    listed = pd.read_csv(run.require(MANIFEST), dtype=str, keep_default_na=False)
+    listed = tables.read(run.require(MANIFEST), "manifest")
     table = splits.read(run.require(SPLITS))
     units = dict(zip(table["path"], splits.units(table), strict=True))
     hashes = listed.set_index("path")["sha256"]

@@ -4,7 +4,6 @@ Results are compared to the last bit; times and the runs' names do not count. Tw
 one table out: nothing is executed here.
 """
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from cnnlab.config import from_dict, to_dict
+from cnnlab.data import tables
 from cnnlab.runs import steps, storage
 
 COLUMNS = ["part", "what", "stored", "now"]
@@ -201,11 +201,11 @@ def _table(relative: str, stored: Path, now: Path) -> tuple[str, str, str] | Non
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    with open(path, encoding="utf-8", newline="") as file:
-        return [
-            {key: value for key, value in row.items() if key not in NOT_COMPARED}
-            for row in (_as_now(path.name, row) for row in csv.DictReader(file))
-        ]
+    header, *rows = tables.rows(path)
+    return [
+        {key: value for key, value in row.items() if key not in NOT_COMPARED}
+        for row in (_as_now(path.name, dict(zip(header, row, strict=False))) for row in rows if row)
+    ]
 
 
 def _as_now(file: str, row: dict[str, str]) -> dict[str, str]:

@@ -123,19 +123,14 @@ class Run:
         return json.loads(self.require(relative, notebook).read_text(encoding="utf-8"))
 
     def save_table(self, relative: str, table: pd.DataFrame) -> Path:
-        """Write a CSV file without the index; numbers read back exactly."""
+        """Write a CSV file without the index, guarded as ``data.tables`` says."""
         path = self.path(relative)
         tables.write(table, path)
         return path
 
     def load_table(self, relative: str, notebook: str = "") -> pd.DataFrame:
-        """Return what ``save_table`` wrote; raises as ``require`` does."""
-        return pd.read_csv(
-            self.require(relative, notebook),
-            dtype=dict.fromkeys(TEXT_COLUMNS, str),
-            keep_default_na=False,
-            na_values=[""],
-        )
+        """Return what ``save_table`` wrote, numbers exactly; raises as ``require`` does."""
+        return tables.load(self.require(relative, notebook), TEXT_COLUMNS)
 
     def state(self) -> dict[str, Any]:
         """Return ``run.json`` as it is now."""

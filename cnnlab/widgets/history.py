@@ -1,11 +1,10 @@
 """The results of all files: as a table, and the same as CSV."""
 
 import base64
-import csv
 import html
-import io
 from collections.abc import Sequence
 
+from cnnlab.data import tables
 from cnnlab.widgets.upload_result import UploadResult
 
 COLUMNS = (
@@ -18,22 +17,16 @@ COLUMNS = (
     "ms",
     "error",
 )
-# A spreadsheet takes a cell that begins so for a formula, and a file's name is anybody's.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _BOM = "\ufeff"  # without it spreadsheets take UTF-8 for something else
 
 
 def to_csv(history: Sequence[UploadResult]) -> str:
     """Return one row a file, in the order in which they came.
 
-    Text that a spreadsheet would compute begins with an apostrophe. Several plausible labels are
-    separated by `` | ``; what is not known is empty.
+    Text that a spreadsheet would compute is guarded, see ``data.tables``. Several plausible labels
+    are separated by `` | ``; what is not known is empty.
     """
-    target = io.StringIO()
-    table = csv.writer(target, lineterminator="\r\n")
-    table.writerow(COLUMNS)
-    table.writerows(_row(result) for result in history)
-    return target.getvalue()
+    return tables.for_people(COLUMNS, map(_row, history))
 
 
 def download(history: Sequence[UploadResult]) -> str:
@@ -65,24 +58,19 @@ def table(history: Sequence[UploadResult]) -> str:
 def _row(result: UploadResult) -> tuple[str, ...]:
     """Return the cells of one file in the CSV."""
     if result.prediction is None:
-        return (_safe(result.name), *[""] * (len(COLUMNS) - 2), _safe(result.error))
+        return (result.name, *[""] * (len(COLUMNS) - 2), result.error)
     prediction = result.prediction
     label, probability = prediction.top[0]
     return (
-        _safe(result.name),
-        _safe(str(label)),
+        result.name,
+        str(label),
         f"{float(probability):.6f}",
-        _safe(" | ".join(map(str, prediction.plausible))),
+        " | ".join(map(str, prediction.plausible)),
         "" if prediction.none_of_these is None else str(prediction.none_of_these).lower(),
         str(prediction.cached).lower(),
         f"{prediction.elapsed_ms:.3f}",
         "",
     )
-
-
-def _safe(text: str) -> str:
-    """Return text that no spreadsheet computes."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _cells(result: UploadResult) -> str:

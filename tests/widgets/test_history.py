@@ -10,6 +10,7 @@ from urllib.parse import unquote
 import pandas as pd
 import pytest
 
+from cnnlab.data import tables
 from cnnlab.widgets import history
 from cnnlab.widgets.upload_result import UploadResult
 
@@ -57,7 +58,8 @@ def test_a_refused_file_has_a_row_with_its_reason():
 def test_no_text_becomes_a_formula(text):
     rows = _cells([_answered(text, label=text, plausible=(text,)), UploadResult(text, error=text)])
     found = [rows[0]["name"], rows[0]["label"], rows[0]["plausible"], rows[1]["name"]]
-    assert [*found, rows[1]["error"]] == [f"'{text}"] * 5
+    assert [*found, rows[1]["error"]] == [tables.guard(text)] * 5
+    assert all(cell.startswith("'") for cell in found)
 
 
 @pytest.mark.parametrize("name", ['a,"b".jpg', "two\r\nlines.jpg", "Ärger 🙂.jpg", "a;b", "'x"])

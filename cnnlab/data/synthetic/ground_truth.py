@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from cnnlab.data import tables
 from cnnlab.data.sources.entries import Source
 from cnnlab.data.synthetic import faults, scenes, shapes
 
@@ -19,7 +20,7 @@ def planted_faults(source: Source) -> pd.DataFrame:
     """
     if source.truth is None:
         return pd.DataFrame(columns=shapes.FAULT_COLUMNS, dtype=str)
-    return pd.read_csv(source.truth / "faults.csv", dtype=str, keep_default_na=False)
+    return tables.read(source.truth / "faults.csv", "list of faults", shapes.FAULT_COLUMNS)
 
 
 def wrong_labels(source: Source) -> dict[str, str]:
@@ -47,5 +48,5 @@ def boxes(source: Source, paths: Iterable[str], size: int) -> np.ndarray:
     paths = list(paths)
     if source.truth is None:
         return np.full((len(paths), 4), np.nan)
-    objects = pd.read_csv(source.truth / "objects.csv", dtype={"path": str}).set_index("path")
+    objects = tables.load(source.truth / "objects.csv", ("path", "label")).set_index("path")
     return objects[BOX_SIDES].reindex(paths).to_numpy(float) * (size / scenes.SIDE)

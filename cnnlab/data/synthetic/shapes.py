@@ -28,6 +28,7 @@ from tqdm.auto import tqdm
 
 from cnnlab import files
 from cnnlab.config import InputError, child_seed
+from cnnlab.data import tables
 from cnnlab.data.synthetic import faults, scenes
 
 CLASSES = tuple(sorted(scenes.OUTLINES))
@@ -170,9 +171,7 @@ def _write_all(folder: Path, items: list[_Item], seed: int, progress: bool) -> N
         ("objects.csv", OBJECT_COLUMNS, found),
         ("faults.csv", FAULT_COLUMNS, planted),
     ):
-        pd.DataFrame(table, columns=columns).to_csv(
-            folder / "truth" / name, index=False, lineterminator="\n"
-        )
+        tables.write(pd.DataFrame(table, columns=columns), folder / "truth" / name)
 
 
 def _write(folder: Path, item: _Item, seed: int) -> tuple:
