@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "cnnlab"
 # From the ground up. A room imports rooms of lower floors, never its siblings on the same one.
 FLOORS = (
     {"places"},
-    {"files", "hashing"},
+    {"files", "hashing", "text"},
     {"config"},
     {"engine", "hdf5", "locks", "records", "statistics"},
     {"images"},

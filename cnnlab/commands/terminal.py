@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from cnnlab.text.printable import printable as shown
+
 BAD_INPUT = 2  # the exit status of an InputError; a failed notebook or file gives 1
 
 JOBS_HELP = "Folds trained at a time; 0, the default: as many as cores and free memory allow."
@@ -32,11 +34,8 @@ def print_table(header: list[str], rows: list[list[Any]], most: int | None = Non
 
 
 def printable(cell: object) -> str:
-    """Return text for a table; a line break or a terminal's code in a file name is escaped."""
-    return "".join(
-        sign if sign.isprintable() else sign.encode("unicode_escape").decode()
-        for sign in utf8(str(cell))
-    )
+    """Return text for a table; what does not show in a file name is escaped."""
+    return shown(utf8(str(cell)))
 
 
 def utf8(text: str) -> str:

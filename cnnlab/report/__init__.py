@@ -3,5 +3,7 @@
 from cnnlab.report import caveats
 from cnnlab.report.data_card import dataset_card
 from cnnlab.report.model_card import model_card
+from cnnlab.report.shown import Shown
+from cnnlab.text.markdown import text
 
-__all__ = ["caveats", "dataset_card", "model_card"]
+__all__ = ["Shown", "caveats", "dataset_card", "model_card", "text"]

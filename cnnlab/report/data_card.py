@@ -6,9 +6,10 @@ import pandas as pd
 
 from cnnlab.data.audit import picture_size
 from cnnlab.data.audit.picture_size import PictureSizes
-from cnnlab.report import markdown
 from cnnlab.runs.folder import Run
 from cnnlab.runs.results import Audit
+from cnnlab.text import markdown
+from cnnlab.text.markdown import Markdown
 
 SPLITS = ("train", "validation", "test", "excluded")
 
@@ -26,15 +27,19 @@ DECISIONS = {
     "unusual": "Used: the decoder makes upright RGB of each of them.",
     "outlier": "Used, and worth a look: unlike the others is not yet wrong.",
 }
-LIMITS = """\
+LIMITS = Markdown(
+    """\
 - Wrong labels are not found, unless one picture stands under two of them.
 - Copies that were cropped, mirrored or turned escape the comparison, as do those so bright that
   they are half white.
 - Who or what the pictures show, who took them and under which licence is not recorded here."""
+)
 
 
-def dataset_card(run: Run, files: pd.DataFrame, findings: pd.DataFrame, table: pd.DataFrame) -> str:
-    """Return the card of a run's dataset as Markdown.
+def dataset_card(
+    run: Run, files: pd.DataFrame, findings: pd.DataFrame, table: pd.DataFrame
+) -> Markdown:
+    """Return the card of a run's dataset.
 
     Args:
         run: Gives the settings and the name of the dataset.
@@ -53,43 +58,47 @@ def dataset_card(run: Run, files: pd.DataFrame, findings: pd.DataFrame, table: p
     summary = Audit.from_json(audit.summary(files, findings, size))
     name = (run.state()["dataset"] or {}).get("name", run.settings.data.source)
     counts = summary.files
-    origin = (
-        f"{counts.found} files found = {counts.accepted} accepted + "
-        f"{counts.quarantined} quarantined + {counts.skipped} skipped.\n\n"
-        f"Manifest SHA-256 `{manifest.digest(files)}`: the same hash is the same data."
+    title = Markdown(
+        "# Dataset card: {}\n\n"
+        "{} files found = {} accepted + {} quarantined + {} skipped.\n\n"
+        "Manifest SHA-256 {}: the same hash is the same data."
+    ).format(
+        name,
+        *(counts.found, counts.accepted, counts.quarantined, counts.skipped),
+        markdown.code(manifest.digest(files)),
     )
     sections = {
-        f"# Dataset card: {markdown.cell(name)}": origin,
-        "## Balance": _balance(table, summary.warnings),
-        "## Images": _images(files[files["status"] == "accepted"], size),
-        "## Size and shape": _size_and_shape(summary.sizes),
-        "## Found, and what was decided": _found(findings, summary.reasons),
-        "## The split": _split(run, files, table),
-        "## Not shown": LIMITS,
+        "Balance": _balance(table, summary.warnings),
+        "Images": _images(files[files["status"] == "accepted"], size),
+        "Size and shape": _size_and_shape(summary.sizes),
+        "Found, and what was decided": _found(findings, summary.reasons),
+        "The split": _split(run, files, table),
+        "Not shown": LIMITS,
     }
-    return "\n\n".join(f"{title}\n\n{text}" for title, text in sections.items()) + "\n"
+    return markdown.document(title, sections)
 
 
-def _balance(table: pd.DataFrame, warnings: Sequence[str]) -> str:
+def _balance(table: pd.DataFrame, warnings: Sequence[str]) -> Markdown:
     counts = pd.crosstab(table["label"], table["split"]).reindex(columns=SPLITS, fill_value=0)
     rows = [[label, *row] for label, row in zip(counts.index, counts.to_numpy(), strict=True)]
-    rows.append(["**all**", *counts.sum()])
+    rows.append([Markdown("**all**"), *counts.sum()])
     used = counts.drop(columns="excluded").sum(axis=1)
     ratio = f"Largest class : smallest class = {used.max() / used.min():.1f} : 1, as used."
-    told = [f"**Warning:** {markdown.cell(warning)}." for warning in warnings]
-    return "\n\n".join([markdown.table(["class", *SPLITS], rows), ratio, *told])
+    told = [Markdown("**Warning:** {}.").format(warning) for warning in warnings]
+    return markdown.paragraphs(markdown.table(["class", *SPLITS], rows), ratio, *told)
 
 
-def _images(accepted: pd.DataFrame, size: int) -> str:
+def _images(accepted: pd.DataFrame, size: int) -> Markdown:
     measures = ["width", "height", "brightness", "contrast", "sharpness"]
     spread = accepted[measures].quantile([0, 0.5, 1])
     rows = [[name, *(f"{value:.4g}" for value in spread[name])] for name in measures]
     kinds = accepted.groupby(["format", "mode"]).size().sort_values(ascending=False)
     listed = ", ".join(f"{count} {form} {mode}" for (form, mode), count in kinds.items())
-    return (
-        f"{markdown.table(['', 'smallest', 'median', 'largest'], rows)}\n\n"
+    return markdown.paragraphs(
+        markdown.table(["", "smallest", "median", "largest"], rows),
         "Width and height in pixels as stored; brightness and contrast in grey levels (0–255); "
-        f"sharpness without a unit. The network sees {size} × {size} pixels.\n\n{listed}."
+        f"sharpness without a unit. The network sees {size} × {size} pixels.",
+        f"{listed}.",
     )
 
 
@@ -98,7 +107,7 @@ def _size_and_shape(found: PictureSizes | None) -> str:
         return "No image was accepted."
     tables = picture_size.size_table(found), picture_size.fit_table(found)
     parts = [markdown.table(list(each.columns), each.to_numpy().tolist()) for each in tables]
-    return "\n\n".join([*parts, " ".join(picture_size.conclusions(found))])
+    return markdown.paragraphs(*parts, " ".join(picture_size.conclusions(found)))
 
 
 def _found(findings: pd.DataFrame, reasons: dict[str, dict[str, int]]) -> str:
@@ -115,7 +124,7 @@ def _found(findings: pd.DataFrame, reasons: dict[str, dict[str, int]]) -> str:
     return markdown.table(["finding", "count", "of these", "first", "decision"], rows)
 
 
-def _split(run: Run, files: pd.DataFrame, table: pd.DataFrame) -> str:
+def _split(run: Run, files: pd.DataFrame, table: pd.DataFrame) -> Markdown:
     from cnnlab.data import splits
 
     settings = run.settings
@@ -138,10 +147,10 @@ def _split(run: Run, files: pd.DataFrame, table: pd.DataFrame) -> str:
     text += f"{'; '.join(drawn).capitalize()}." if drawn else "All parts are the source's own."
     excluded = table.loc[table["split"] == "excluded", "reason"].value_counts()
     listed = ", ".join(f"{count} {reason}" for reason, count in excluded.items())
-    text += f"\n\nExcluded images: {listed or 'none'}."
+    parts: list[str] = [text, f"Excluded images: {listed or 'none'}."]
     if len(groups):
         rows = groups.reset_index().to_numpy().tolist()
         number = table.loc[table["group"] != "", "group"].nunique()
-        text += f"\n\n{number} groups were declared:\n\n"
-        text += markdown.table(["side", *groups.columns], rows)
-    return text
+        parts += [f"{number} groups were declared:"]
+        parts += [markdown.table(["side", *groups.columns], rows)]
+    return markdown.paragraphs(*parts)

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
 
 from cnnlab import files, hashing
+from cnnlab.text.printable import printable
 
 SCRIPT = "sort.js"
 
@@ -25,6 +27,7 @@ def write(template: str, target: Path, **facts: Any) -> None:
         loader=FunctionLoader(read),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=visible,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -51,6 +54,13 @@ def policy() -> str:
         "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; font-src data:; "
         f"style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
     )
+
+
+def visible(value: Any) -> Any:
+    """Return what a page shows of a value: text with all its characters, but spaces are spaces."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return "\u00a0".join(map(printable, value.split("\u00a0")))  # those are the page's own
 
 
 def clock(seconds: float) -> str:

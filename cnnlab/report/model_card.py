@@ -7,11 +7,14 @@ from cnnlab.evaluation import registry
 from cnnlab.evaluation.intervals import Interval
 from cnnlab.evaluation.records import CrossValidation, TestResult, ValidationResult
 from cnnlab.evaluation.seeds import SeedResults
-from cnnlab.report import caveats, markdown, weights_origin
+from cnnlab.report import caveats, weights_origin
 from cnnlab.runs import exposure
 from cnnlab.runs.folder import Run
+from cnnlab.text import markdown
+from cnnlab.text.markdown import Markdown
 
-LIMITS = """\
+LIMITS = Markdown(
+    """\
 - The label is always one of the classes above, also for a picture that shows none of them;
   *none of these* catches a part of such pictures only.
 - Probabilities, prediction sets and *none of these* were fitted on the validation images{also}:
@@ -19,6 +22,7 @@ LIMITS = """\
 - The intervals say how the figures would move with other images *of the same kind*. Pictures from
   another camera, place or time are another kind; measure again before relying on them.
 - Heatmaps show where the evidence lies, not why; they prove nothing about single answers."""
+)
 
 
 def model_card(
@@ -28,8 +32,8 @@ def model_card(
     kfold: CrossValidation | None = None,
     test: TestResult | None = None,
     seeds: SeedResults | None = None,
-) -> str:
-    """Return the card of a run's model as Markdown.
+) -> Markdown:
+    """Return the card of a run's model.
 
     Args:
         run: Gives the settings, the split, the training history and the provenance.
@@ -41,8 +45,7 @@ def model_card(
     from cnnlab.report import trained  # it loads TensorFlow, which no other page needs
 
     chose = trained.chooses_epoch(run.settings)
-    sections = {
-        f"Model card: {run.name}": _purpose(validation.scores.class_names),
+    sections: dict[str, str] = {
         "Data": _data(run),
         "Pretrained weights": _weights(run),
         "Protocol": _protocol(run),
@@ -51,30 +54,30 @@ def model_card(
         "Limits": LIMITS.format(also=", which also chose the epoch" if chose else ""),
         "Provenance": _provenance(run),
     }
-    sections = {title: text for title, text in sections.items() if text}
-    titled = "\n\n".join(f"## {title}\n\n{text}" for title, text in sections.items())
-    return titled.removeprefix("#") + "\n"  # the first is the page's own title
+    title = Markdown("# Model card: {}\n\n{}").format(
+        run.name, _purpose(validation.scores.class_names)
+    )
+    return markdown.document(title, sections)
 
 
-def _purpose(class_names: Sequence[str]) -> str:
-    return (
-        f"An image classifier for {len(class_names)} classes: {', '.join(class_names)}.\n\n"
+def _purpose(class_names: Sequence[str]) -> Markdown:
+    return Markdown(
+        "An image classifier for {} classes: {}.\n\n"
         "Intended for pictures like those it was trained on, as an aid to a person who can check "
         "the answer. Not intended for decisions about people."
-    )
+    ).format(len(class_names), ", ".join(class_names))
 
 
-def _data(run: Run) -> str:
+def _data(run: Run) -> Markdown:
     table = run.load_table("splits.csv")
     counts = table.groupby(["label", "split"]).size().unstack(fill_value=0).reset_index()
     dataset = run.state()["dataset"] or {}
-    text = (
-        f"Dataset `{dataset.get('name', '?')}`, manifest SHA-256 `{dataset.get('sha256', '?')}`. "
-        "Images per class and split; *excluded* are copies and conflicts:\n\n"
-        f"{markdown.table(list(counts), counts.to_numpy().tolist())}"
-    )
-    wrong = caveats.wrong_labels(run)
-    return f"{text}\n\n{wrong}" if wrong else text
+    named = Markdown(
+        "Dataset {}, manifest SHA-256 {}. "
+        "Images per class and split; *excluded* are copies and conflicts:"
+    ).format(*(markdown.code(dataset.get(key, "?")) for key in ("name", "sha256")))
+    listed = markdown.table(list(counts), counts.to_numpy().tolist())
+    return markdown.paragraphs(named, listed, caveats.wrong_labels(run))
 
 
 def _weights(run: Run) -> str:
@@ -85,16 +88,14 @@ def _weights(run: Run) -> str:
     return weights_origin.section(run, trained.learned(run.settings)) if known else ""
 
 
-def _protocol(run: Run) -> str:
+def _protocol(run: Run) -> Markdown:
     from cnnlab import augment  # it loads TensorFlow, as the next two do
     from cnnlab.report import trained
     from cnnlab.training import recipe
 
     data, model, training = run.settings.data, run.settings.model, run.settings.training
     options = f" ({model.network_options})" if model.network_options else ""
-    network = (
-        f"Network `{model.architecture}`{options}, input {data.image_size} × {data.image_size} RGB"
-    )
+    network = f"{options}, input {data.image_size} × {data.image_size} RGB"
     if model.hidden_units:
         network += f", with a hidden layer of {model.hidden_units} units"
     described, augmented = recipe.described(training), augment.described(run.settings.augmentation)
@@ -106,15 +107,17 @@ def _protocol(run: Run) -> str:
             "cross-validation among the training images"
         )
         views = f" Augmentation of the views: {augmented}." if training.feature_views else ""
-        return f"{network}. {described}: {how}.{views} Seed {run.settings.seed}."
+        said = f"{network}. {described}: {how}.{views} Seed {run.settings.seed}."
+        return Markdown("Network {}{}").format(markdown.code(model.architecture), said)
     history = run.load_table("training/history.csv")
     best = trained.best_epoch(run.settings, history)
-    return (
+    said = (
         f"{network}; L2 {model.l2:g}, dropout {model.dropout:g}. {described}: "
         f"stopped after {len(history)}, weights of epoch {best}"
         f"{', which is the probe' if trained.kept_probe(run.settings, history) else ''}. "
         f"Augmentation: {augmented}. Seed {run.settings.seed}."
     )
+    return Markdown("Network {}{}").format(markdown.code(model.architecture), said)
 
 
 def _results(
@@ -124,7 +127,7 @@ def _results(
     seeds: SeedResults | None,
     seen: exposure.Exposure,
     settings: Settings,
-) -> str:
+) -> Markdown:
     from cnnlab.report import trained
 
     chose = trained.chooses_epoch(settings)
@@ -136,25 +139,28 @@ def _results(
         for name, metric in registry.shown(registry.CARD).items()
     ]
     heads = [f"{name}, n = {scores.n}" for name, scores in known.items()]
-    text = markdown.table(["figure", *heads], rows)
     basis = next(iter(known.values())).interval  # of the test, once it was opened
-    text += f"\n\nBrackets: {basis.level:.0%} intervals{basis.over}."
-    text += f" {basis.warning}" if basis.warning else ""
-    text += f" {caveats.trainings(seeds, folds=kfold is not None)}"
-    if test and seen.text:
-        text += f"\n\n{seen.dated}"
-    if seeds and seeds.several:
-        text += f"\n\n{_over_seeds(seeds)}"
-        text += "" if chose else f" {trained.seeds(settings)}"
-    if kfold:
-        spread = kfold.over_folds["accuracy"]
-        text += (
-            f"\n\n{kfold.k}-fold cross-validation of the protocol: accuracy "
-            f"{spread.mean:.3f} ± {spread.deviation:.3f} (deviation over folds)."
-        )
-    if kfold and kfold.comparison:
-        text += f" {kfold.comparison.verdict}"
-    return text
+    said = f"Brackets: {basis.level:.0%} intervals{basis.over}."
+    said += f" {basis.warning}" if basis.warning else ""
+    said += f" {caveats.trainings(seeds, folds=kfold is not None)}"
+    varied = _over_seeds(seeds) if seeds and seeds.several else ""
+    varied += f" {trained.seeds(settings)}" if varied and not chose else ""
+    return markdown.paragraphs(
+        markdown.table(["figure", *heads], rows),
+        said,
+        seen.dated if test and seen.text else "",
+        varied,
+        _over_folds(kfold) if kfold else "",
+    )
+
+
+def _over_folds(kfold: CrossValidation) -> str:
+    spread = kfold.over_folds["accuracy"]
+    text = (
+        f"{kfold.k}-fold cross-validation of the protocol: accuracy "
+        f"{spread.mean:.3f} ± {spread.deviation:.3f} (deviation over folds)."
+    )
+    return f"{text} {kfold.comparison.verdict}" if kfold.comparison else text
 
 
 def _over_seeds(seeds: SeedResults) -> str:
@@ -177,15 +183,14 @@ def _figure(metric: registry.Metric, scored: Interval) -> str:
     return f"{estimate} [{low}, {high}]" if estimate != "–" else "–"
 
 
-def _calibration(validation: ValidationResult, test: TestResult | None) -> str:
+def _calibration(validation: ValidationResult, test: TestResult | None) -> Markdown:
     rules = validation.calibration
     sets, strange = rules.sets, rules.none_of_these
     lines = [
-        f"- Served is softmax(log p / T) with T = {rules.temperature:.3f}.",
-        f"- A prediction set holds every class of at least {sets.threshold:.3f}, to contain the "
+        f"Served is softmax(log p / T) with T = {rules.temperature:.3f}.",
+        f"A prediction set holds every class of at least {sets.threshold:.3f}, to contain the "
         f"true one in about {sets.coverage:.0%} of all cases or more.",
-        f"- *None of these* is said where no class reaches {strange.threshold:.3f}: of known "
-        f"classes, {1 - strange.accepted:.0%}.",
+        f"no class reaches {strange.threshold:.3f}: of known classes, {1 - strange.accepted:.0%}.",
     ]
     if test and test.sets:
         lines[1] += f" Test: {test.sets.coverage:.1%}, {test.sets.size:.2f} classes a set."
@@ -195,12 +200,13 @@ def _calibration(validation: ValidationResult, test: TestResult | None) -> str:
             f" Test: {told.known:.1%}; of generated shapes that no class has, "
             f"{told.strangers:.1%} (AUROC {told.auroc:.2f})."
         )
-    return "\n".join(lines)
+    return Markdown("- {}\n- {}\n- *None of these* is said where {}").format(*lines)
 
 
-def _provenance(run: Run) -> str:
+def _provenance(run: Run) -> Markdown:
     state = run.state()
     versions = ", ".join(f"{name} {version}" for name, version in state["versions"].items())
     commit = state["commit"] or {"id": "unknown", "dirty": False}
     changed = " with local changes" if commit["dirty"] else ""
-    return f"Run `{run.id}`, commit `{commit['id']}`{changed}. {versions}."
+    named = map(markdown.code, (run.id, commit["id"]))
+    return Markdown("Run {}, commit {}{}. {}.").format(*named, changed, versions)

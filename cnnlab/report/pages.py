@@ -6,16 +6,20 @@ from pathlib import Path
 
 import nbformat
 from bs4 import BeautifulSoup
-from jinja2 import DictLoader
+from jinja2 import DictLoader, pass_context
+from jinja2.runtime import Context
 from nbconvert import HTMLExporter
 from nbconvert.filters import markdown2html
 
 from cnnlab import files
-from cnnlab.report import layout
+from cnnlab.report import layout, sanitizer
+from cnnlab.text.html import Html
+from cnnlab.text.printable import printable
 
 TEMPLATE = "notebook.html.jinja"
 SLOW = 1.0  # seconds from which on a cell says how long it took
 WIDGET = "application/vnd.jupyter.widget-view+json"
+SHOWN = {"text/html", "text/markdown", "text/plain", "image/png", "image/jpeg"}
 WIDGET_NOTE = (
     '<p class="run-widget">Interactive: open the notebook in JupyterLab to use this element.</p>'
 )
@@ -28,6 +32,14 @@ class Section:
     anchor: str
     title: str
     seconds: float
+
+
+class _Exporter(HTMLExporter):
+    """Makes HTML of Markdown that was sanitized after it became HTML."""
+
+    @pass_context
+    def markdown2html(self, context: Context, source: str) -> str:
+        return sanitizer.html(super().markdown2html(context, source))
 
 
 def write_page(
@@ -43,12 +55,13 @@ def write_page(
         following: Name of the notebook after, "" for none.
     """
     node = nbformat.read(notebook, as_version=4)
+    run_name = printable(run_name)
     node.metadata["title"] = f"{notebook.stem} · {run_name}"
     _replace_widgets(node)
-    exporter = HTMLExporter(
+    _sanitize(node)
+    exporter = _Exporter(
         extra_loaders=[DictLoader({TEMPLATE: layout.read(TEMPLATE)})],
         template_file=TEMPLATE,
-        embed_images=True,
         exclude_input_prompt=False,
         filters={"took": took},
     )
@@ -112,16 +125,30 @@ def _replace_widgets(node: nbformat.NotebookNode) -> None:
                 output.data = nbformat.from_dict({"text/html": WIDGET_NOTE})
 
 
+def _sanitize(node: nbformat.NotebookNode) -> None:
+    """Keep what is text, a table or a picture: cells that are neither prose nor code, go."""
+    node.cells = [cell for cell in node.cells if cell.cell_type in ("markdown", "code")]
+    for cell in node.cells:
+        for output in cell.get("outputs", []):
+            data = {kind: it for kind, it in output.get("data", {}).items() if kind in SHOWN}
+            if "text/html" in data:
+                data["text/html"] = sanitizer.html(data["text/html"])
+            if "data" in output:
+                output.data = nbformat.from_dict(data)
+
+
 def _is_progress_bar(output: nbformat.NotebookNode) -> bool:
     data = output.get("data", {})
     return WIDGET in data and "%|" in data.get("text/plain", "")
 
 
-def _dark_css(exporter: HTMLExporter) -> str:
+def _dark_css(exporter: HTMLExporter) -> Html:
     """Return JupyterLab's dark colours for readers whose system is set to dark."""
     for folder in exporter.template_paths:
         path = Path(folder) / "static" / "theme-dark.css"
         if path.exists():
-            css = path.read_text(encoding="utf-8")
-            return f'<style media="screen and (prefers-color-scheme: dark)">{css}</style>'
-    return ""
+            css = Html(path.read_text(encoding="utf-8"))
+            return Html('<style media="screen and (prefers-color-scheme: dark)">{}</style>').format(
+                css
+            )
+    return Html("")

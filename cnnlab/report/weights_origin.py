@@ -3,6 +3,8 @@
 from typing import Any
 
 from cnnlab.runs.folder import Run
+from cnnlab.text import markdown
+from cnnlab.text.markdown import Markdown
 
 UNKNOWN = "unknown"
 
@@ -23,7 +25,7 @@ def sentence(run: Run) -> str:
     )
 
 
-def section(run: Run, learned: str) -> str:
+def section(run: Run, learned: str) -> Markdown:
     """Return what a model card says of the weights that a network began with.
 
     Args:
@@ -32,19 +34,25 @@ def section(run: Run, learned: str) -> str:
     """
     origin = found(run) or {}
     unknown = origin["data"] == UNKNOWN
-    lines = [
-        f"- Network: `{origin['architecture']}`, file `{origin['file']}`, SHA-256 "
-        f"`{origin['sha256']}`.",
-        f"- Trained by others on: {_data(origin)}.",
-        f"- Source: {'not known; the file was named by hand' if unknown else origin['source']}.",
-        f"- {_licence(origin, begin=True)}. It is that of the weights; the images that they were "
-        "trained on have terms of their own.",
-        f"- Here: {learned} What did not learn here is as it was published.",
+    return Markdown(
+        "- Network: {network}, file {file}, SHA-256 {sha256}.\n"
+        "- Trained by others on: {data}.\n"
+        "- Source: {source}.\n"
+        "- {licence}. It is that of the weights; the images that they were trained on have terms "
+        "of their own.\n"
+        "- Here: {learned} What did not learn here is as it was published.\n"
         "- Pictures of this dataset may be among those that the weights were trained on. Then "
         "every figure of this card flatters, and nothing here can show it. What those pictures "
-        "lack or show one-sidedly, the features may, too.",
-    ]
-    return "\n".join(lines)
+        "lack or show one-sidedly, the features may, too."
+    ).format(
+        network=markdown.code(origin["architecture"]),
+        file=markdown.code(origin["file"]),
+        sha256=markdown.code(origin["sha256"]),
+        data=_data(origin),
+        source="not known; the file was named by hand" if unknown else origin["source"],
+        licence=_licence(origin, begin=True),
+        learned=learned,
+    )
 
 
 def _data(origin: dict[str, Any]) -> str:

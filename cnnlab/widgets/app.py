@@ -5,7 +5,6 @@ the heatmaps is the page's own affair. Driven from Python, ``upload.value`` does
 in the browser does.
 """
 
-import html
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import ipywidgets
 
 from cnnlab.images import MAX_BYTES
+from cnnlab.text.html import Html
 from cnnlab.widgets import cards, history, pictures
 from cnnlab.widgets.heatmaps import Explain
 from cnnlab.widgets.upload_result import Predicts, UploadResult, View, predict_upload
@@ -85,7 +85,7 @@ class PredictionApp(ipywidgets.VBox):
         names |= {"results": self._results, "history": self._table}
         for name, widget in names.items():
             widget.add_class(f"cnnlab-{name}")
-        yield ipywidgets.HTML(f"<style>{_page('style.css')}</style>")
+        yield ipywidgets.HTML(Html("<style>{}</style>").format(_page("style.css")))
         yield _script()
         yield from (zone, controls, self._status, self._results, self._table)
         yield ipywidgets.HTML(_page("legend.html"))
@@ -112,16 +112,15 @@ class PredictionApp(ipywidgets.VBox):
         text = f"{answered} image{'' if answered == 1 else 's'} answered"
         text = f"{text}, {refused} refused" if refused else text
         self.clear.disabled = not self.history
-        self._download.value = history.download(self.history) if self.history else ""
-        self._table.value = history.table(self.history) if self.history else ""
+        self._download.value = history.download(self.history) if self.history else Html("")
+        self._table.value = history.table(self.history) if self.history else Html("")
         self._say(text if self.history else "")
 
     def _say(self, text: str) -> None:
         """Show a line that screen readers announce; its count tells the page's script to go on."""
-        self._status.value = (
-            f'<span role="status" aria-live="polite" data-received="{self._received}">'
-            f"{html.escape(text)}</span>"
-        )
+        self._status.value = Html(
+            '<span role="status" aria-live="polite" data-received="{}">{}</span>'
+        ).format(self._received, text)
 
     def _card(self, result: UploadResult, view: View | None) -> ipywidgets.HTML:
         """Return the card of one file; what it shows stays with it."""
@@ -137,7 +136,7 @@ class PredictionApp(ipywidgets.VBox):
             card.value = self._drawn(*card.shows)
         self._tell()
 
-    def _drawn(self, result: UploadResult, view: View | None) -> str:
+    def _drawn(self, result: UploadResult, view: View | None) -> Html:
         """Return the HTML of a file's card."""
         if result.prediction is None or view is None:
             return cards.refused(result.name, result.error)
@@ -161,14 +160,14 @@ class PredictionApp(ipywidgets.VBox):
         self._tell()
 
 
-def _page(name: str) -> str:
-    """Return the text of one of the app's files for the browser."""
+def _page(name: str) -> Html:
+    """Return one of the app's files for the browser."""
     text = (files("cnnlab.widgets") / "page" / name).read_text(encoding="utf-8")
-    return text.replace("{max_bytes}", str(MAX_BYTES))
+    return Html(text.replace("{max_bytes}", str(MAX_BYTES)))
 
 
 def _script() -> ipywidgets.Output:
     """Return the app's script: an output, because those are what a notebook's page runs."""
-    data = {"text/html": f"<script>{_page('upload.js')}</script>", "text/plain": ""}
+    data = {"text/html": Html("<script>{}</script>").format(_page("upload.js")), "text/plain": ""}
     output = {"output_type": "display_data", "data": data, "metadata": {}}
     return ipywidgets.Output(outputs=(output,))

@@ -1,12 +1,13 @@
 """The card of one file, as HTML. All that a file brings, its name or an error text, is escaped."""
 
-import html
-
+from cnnlab.text.html import Html
 from cnnlab.widgets.pictures import Photo
 from cnnlab.widgets.upload_result import Prediction
 
+NOTHING = Html("")
 
-def predicted(name: str, prediction: Prediction, photo: Photo, method: str, evidence: str) -> str:
+
+def predicted(name: str, prediction: Prediction, photo: Photo, method: str, evidence: str) -> Html:
     """Return the card of a predicted file: pictures, cache or network, classes, doubts.
 
     Args:
@@ -19,25 +20,31 @@ def predicted(name: str, prediction: Prediction, photo: Photo, method: str, evid
     pictures = _figure(photo, f"{name}, upright", f"{photo.width} × {photo.height} px")
     if method:
         pictures += _evidence(photo, name, str(prediction.top[0][0]), method, evidence)
-    origin = "from the cache" if prediction.cached else "computed"
-    rows = "".join(_row(str(label), float(share), prediction) for label, share in prediction.top)
-    return (
-        f'<div class="cnnlab-card" role="group" aria-label="{html.escape(name)}">'
-        f'<div class="cnnlab-pictures">{pictures}</div><div class="cnnlab-text">'
-        f'<div class="cnnlab-name">{html.escape(name)}</div>'
-        f'<div class="cnnlab-note cnnlab-cache">{origin} in {_milliseconds(prediction)} ms</div>'
-        f'<div role="list" class="cnnlab-bars">{rows}</div>{_doubts(prediction)}</div></div>'
+    rows = (_row(str(label), float(share), prediction) for label, share in prediction.top)
+    return Html(
+        '<div class="cnnlab-card" role="group" aria-label="{name}">'
+        '<div class="cnnlab-pictures">{pictures}</div><div class="cnnlab-text">'
+        '<div class="cnnlab-name">{name}</div>'
+        '<div class="cnnlab-note cnnlab-cache">{origin} in {time} ms</div>'
+        '<div role="list" class="cnnlab-bars">{rows}</div>{doubts}</div></div>'
+    ).format(
+        name=name,
+        pictures=pictures,
+        origin="from the cache" if prediction.cached else "computed",
+        time=_milliseconds(prediction),
+        rows=Html("").join(rows),
+        doubts=_doubts(prediction),
     )
 
 
-def refused(name: str, reason: str) -> str:
+def refused(name: str, reason: str) -> Html:
     """Return the card of a file that got no prediction: its name and the reason."""
-    return (
-        f'<div class="cnnlab-card" role="group" aria-label="{html.escape(name)}">'
+    return Html(
+        '<div class="cnnlab-card" role="group" aria-label="{name}">'
         '<div class="cnnlab-text cnnlab-reason">'
-        f'<div class="cnnlab-name">{html.escape(name)}</div>'
-        f"<div>No prediction: {html.escape(reason)}</div></div></div>"
-    )
+        '<div class="cnnlab-name">{name}</div>'
+        "<div>No prediction: {reason}</div></div></div>"
+    ).format(name=name, reason=reason)
 
 
 def _milliseconds(prediction: Prediction) -> str:
@@ -45,47 +52,56 @@ def _milliseconds(prediction: Prediction) -> str:
     return f"{prediction.elapsed_ms:.{0 if prediction.elapsed_ms >= 10 else 2}f}"
 
 
-def _row(label: str, share: float, prediction: Prediction) -> str:
+def _row(label: str, share: float, prediction: Prediction) -> Html:
     """Return one class with its bar and its probability."""
     width = 100 * min(max(share, 0.0), 1.0)
     kind = " cnnlab-unlikely" if prediction.plausible and label not in prediction.plausible else ""
-    return (
-        f'<div class="cnnlab-row{kind}" role="listitem"><span>{html.escape(label)}</span>'
+    return Html(
+        '<div class="cnnlab-row{}" role="listitem"><span>{}</span>'
         '<div class="cnnlab-track" aria-hidden="true">'
-        f'<div class="cnnlab-fill" style="width:{width:.1f}%"></div></div>'
-        f"<span>{100 * share:.1f} %</span></div>"
-    )
+        '<div class="cnnlab-fill" style="width:{:.1f}%"></div></div>'
+        "<span>{:.1f} %</span></div>"
+    ).format(kind, label, width, 100 * share)
 
 
-def _doubts(prediction: Prediction) -> str:
+def _doubts(prediction: Prediction) -> Html:
     """Return what else it may be, and whether it may be nothing the network knows."""
-    lines = []
+    lines = Html("")
     if prediction.plausible:
-        plausible = html.escape(" or ".join(map(str, prediction.plausible)))
-        lines.append(f'<div class="cnnlab-note cnnlab-plausible">Plausible: {plausible}</div>')
+        lines += Html('<div class="cnnlab-note cnnlab-plausible">Plausible: {}</div>').format(
+            " or ".join(map(str, prediction.plausible))
+        )
     if prediction.none_of_these:
-        lines.append(
+        lines += Html(
             '<div class="cnnlab-warning cnnlab-none" role="note"><b>Perhaps none of these:</b> the '
             "network is less certain than for almost every image of the classes it knows.</div>"
         )
-    return "".join(lines)
+    return lines
 
 
-def _evidence(photo: Photo, name: str, label: str, method: str, evidence: str) -> str:
+def _evidence(photo: Photo, name: str, label: str, method: str, evidence: str) -> Html:
     """Return the heatmap over the photo, or a line that says why there is none."""
-    if not evidence.startswith("data:"):
-        reason = f"No {method}: {evidence}"
-        return f'<figure><figcaption role="note">{html.escape(reason)}</figcaption></figure>'
-    layer = f'<img class="cnnlab-heat" alt="" src="{evidence}">'
+    if not evidence.startswith("data:image/"):
+        return Html('<figure><figcaption role="note">No {}: {}</figcaption></figure>').format(
+            method, evidence
+        )
+    layer = Html('<img class="cnnlab-heat" alt="" src="{}">').format(evidence)
     return _figure(photo, f"where {name} speaks for {label}", f"{method}: {label}", layer)
 
 
-def _figure(photo: Photo, alternative: str, caption: str, layer: str = "") -> str:
+def _figure(photo: Photo, alternative: str, caption: str, layer: Html = NOTHING) -> Html:
     """Return a photo with a caption, and what lies over it."""
     width, height = photo.box
-    kind = "cnnlab-overlay" if layer else "cnnlab-thumbnail"
-    return (
-        f'<figure><div class="cnnlab-frame" style="--width:{width:.1f};--height:{height:.1f}">'
-        f'<img class="{kind}" alt="{html.escape(alternative)}" src="{photo.url}">{layer}</div>'
-        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+    return Html(
+        '<figure><div class="cnnlab-frame" style="--width:{width:.1f};--height:{height:.1f}">'
+        '<img class="{kind}" alt="{alternative}" src="{url}">{layer}</div>'
+        "<figcaption>{caption}</figcaption></figure>"
+    ).format(
+        width=width,
+        height=height,
+        kind="cnnlab-overlay" if layer else "cnnlab-thumbnail",
+        alternative=alternative,
+        url=photo.url,
+        layer=layer,
+        caption=caption,
     )

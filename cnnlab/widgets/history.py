@@ -1,10 +1,10 @@
 """The results of all files: as a table, and the same as CSV."""
 
 import base64
-import html
 from collections.abc import Sequence
 
 from cnnlab.data import tables
+from cnnlab.text.html import Html
 from cnnlab.widgets.upload_result import UploadResult
 
 COLUMNS = (
@@ -29,30 +29,28 @@ def to_csv(history: Sequence[UploadResult]) -> str:
     return tables.for_people(COLUMNS, map(_row, history))
 
 
-def download(history: Sequence[UploadResult]) -> str:
+def download(history: Sequence[UploadResult]) -> Html:
     """Return a link that saves the CSV; the file is inside it, no server is contacted."""
     data = base64.b64encode((_BOM + to_csv(history)).encode("utf-8", "replace")).decode("ascii")
-    return (
+    return Html(
         '<a class="cnnlab-button cnnlab-download" download="predictions.csv" '
-        f'href="data:text/csv;charset=utf-8;base64,{data}">Download CSV</a>'
-    )
+        'href="data:text/csv;charset=utf-8;base64,{}">Download CSV</a>'
+    ).format(data)
 
 
-def table(history: Sequence[UploadResult]) -> str:
+def table(history: Sequence[UploadResult]) -> Html:
     """Return the table as HTML, folded, the newest file first."""
-    head = "".join(
-        f'<th scope="col">{title}</th>'
-        for title in ("#", "File", "Prediction", "Probability", "Plausible", "From", "ms")
-    )
-    rows = "".join(
-        f"<tr><td>{number}</td>{_cells(result)}</tr>"
+    titles = ("#", "File", "Prediction", "Probability", "Plausible", "From", "ms")
+    head = Html("").join(Html('<th scope="col">{}</th>').format(title) for title in titles)
+    rows = Html("").join(
+        Html("<tr><td>{}</td>{}</tr>").format(number, _cells(result))
         for number, result in reversed(list(enumerate(history, start=1)))
     )
-    return (
-        f'<details class="cnnlab-fold"><summary>History ({len(history)})</summary>'
+    return Html(
+        '<details class="cnnlab-fold"><summary>History ({})</summary>'
         '<div class="cnnlab-scroll" tabindex="0" role="region" aria-label="History"><table>'
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></details>"
-    )
+        "<thead><tr>{}</tr></thead><tbody>{}</tbody></table></div></details>"
+    ).format(len(history), head, rows)
 
 
 def _row(result: UploadResult) -> tuple[str, ...]:
@@ -73,19 +71,21 @@ def _row(result: UploadResult) -> tuple[str, ...]:
     )
 
 
-def _cells(result: UploadResult) -> str:
+def _cells(result: UploadResult) -> Html:
     """Return the cells of one file behind its number, as HTML."""
-    name = f"<td>{html.escape(result.name)}</td>"
     if result.prediction is None:
-        return f'{name}<td colspan="5">no prediction: {html.escape(result.error)}</td>'
+        return Html('<td>{}</td><td colspan="5">no prediction: {}</td>').format(
+            result.name, result.error
+        )
     prediction = result.prediction
     label, probability = prediction.top[0]
     best = f"{label} (perhaps none of these)" if prediction.none_of_these else str(label)
     texts = (
+        result.name,
         best,
         f"{100 * float(probability):.1f} %",
         ", ".join(map(str, prediction.plausible)),
         "cache" if prediction.cached else "model",
         f"{prediction.elapsed_ms:.2f}",
     )
-    return name + "".join(f"<td>{html.escape(text)}</td>" for text in texts)
+    return Html("").join(Html("<td>{}</td>").format(text) for text in texts)

@@ -109,7 +109,7 @@ def test_what_was_found_and_decided(run):
     assert "| quarantined | 1 | 1 corrupt | train/cat/bad.jpg | Left out: " in text
     assert "| skipped | 1 | 1 not_an_image | train/cat/notes.txt | " in text
     assert "| exact_leak | 1 |  | train/cat/leak.jpg | The copy outside the test set" in text
-    assert "| exact_duplicate | 1 |  | train/cat/twin\\|\\n&lt;b>.jpg | " in text
+    assert "| exact_duplicate | 1 |  | train/cat/twin&#124;&#92;n&lt;b&gt;.jpg | " in text
     assert "| outlier | 1 | 1 dark | train/cat/dark.jpg | Used, and worth a look" in text
     assert "| unusual | 1 | 1 grey | train/cat/grey.jpg | Used: " in text
     assert "Excluded images: 1 copy_of_test, 1 duplicate." in text

@@ -1,0 +1,30 @@
+"""A table in a notebook whose names are text: what ``pandas`` shows of them is not always."""
+
+import pandas as pd
+
+from cnnlab.text.printable import printable
+
+
+class Shown:
+    """A table as a notebook shows it.
+
+    pandas escapes HTML. What it leaves are characters that do not show or that turn the reading
+    order, and dollar signs, between which JupyterLab sets formulas.
+    """
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        self.table = table.map(_visible)
+        for axis in (self.table.index, self.table.columns):
+            axis.names = list(map(_visible, axis.names))
+        self.table = self.table.rename(index=_visible, columns=_visible)
+
+    def _repr_html_(self) -> str:
+        with pd.option_context("display.html.use_mathjax", False):
+            return self.table.to_html(notebook=True, max_rows=pd.get_option("display.max_rows"))
+
+    def __repr__(self) -> str:
+        return repr(self.table)
+
+
+def _visible(value: object) -> object:
+    return printable(value) if isinstance(value, str) else value
