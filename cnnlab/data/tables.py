@@ -96,21 +96,24 @@ def rows(path: Path) -> Iterator[list[str]]:
 
     Raises:
         OSError: The file cannot be read.
-        ValueError: It is not UTF-8.
-        csv.Error: It is no CSV.
+        ValueError: It is not UTF-8, or no CSV.
     """
     with open(path, encoding="utf-8", newline="") as file:
-        read_rows = csv.reader(file)
-        header = next(read_rows, [])
-        if GUARDED not in header:
-            yield header
-            yield from read_rows
-            return
-        mark = header.index(GUARDED)
-        yield [unguard(name) for name in header[:mark] + header[mark + 1 :]]
-        for row in read_rows:
-            cells = row[:mark] + row[mark + 1 :]
-            yield [unguard(cell) for cell in cells] if row[mark:][:1] == [YES] else cells
+        found = csv.reader(file)
+        try:
+            header = next(found, [])
+            mark = len(header) - 1 if header[-1:] == [GUARDED] else None
+            yield header if mark is None else _unmarked([*header[:mark], YES], mark)
+            for row in found:
+                yield row if mark is None else _unmarked(row, mark)
+        except csv.Error as error:
+            raise ValueError(f"{path} is no CSV table: {error}.") from None
+
+
+def _unmarked(row: list[str], mark: int) -> list[str]:
+    """Return a row without its mark, which stands last and says whether it is guarded."""
+    cells = row[:mark]
+    return [unguard(cell) for cell in cells] if row[mark:] == [YES] else cells
 
 
 def for_people(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -154,7 +157,7 @@ def _safe(cell: Any) -> Any:
 
 def _freed(table: pd.DataFrame) -> pd.DataFrame:
     """Return the table that ``_guarded`` was given."""
-    if GUARDED not in table:
+    if list(table.columns)[-1:] != [GUARDED]:
         return table
     marked = (table[GUARDED] == YES).to_numpy()
     table = table.drop(columns=GUARDED)

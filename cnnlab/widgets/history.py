@@ -20,7 +20,7 @@ COLUMNS = (
 _BOM = "\ufeff"  # without it spreadsheets take UTF-8 for something else
 
 
-def to_csv(history: Sequence[UploadResult]) -> str:
+def as_csv(history: Sequence[UploadResult]) -> str:
     """Return one row a file, in the order in which they came.
 
     Text that a spreadsheet would compute is guarded, see ``data.tables``. Several plausible labels
@@ -31,7 +31,7 @@ def to_csv(history: Sequence[UploadResult]) -> str:
 
 def download(history: Sequence[UploadResult]) -> Html:
     """Return a link that saves the CSV; the file is inside it, no server is contacted."""
-    data = base64.b64encode((_BOM + to_csv(history)).encode("utf-8", "replace")).decode("ascii")
+    data = base64.b64encode((_BOM + as_csv(history)).encode("utf-8", "replace")).decode("ascii")
     return Html(
         '<a class="cnnlab-button cnnlab-download" download="predictions.csv" '
         'href="data:text/csv;charset=utf-8;base64,{}">Download CSV</a>'

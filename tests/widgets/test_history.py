@@ -27,7 +27,7 @@ def _answered(name: str, label: str = "disc", **changes: object) -> UploadResult
 
 
 def _cells(results: list[UploadResult]) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(history.to_csv(results), newline="")))
+    return list(csv.DictReader(io.StringIO(history.as_csv(results), newline="")))
 
 
 def test_a_row_says_what_was_answered():
