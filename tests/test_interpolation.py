@@ -28,7 +28,8 @@ _TAGS = (
 )
 TAG = re.compile(rf"</?(?:{'|'.join(_TAGS.split())})(?:[ >/]|$)|<!--", re.IGNORECASE)
 TYPES = {"Html", "Markdown", "Markup"}
-MAKERS = {"widgets/app.py": 1, "report/pages.py": 1}  # files of packages become HTML as a whole
+# The type itself, and files of packages that become HTML as a whole.
+MAKERS = {"text/markdown.py": 5, "widgets/app.py": 1, "report/pages.py": 1}
 OTHERS = {
     "text/markdown.py": 1,  # the element around a dollar sign
     "report/shown.py": 1,  # a table of pandas becomes HTML, its texts visible

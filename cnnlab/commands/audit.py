@@ -60,7 +60,7 @@ def audit(source: str, overrides: tuple[str, ...], as_json: bool) -> None:
     for note in found.notes:
         click.echo(f"note: {printable(note)}\n")
     for warning in summary["warnings"]:
-        click.echo(f"warning: {warning}\n")
+        click.echo(f"warning: {printable(warning)}\n")
     for kind, rows in findings.groupby("kind", sort=False):
         header = [str(kind), "other", "detail"]
         print_table(header, rows[["path", "other", "detail"]].values.tolist(), LISTED)

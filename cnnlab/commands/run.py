@@ -88,7 +88,9 @@ def _execute(wanted: tuple[str, str, str, str], asked: Settings, only: str, jobs
     page = front_page.build(opened)
     for executed in done:
         if executed.red_lines:
-            click.echo(f"note: {executed.notebook} wrote to stderr: {executed.red_lines[0]}")
+            click.echo(
+                f"note: {executed.notebook} wrote to stderr: {printable(executed.red_lines[0])}"
+            )
     click.echo(f"\n{front_page.as_text(front_page.summary(opened))}\n")
     if said := caveats.beside_test(opened):
         click.echo(f"{said}\n")
@@ -110,5 +112,5 @@ def _of_seeds(seeds: str, overrides: tuple[str, ...]) -> tuple[str, ...]:
 
 def _headline(name: str, settings: Settings) -> str:
     changed = [f"{key}={value}" for key, value in changes(settings).items()]
-    data = printable(settings.data.source)
-    return " ".join([f"Run {name}: profile {settings.profile}, data {data}", *changed])
+    said = f"Run {name}: profile {settings.profile}, data {settings.data.source}"
+    return printable(" ".join([said, *changed]))

@@ -58,7 +58,8 @@ def settings(run: str | None, as_json: bool, networks: bool) -> None:
         click.echo("\nChanged since the run was made (UTC):")
     for change in facts.get("changes", []):
         at = change["at"][:16].replace("T", " ")
-        click.echo(f"  {at}  {change['setting']}: {change['old']} → {change['new']}")
+        values = f"{change['setting']}: {change['old']} → {change['new']}"
+        click.echo(f"  {at}  {printable(values)}")
 
 
 def _show_networks(as_json: bool) -> None:

@@ -19,7 +19,7 @@ JOBS = click.option("--jobs", default=0, type=click.IntRange(0), help=JOBS_HELP)
 
 def print_table(header: list[str], rows: list[list[Any]], most: int | None = None) -> None:
     """Print aligned columns, numbers to the right, and an empty line after them."""
-    lines = [header, *[[printable(cell) for cell in row] for row in rows[:most]]]
+    lines = [[printable(cell) for cell in row] for row in (header, *rows[:most])]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     right = [isinstance(cell, int) for cell in rows[0]]
     for line in lines:

@@ -45,7 +45,7 @@ def class_balance(counts: pd.DataFrame) -> Figure:
     panels = figure.subplots(1, len(splits), sharex=True, sharey=True, squeeze=False)[0]
     for position, (axes, split) in enumerate(zip(panels, splits, strict=True)):
         values = table[split].to_numpy()
-        names = [str(label) for label in table.index]
+        names = [fitted(label, 30, lines=1) for label in table.index]
         bars = axes.barh(range(len(values)), values, 0.72, color=split_colour(split, position))
         axes.bar_label(bars, [f"{value:,}" for value in values], padding=3, fontsize=8)
         axes.set_yticks(range(len(values)), names)

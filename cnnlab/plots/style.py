@@ -7,7 +7,7 @@ matplotlib's global settings and pyplot's list of open figures as they were.
 import io
 import textwrap
 from collections.abc import Callable, Sequence, Sized
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib
@@ -15,6 +15,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.ft2font import FT2Font
 
 WIDTH = 8.2  # inches: 900 pixels at DPI, the text column of a notebook
 DPI = 110
@@ -133,10 +135,33 @@ def series_style(position: int) -> dict[str, Any]:
     return {"color": PALETTE[position % len(PALETTE)], "linestyle": dash}
 
 
+@cache
+def _font() -> FT2Font:
+    return get_font(findfont(FontProperties(family=STYLE["font.family"])))
+
+
+def drawable(text: str) -> str:
+    r"""Return text of characters that the font has: ``\\u65e5`` is told from another, a box is not.
+
+    Line breaks stay. Where a legend would leave a label out, for its underscore, a space that is
+    hardly seen stands first.
+    """
+    shown = "".join(
+        sign
+        if sign == "\n" or (sign.isprintable() and _font().get_char_index(ord(sign)))
+        else sign.encode("unicode_escape").decode()
+        for sign in str(text)
+    )
+    return f"\u200a{shown}" if shown.startswith("_") else shown
+
+
 def wrapped(text: str, characters: int) -> list[str]:
-    """Return the lines of ``text``, none longer than ``characters``; its own breaks are kept."""
+    """Return the lines of ``text``, none longer than ``characters``; its own breaks are kept.
+
+    The text is made ``drawable``.
+    """
     rows: list[str] = []
-    for paragraph in str(text).split("\n"):
+    for paragraph in drawable(text).split("\n"):
         rows += textwrap.wrap(paragraph, max(characters, 4)) or [""]
     return rows
 

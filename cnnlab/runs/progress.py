@@ -13,6 +13,8 @@ from typing import TextIO
 
 from tqdm import tqdm
 
+from cnnlab.text.printable import printable
+
 BAR = "{desc} |{bar:24}| cell {n_fmt}/{total_fmt}  {elapsed}  {postfix}"
 SECONDS_PER_LINE = 60.0  # in a log: a sign of life a minute
 
@@ -69,7 +71,7 @@ class Progress:
         """Take over the last line of what the running cell printed."""
         lines = re.split(r"[\r\n]+", text.strip())
         if lines[-1]:
-            self.said = " ".join(lines[-1].split())
+            self.said = printable(" ".join(lines[-1].split()))
             self._bar.postfix = self.said
 
     def _keep_showing(self) -> None:
