@@ -13,7 +13,6 @@ from cnnlab.artifact.integrity import ArtifactDamaged, ModelRefused
 from cnnlab.config import InputError
 from cnnlab.serving.predictor import Predictor
 
-pytest.importorskip("cryptography")
 
 
 @pytest.fixture(scope="module")
