@@ -14,7 +14,6 @@ from cnnlab.config import InputError
 from cnnlab.serving.predictor import Predictor
 
 
-
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory) -> tuple[Path, Path]:
     """Two private keys; each public key lies beside its own."""
