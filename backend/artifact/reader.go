@@ -15,7 +15,8 @@ const (
 	longestText = 1000 // characters
 	mostLabels  = 100_000
 	mostFiles   = 10_000
-	mostBytes   = 64 << 30 // of all files: they are read whole before anything is loaded
+	mostEntries = 2 * mostFiles // of a folder: files and folders
+	mostBytes   = 64 << 30      // of all files: they are read whole before anything is loaded
 )
 
 var (

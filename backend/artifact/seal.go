@@ -92,7 +92,7 @@ func checkSeal(folder string, contract *Contract) error {
 // sealedSizes returns the size of every file below a folder but the contract, by its path with
 // slashes.
 func sealedSizes(folder string) (map[string]int64, error) {
-	sizes := map[string]int64{}
+	sizes, seen := map[string]int64{}, 0
 	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
 		relative, outside := filepath.Rel(folder, path)
 		if outside != nil {
@@ -101,6 +101,9 @@ func sealedSizes(folder string) (map[string]int64, error) {
 		name := filepath.ToSlash(relative)
 		if err != nil {
 			return damaged(folder, name, fmt.Sprintf("cannot be read (%v)", errors.Unwrap(err)))
+		}
+		if seen++; seen > mostEntries+1 { // the folder itself is one
+			return damaged(folder, name, fmt.Sprintf("is one of more than %d entries", mostEntries))
 		}
 		if entry.IsDir() {
 			return nil
@@ -114,9 +117,6 @@ func sealedSizes(folder string) (map[string]int64, error) {
 		info, err := entry.Info()
 		if err != nil {
 			return damaged(folder, name, "cannot be read")
-		}
-		if len(sizes) == mostFiles {
-			return damaged(folder, name, fmt.Sprintf("is one of more than %d files", mostFiles))
 		}
 		sizes[name] = info.Size()
 		return nil

@@ -10,6 +10,9 @@ from cnnlab import hashing
 from cnnlab.config import InputError
 
 
+MAX_ENTRIES = 20_000  # files and folders; a contract lists half as many files
+
+
 class ModelRefused(InputError):  # noqa: N818
     """A model folder from which nothing is loaded; the Go server refuses it with the same code.
 
@@ -34,7 +37,8 @@ class ArtifactDamaged(ModelRefused):
 
 
 def damaged(folder: Path, name: str, what: str) -> ArtifactDamaged:
-    """Return the error that names a damaged file."""
+    """Return the error that names a damaged file, whose name may be anything."""
+    name = name if name.isprintable() else ascii(name)
     return ArtifactDamaged(f"{name} in {folder} {what}: copy or save the model again.")
 
 
@@ -48,29 +52,45 @@ def hashes(folder: Path, leave_out: Set[str]) -> dict[str, str]:
     Raises:
         ArtifactDamaged: There is a link, a FIFO or a device.
     """
-    return {name: digest(folder, name) for name in sorted({*_names(folder, folder)} - leave_out)}
+    return {name: digest(folder, name) for name in sorted({*_names(folder)} - leave_out)}
 
 
-def check(folder: Path, expected: dict[str, str], leave_out: Set[str]) -> None:
+def check(
+    folder: Path, expected: dict[str, str], leave_out: Set[str], total: int | None = None
+) -> None:
     """Compare every file below a folder with the hashes it should have.
 
+    Args:
+        folder: Where to look.
+        expected: SHA-256 by POSIX path.
+        leave_out: Paths that do not count.
+        total: The bytes of all files together, compared before any is read; None: unknown.
+
     Raises:
-        ArtifactDamaged: A file is missing, changed, extra or not a regular file.
+        ArtifactDamaged: A file is missing, changed, extra, unreadable or not a regular file.
     """
-    found = set(_names(folder, folder)) - leave_out
-    for name in sorted(found | expected.keys()):
-        if name not in found:
-            raise damaged(folder, name, "is missing")
-        if name not in expected:
-            raise damaged(folder, name, "is not listed in the contract")
+    found = set(_names(folder)) - leave_out
+    for name in sorted(found ^ expected.keys()):
+        what = "is not listed in the contract" if name in found else "is missing"
+        raise damaged(folder, name, what)
+    if total is not None and total_bytes(folder, expected) != total:
+        raise damaged(folder, "contract.json", "does not agree with its files")
+    for name in sorted(expected):
         if digest(folder, name) != expected[name]:
             raise damaged(folder, name, "was changed")
 
 
 def digest(folder: Path, name: str) -> str:
-    """Return the SHA-256 of one file, hexadecimal."""
+    """Return the SHA-256 of one file, hexadecimal.
+
+    Raises:
+        ArtifactDamaged: It cannot be read.
+    """
     with open_regular(folder, name) as file:
-        return hashing.file_digest(file)
+        try:
+            return hashing.file_digest(file)
+        except OSError as error:
+            raise damaged(folder, name, f"cannot be read ({error.strerror})") from error
 
 
 def total_bytes(folder: Path, names: Iterable[str]) -> int:
@@ -96,13 +116,29 @@ def open_regular(folder: Path, name: str) -> io.BufferedReader:
     return os.fdopen(number, "rb")
 
 
-def _names(folder: Path, root: Path) -> Iterator[str]:
-    """Yield the POSIX path, from ``root``, of every regular file below a folder."""
-    for entry in list(os.scandir(folder)):  # a list, so that an error leaves nothing open
-        path = Path(entry.path)
-        if entry.is_dir(follow_symlinks=False):
-            yield from _names(path, root)
-        elif entry.is_file(follow_symlinks=False):
-            yield path.relative_to(root).as_posix()
-        else:
-            raise damaged(root, path.relative_to(root).as_posix(), "is not a regular file")
+def _names(folder: Path) -> Iterator[str]:
+    """Yield the POSIX path of every regular file below a folder.
+
+    Raises:
+        ArtifactDamaged: There is anything else, a folder that cannot be read, or too much.
+    """
+    waiting, seen = [folder], 0
+    while waiting:
+        inside = waiting.pop()
+        try:
+            entries = list(os.scandir(inside))  # a list, so that an error leaves nothing open
+        except OSError as error:
+            name = inside.relative_to(folder).as_posix()
+            raise damaged(folder, name, f"cannot be read ({error.strerror})") from error
+        seen += len(entries)
+        for entry in entries:
+            path = Path(entry.path)
+            name = path.relative_to(folder).as_posix()
+            if seen > MAX_ENTRIES:
+                raise damaged(folder, name, f"is one of more than {MAX_ENTRIES:,} entries")
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(path)
+            elif entry.is_file(follow_symlinks=False):
+                yield name
+            else:
+                raise damaged(folder, name, "is not a regular file")

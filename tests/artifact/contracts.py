@@ -32,6 +32,7 @@ class Number(NamedTuple):
 
 
 SIZE, COUNT, ROWS = Number(16, 1024), Number(0, 10**15), Number(1, 10**12)
+BYTES = Number(0, 2**36)
 VERSION = Number(1, 10**6)
 TEMPERATURE, THRESHOLD = Number(0.01, 100, integer=False), Number(0, 1, integer=False)
 SHARE, MEASURE = Number(0, 1, integer=False, open=True), Number(-1000, 1000, integer=False)
@@ -45,7 +46,7 @@ LEAVES: dict[Path, object] = {
     ("image_size",): SIZE,
     ("temperature",): TEMPERATURE,
     ("parameters",): COUNT,
-    ("bytes",): COUNT,
+    ("bytes",): BYTES,
     ("run_id",): TEXT,
     ("class_names", 1): TEXT,
     ("model_id",): HASH,
@@ -164,6 +165,12 @@ def sound() -> Iterator[Case]:
             ("run_id",): "../../etc \u2028\n\x7f",
             ("files", "../elsewhere"): HEX,  # no file of the folder has that name
             ("files", "/etc/passwd"): HEX,
+            ("files", "..\\elsewhere"): HEX,
+            ("files", "C:\\model.h5"): HEX,
+            ("files", "CARD.MD"): HEX,  # another file, where case counts
+            ("files", "./card.md"): HEX,
+            ("files", "a\0b"): HEX,
+            ("files", "a\nb\x1b[31m"): HEX,
         }.items():
             yield f"{number}: {place} is {value!r}", written(changed(base, place, value)), OK
         many = changed(base, ("class_names",), [f"class {n}" for n in range(3000)])
@@ -315,6 +322,14 @@ def strings() -> Iterator[Case]:
             written(base | {"class_names": [*map(str, range(50)), None]}),
             INVALID,
         )
+        for place in (("class_names",), ("files",), ("conformal",), ("novelty",), ("bytes",)):
+            for name, value in {
+                "itself as text": json.dumps(at(base, place)),
+                "itself in a list": [at(base, place)],
+                "itself in an object": {"0": at(base, place)},
+            }.items():
+                text = written(changed(base, place, value))
+                yield f"{number}: {place} is {name}", text, INVALID
         yield f"{number}: a file without name", written(changed(base, ("files", ""), HEX)), INVALID
 
 
@@ -426,6 +441,28 @@ def texts() -> Iterator[Case]:
             "with 1.50": text.replace(b'"temperature": 1.5', b'"temperature": 1.50'),
             "with 15e-1": text.replace(b'"temperature": 1.5', b'"temperature": 15e-1'),
             "with NaN": text.replace(b'"temperature": 1.5', b'"temperature": NaN'),
+            "with -Infinity": text.replace(b'"temperature": 1.5', b'"temperature": -Infinity'),
+            "with -1e400": text.replace(b'"temperature": 1.5', b'"temperature": -1e400'),
+            "with 1E5": text.replace(b": 48,", b": 1E5,"),
+            "with 0x30": text.replace(b": 48,", b": 0x30,"),
+            "with +48": text.replace(b": 48,", b": +48,"),
+            "with a tab": text.replace(b'"lab"', b'"l\tb"'),
+            "with NUL": text.replace(b'"lab"', b'"l\0b"'),
+            "with an overlong NUL": text.replace(b'"lab"', b'"\xc0\x80"'),
+            "with a pair in UTF-8": text.replace(b'"lab"', b'"\xed\xa0\x80"'),
+            "with half a pair as a key": text.replace(b'"card.md"', b'"\\ud800"'),
+            "with a pair turned": text.replace(b'"lab"', b'"\\udc00\\ud800"'),
+            "with a rule's key twice": text.replace(
+                b'"coverage": 0.9', b'"coverage": 0.8,\n    "coverage": 0.9'
+            ),
+            "with a file twice": text.replace(
+                b'"card.md": ', b'"card.md": "' + b"c" * 64 + b'",\n    "card.md": '
+            ),
+            "with a comment": text.replace(b"{", b"{ // lab", 1),
+            "with quotes of another kind": text.replace(b'"lab"', b"'lab'"),
+            "with text behind": text + b"\n",
+            "with zeros behind": text + b"\0" * 99,
+            "with two marks": b"\xef\xbb\xbf" * 2 + text,
             "with Infinity": text.replace(b'"temperature": 1.5', b'"temperature": Infinity'),
             "with 1e999": text.replace(b'"temperature": 1.5', b'"temperature": 1e999'),
             "with 5000 digits": text.replace(b": 48,", b": " + b"4" * 5000 + b","),
