@@ -9,7 +9,6 @@ from pathlib import Path
 from cnnlab import hashing
 from cnnlab.config import InputError
 
-
 MAX_ENTRIES = 20_000  # files and folders; a contract lists half as many files
 
 
