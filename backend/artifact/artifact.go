@@ -3,6 +3,7 @@
 package artifact
 
 import (
+	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -37,7 +38,9 @@ func (a *Artifact) SavedModel() string { return filepath.Join(a.Folder, savedMod
 // graph holds nothing but what an export of cnnlab holds.
 //
 // No link inside the folder is followed. A folder that is not what it should be gives a *Refused.
-func Load(folder string) (*Artifact, error) {
+// The hashes say that no file changed, not who made them: that says the signature, which is asked
+// for with a key that is not nil.
+func Load(folder string, trusted ed25519.PublicKey) (*Artifact, error) {
 	folder, err := filepath.Abs(folder)
 	if err != nil {
 		return nil, fmt.Errorf("finding the model folder: %w", err)
@@ -51,6 +54,11 @@ func Load(folder string) (*Artifact, error) {
 	text, err := readContract(folder)
 	if err != nil {
 		return nil, err
+	}
+	if trusted != nil {
+		if err := checkSignature(folder, text, trusted); err != nil {
+			return nil, err
+		}
 	}
 	artifact, err := Parse(text, folder)
 	if err != nil {

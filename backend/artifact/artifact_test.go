@@ -20,7 +20,7 @@ var models testmodels.Models
 func TestMain(m *testing.M) { testmodels.Main(m, &models) }
 
 func TestLoad(t *testing.T) {
-	artifact, err := Load(models.Path("model"))
+	artifact, err := Load(models.Path("model"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func TestLoad(t *testing.T) {
 	if contract.Preprocessing != expected || contract.Temperature != 1.5 || contract.Format != 3 {
 		t.Errorf("got %+v", contract)
 	}
-	earlier, err := Load(models.Path("earlier"))
+	earlier, err := Load(models.Path("earlier"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func TestLoad(t *testing.T) {
 		*earlier.Contract.Conformal != *contract.Conformal || !sameButBytes(t, as3, artifact.Public) {
 		t.Errorf("format 2 reads as %s: expected %s", earlier.Public, artifact.Public)
 	}
-	other, err := Load(models.Path("other"))
+	other, err := Load(models.Path("other"), nil)
 	if err != nil || other.Contract.Conformal != nil || other.Contract.ModelID == contract.ModelID {
 		t.Errorf("the other model: %+v, %v", other, err)
 	}
@@ -60,7 +60,7 @@ func TestTheFolderItselfMayBeALink(t *testing.T) {
 	if err := os.Symlink(models.Path("model"), link); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Load(link); err != nil {
+	if _, err := Load(link, nil); err != nil {
 		t.Error(err)
 	}
 }
@@ -71,7 +71,7 @@ func TestNoArtifact(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{file, file + "s", t.TempDir()} {
-		if artifact, err := Load(path); err == nil {
+		if artifact, err := Load(path, nil); err == nil {
 			t.Errorf("%s was loaded: %+v", path, artifact)
 		}
 	}
@@ -135,7 +135,7 @@ func TestDamagedArtifact(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			folder := models.Copy(t, "model")
 			test.damage(t, folder)
-			_, err := Load(folder)
+			_, err := Load(folder, nil)
 			var refused *Refused
 			if !errors.As(err, &refused) || refused.Code != CodeDamaged || refused.Name != test.file {
 				t.Fatalf("got %v: expected that %s is damaged", err, test.file)
@@ -160,7 +160,7 @@ func TestRefusedContracts(t *testing.T) {
 	} {
 		folder := models.Copy(t, "model")
 		replace(t, filepath.Join(folder, contractName), test.old, test.new)
-		_, err := Load(folder)
+		_, err := Load(folder, nil)
 		var refused *Refused
 		if !errors.As(err, &refused) || refused.Code != test.code ||
 			!strings.Contains(err.Error(), test.said) {

@@ -24,6 +24,7 @@ const (
 	CodeUnsupported = "unsupported_contract" // a later version wrote it
 	CodeInvalid     = "invalid_contract"     // an entry is missing, unknown, mistyped or out of range
 	CodeForeign     = "foreign_model"        // the graph holds what no network of cnnlab does
+	CodeUntrusted   = "untrusted"            // the trusted key did not sign it
 )
 
 // Refused says why nothing is loaded from a model folder.
@@ -45,6 +46,8 @@ func (r *Refused) Error() string {
 	switch r.Code {
 	case CodeDamaged:
 		return fmt.Sprintf("%s in %s %s: copy or save the model again.", name, r.Folder, r.What)
+	case CodeUntrusted:
+		return fmt.Sprintf("%s in %s %s: use a model that its owner signed.", name, r.Folder, r.What)
 	case CodeForeign:
 		return fmt.Sprintf("%s in %s: %s. No network of cnnlab has that, so nothing is loaded from here.",
 			name, r.Folder, r.What)
@@ -54,8 +57,8 @@ func (r *Refused) Error() string {
 }
 
 // checkSeal compares every file below a folder with the SHA-256 it should have. Nothing may be
-// missing, changed, extra or anything but a regular file; the contract itself does not count. The
-// sizes come first, so that no more is read than the contract states.
+// missing, changed, extra or anything but a regular file; the contract itself and its signature do
+// not count. The sizes come first, so that no more is read than the contract states.
 func checkSeal(folder string, contract *Contract) error {
 	found, err := sealedSizes(folder)
 	if err != nil {
@@ -89,8 +92,8 @@ func checkSeal(folder string, contract *Contract) error {
 	return nil
 }
 
-// sealedSizes returns the size of every file below a folder but the contract, by its path with
-// slashes.
+// sealedSizes returns the size of every file below a folder but the contract and its signature, by
+// its path with slashes.
 func sealedSizes(folder string) (map[string]int64, error) {
 	sizes, seen := map[string]int64{}, 0
 	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
@@ -111,7 +114,7 @@ func sealedSizes(folder string) (map[string]int64, error) {
 		if !entry.Type().IsRegular() {
 			return damaged(folder, name, "is not a regular file")
 		}
-		if name == contractName {
+		if name == contractName || name == signatureName {
 			return nil
 		}
 		info, err := entry.Info()

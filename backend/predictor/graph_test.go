@@ -143,7 +143,7 @@ func BenchmarkNetwork(b *testing.B) {
 	if folder == "" {
 		folder = models.Path("model")
 	}
-	model, err := artifact.Load(folder)
+	model, err := artifact.Load(folder, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -10,6 +10,7 @@ package predictor
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -40,6 +41,8 @@ type Options struct {
 	Batch int
 	// Queue is how many more may wait; then Predict returns ErrBusy. 0 is 64.
 	Queue int
+	// TrustedKey is whose models are opened; nil opens those of anybody.
+	TrustedKey ed25519.PublicKey
 	// IntraOpThreads and InterOpThreads bound TensorFlow's threads, within an operation and between
 	// operations; 0 leaves it to TensorFlow. The first predictor of a process decides the first.
 	IntraOpThreads, InterOpThreads int
@@ -78,7 +81,7 @@ type Predictor struct {
 // cnnlab-server does.
 func Open(folder string, options Options) (opened *Predictor, err error) {
 	defer recovered("loading the model", &err)
-	model, err := artifact.Load(folder)
+	model, err := artifact.Load(folder, options.TrustedKey)
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Show = Callable[[str, dict[str, Any]], None]
 
+TRUSTED_KEY = "CNNLAB_TRUSTED_KEY"
 COLUMNS = ("path", "label", "probability", "remarks")
 
 
@@ -33,7 +34,7 @@ COLUMNS = ("path", "label", "probability", "remarks")
 )
 @click.option(
     "--trusted-key",
-    envvar="CNNLAB_TRUSTED_KEY",
+    envvar=TRUSTED_KEY,
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Refuse a model that the owner of this public key did not sign.",
@@ -56,6 +57,8 @@ def predict(
     """
     if not folder.is_dir():
         raise InputError(f"There is no model folder {str(folder)!r}: expected reports/<run>/model.")
+    if trusted_key is None and TRUSTED_KEY in os.environ:  # models of anybody would be loaded
+        raise InputError(f"{TRUSTED_KEY} is blank: expected a file, or no such variable.")
     found = paths.find(images)
     from cnnlab.serving.predictor import Predictor
 

@@ -43,6 +43,7 @@ func prove(ctx context.Context, folder string, settings *settings) error {
 	ctx, cancel := context.WithTimeout(ctx, settings.reloadTimeout)
 	defer cancel()
 	process := exec.CommandContext(ctx, own, "--check", "--model", folder,
+		"--trusted-key", settings.trustedKey,
 		"--intra-op-threads", strconv.Itoa(settings.predictor.IntraOpThreads),
 		"--inter-op-threads", strconv.Itoa(settings.predictor.InterOpThreads))
 	process.WaitDelay = time.Second

@@ -11,12 +11,14 @@ import (
 	"time"
 	"unicode"
 
+	"cnnlab/backend/artifact"
 	"cnnlab/backend/predictor"
 	"cnnlab/backend/server"
 )
 
 const (
 	tokenVariable = "CNNLAB_TOKEN"
+	keyVariable   = "CNNLAB_TRUSTED_KEY"
 	maxTokenBytes = 4096
 )
 
@@ -26,6 +28,7 @@ type settings struct {
 	model         string
 	check         bool // the folder, and end
 	insecure      bool // open to the network without a token
+	trustedKey    string
 	cacheBytes    int64
 	connections   int
 	readTimeout   time.Duration
@@ -52,6 +55,8 @@ func parse(
 		"listen beyond this machine without a token")
 	tokenFile := flags.String("token-file", "",
 		"`file` with the token that requests must bear; or set "+tokenVariable)
+	flags.StringVar(&s.trustedKey, "trusted-key", "",
+		"`file` with the public key whose owner must have signed the model; or set "+keyVariable)
 	flags.TextVar(&s.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
 	limits := limits{flags: flags}
 	limits.bytes(&s.cacheBytes, "cache-bytes", 64<<20, 0, "bound of the answer cache; 0 turns it off")
@@ -92,9 +97,26 @@ func parse(
 	if err := limits.check(); err != nil {
 		return nil, err
 	}
+	if err := s.readKey(environment); err != nil {
+		return nil, err
+	}
 	token, err := readToken(*tokenFile, environment)
 	s.server.Token = token
 	return s, err
+}
+
+// readKey reads the trusted key, if there is to be one. A variable that is there but names no file
+// is refused: models of anybody would be loaded.
+func (s *settings) readKey(environment func(string) (string, bool)) (err error) {
+	if path, set := environment(keyVariable); set && s.trustedKey == "" {
+		if s.trustedKey = path; path == "" {
+			return fmt.Errorf("%s is blank: expected a file, or no such variable", keyVariable)
+		}
+	}
+	if s.trustedKey != "" {
+		s.predictor.TrustedKey, err = artifact.ReadKey(s.trustedKey)
+	}
+	return err
 }
 
 // limits are flags that hold a number, each with the values that it may have: what is out of range

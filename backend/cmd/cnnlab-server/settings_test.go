@@ -52,7 +52,7 @@ func TestTheFileComesBeforeTheVariable(t *testing.T) {
 // Beyond this machine the server listens with a token, or on somebody's word.
 func TestTheOpenDoor(t *testing.T) {
 	none := func(string) (string, bool) { return "", false }
-	secret := func(string) (string, bool) { return "secret", true }
+	secret := func(name string) (string, bool) { return "secret", name == tokenVariable }
 	for _, test := range []struct {
 		address     string
 		environment func(string) (string, bool)
