@@ -1,7 +1,8 @@
 """What the exports of all registered networks hold: ``cnnlab/artifact/allowed.json`` is made of it.
 
-python tests/artifact/exports.py [family ...]  prints what is new in the exports of these families,
-or of all, which takes half an hour; ``--write`` adds it to the file.
+``python tests/artifact/exports.py [family ...]`` adds to that file what the exports of these
+families hold, or makes it anew of all families, which takes half an hour. Copy it to
+``backend/artifact/``, and look at what is new: each operation runs for whoever loads a model.
 """
 
 import json
@@ -15,8 +16,13 @@ import h5py
 
 from cnnlab import models
 from cnnlab.artifact import h5, saved_model
-from cnnlab.engine import SavedModel
+from cnnlab.engine import SavedModel, keras
 
+LIST = Path(saved_model.__file__).parent / "allowed.json"
+KINDS = (
+    "operations", "restore", "save", "attributes", "function_attributes", "devices", "objects",
+    "messages", "network",
+)  # fmt: skip
 # Options that change which layers a network has, and the least pixels a side.
 OPTIONS = {
     "reference_cnn": ("", "filters=4,dense_units=3"),
@@ -26,22 +32,14 @@ OPTIONS = {
     "mobilenet_v3_large": ("alpha=0.75",),
 }
 SIZES = {"xception": 71, "inception_v3": 75, "inception_resnet_v2": 75}
+# ``model_folder.save`` takes networks that are in no registry; one as users write it.
+SEQUENTIAL = "sequential"
+ALL = (*models.ARCHITECTURES, SEQUENTIAL)
 
 
 def exported(name: str, folder: Path) -> Iterator[tuple[Path, Path]]:
     """Yield the H5 file and the SavedModel of small networks of a family, one after the other."""
-    for number, options in enumerate(OPTIONS.get(name, ("",))):
-        hidden = 2 * number if models.architecture(name).name != "reference_cnn" else 0
-        network = models.build(
-            name,
-            image_size=SIZES.get(name, 32),
-            num_classes=2,
-            seed=0,
-            l2=1e-4,
-            dropout=0.5,
-            options=options,
-            hidden_units=hidden,
-        )
+    for number, network in enumerate(networks(name)):
         copy = h5.float32_copy(network)
         file, graph = folder / f"{number}.h5", folder / f"{number}"
         h5.write(copy, file, "{}")
@@ -49,23 +47,35 @@ def exported(name: str, folder: Path) -> Iterator[tuple[Path, Path]]:
         yield file, graph
 
 
+def networks(name: str) -> Iterator[keras.Model]:
+    """Yield networks of a family, with all that may be chosen of its layers."""
+    if name == SEQUENTIAL:
+        draw = keras.initializers.RandomNormal
+        layers = (
+            keras.layers.Flatten(),
+            keras.layers.Dense(2, "softmax", kernel_initializer=draw()),
+        )
+        yield keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Rescaling(1 / 255), *layers])
+        return
+    for number, options in enumerate(OPTIONS.get(name, ("",))):
+        yield models.build(
+            name,
+            image_size=SIZES.get(name, 32),
+            num_classes=2,
+            seed=0,
+            l2=1e-4,
+            dropout=0.5,
+            options=options,
+            hidden_units=2 * number if name == "resnet" else 0,
+        )
+
+
 def held(file: Path, graph: Path) -> dict[str, set[str]]:
-    """Return what an export holds: kind of thing → names."""
-    return of_saved_model(graph / "saved_model.pb") | {"network": of_network(file)}
-
-
-KINDS = (
-    "operations", "restore", "save", "attributes", "function_attributes", "devices", "objects",
-)  # fmt: skip
-
-
-def of_saved_model(path: Path) -> dict[str, set[str]]:
-    """Return the operations and attributes of a graph, those of its saver apart."""
-    content = SavedModel.FromString(path.read_bytes())
+    """Return what an export holds, kind → names; see ``allow_list.allowed`` for the kinds."""
+    found: dict[str, set[str]] = {kind: set() for kind in KINDS}
+    content = SavedModel.FromString((graph / "saved_model.pb").read_bytes())
     (meta,) = content.meta_graphs
-    found: dict[str, set[str]] = {kind: set() for kind in KINDS} | {
-        "messages": {*_messages(content)}
-    }
+    found["messages"] |= {*_messages(content)}
     for node in meta.object_graph_def.nodes:
         found["objects"] |= {node.registered_name, node.user_object.identifier}
     savers = {}
@@ -77,14 +87,15 @@ def of_saved_model(path: Path) -> dict[str, set[str]]:
     bodies: list[tuple[str, Any]] = [("operations", meta.graph_def.node)]
     for function in meta.graph_def.library.function:
         bodies.append((savers.get(function.signature.name, "operations"), function.node_def))
-        found["function_attributes"] |= {*function.attr}
-        for arguments in function.arg_attr.values():
-            found["function_attributes"] |= {*arguments.attr}
+        for attributes in (function.attr, *(each.attr for each in function.arg_attr.values())):
+            found["function_attributes"] |= {*attributes}
     for kind, nodes in bodies:
         for node in nodes:
             found[kind].add(node.op)
             found["devices"].add(node.device)
             found["attributes"] |= {name for name in node.attr if name.startswith("_")}
+    with h5py.File(file, "r") as opened:
+        found["network"] |= {*_classes(json.loads(opened.attrs["model_config"]))}
     return found
 
 
@@ -100,14 +111,8 @@ def _messages(message: Any) -> Iterator[str]:
                 yield from _messages(each)
 
 
-def of_network(file: Path) -> set[str]:
-    """Return the classes in a network's configuration: ``keras>DTypePolicy``, ``>Conv2D``."""
-    with h5py.File(file, "r") as content:
-        stated = json.loads(content.attrs["model_config"])
-    return {*_classes(stated)}
-
-
 def _classes(value: Any) -> Iterator[str]:
+    """Yield the classes in a configuration: ``keras>DTypePolicy``, ``>Conv2D``."""
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     if isinstance(value, dict) and "class_name" in value:
         yield f"{value.get('module') or ''}>{value['class_name']}"
@@ -116,12 +121,18 @@ def _classes(value: Any) -> Iterator[str]:
 
 
 def main(names: list[str]) -> None:
-    for name in names or models.ARCHITECTURES:
+    """Write the list."""
+    found = {kind: set() for kind in KINDS}
+    if names:
+        found |= {kind: {*stated} for kind, stated in json.loads(LIST.read_text()).items()}
+    for name in names or ALL:
         with tempfile.TemporaryDirectory() as folder:
             for file, graph in exported(name, Path(folder)):
-                whole = {kind: sorted(values) for kind, values in held(file, graph).items()}
-                size = (graph / "saved_model.pb").stat().st_size
-                print(json.dumps({"name": name, "size": size} | whole), flush=True)
+                for kind, new in held(file, graph).items():
+                    print(name, kind, sorted(new - found[kind]), flush=True)
+                    found[kind] |= new
+    lists = {kind: sorted(each) for kind, each in found.items()}
+    LIST.write_text(json.dumps(lists, indent=1, sort_keys=True) + "\n", "utf-8")
 
 
 if __name__ == "__main__":
