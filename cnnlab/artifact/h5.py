@@ -71,11 +71,19 @@ def _in_float32(description: Any) -> Any:
 
 
 def write(model: keras.Model, path: Path, contract: str) -> None:
-    """Write the network, without optimizer, and the contract's JSON as an attribute beside it."""
-    with _saving_quietly():
-        model.save(path, include_optimizer=False)
-    with h5py.File(path, "r+") as file:
+    """Write the network, without optimizer, and the contract's JSON as an attribute beside it.
+
+    The file is made in memory and then written: on a full disk HDF5 may end the process (SIGSEGV).
+    """
+    with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
+        with _saving_quietly():  # what `model.save` calls, which takes no open file
+            keras.src.legacy.saving.legacy_h5_format.save_model_to_hdf5(
+                model, file, include_optimizer=False
+            )
         file.attrs[ATTRIBUTE] = contract
+        file.flush()
+        image = file.id.get_file_image()
+    path.write_bytes(image)
 
 
 def read(path: Path) -> keras.Model:

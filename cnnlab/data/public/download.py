@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 
 from cnnlab import __version__
 from cnnlab.config import InputError
+from cnnlab.places import CannotWrite, explained
 
 ATTEMPTS = 5  # in one call; the next call goes on where this one stopped
 PAUSE = 1.0  # seconds before the second attempt, and so much more before each further one
@@ -38,6 +39,7 @@ def download(
         progress: Show a bar.
 
     Raises:
+        CannotWrite: The disk is full, or the file cannot be written.
         DownloadFailed: Another scheme, no response, a response that is no file, a connection cut
             again and again, or a file of another size.
 
@@ -65,6 +67,8 @@ def download(
                 part.unlink(missing_ok=True)
             elif error.code < 500 and error.code != TOO_MANY_REQUESTS:
                 break
+        except CannotWrite:  # no connection's fault
+            raise
         except (OSError, HTTPException) as error:
             cause = error.reason if isinstance(error, URLError) else error
             reason = str(cause) or type(cause).__name__
@@ -105,7 +109,7 @@ def _append(
         file=sys.stdout,
         disable=not progress,
     )
-    with bar, part.open("ab" if start else "wb") as file:
+    with bar, explained(part, part), part.open("ab" if start else "wb") as file:
         while chunk := response.read(CHUNK):
             done += len(chunk)
             if done > limit:

@@ -15,6 +15,7 @@ from cnnlab import files, hashing
 from cnnlab.config import InputError, home
 from cnnlab.data.public import archives, download
 from cnnlab.data.public.catalogue import DATASETS, Archive, Arrays, by_hand, complete, place
+from cnnlab.places import CannotWrite
 
 MAX_FILES = 20_000
 MAX_BYTES = 2**30  # of the archive, and of what comes out of it
@@ -33,6 +34,7 @@ def fetch(name: str, *, progress: bool = False) -> Path:
     Raises:
         InputError: An unknown name; no network (the message names the address and the place for
             the file); a file, or images in it, other than expected; a hostile archive.
+        CannotWrite: The disk is full, or the folder cannot be written.
 
     Example:
         >>> fetch("flowers", progress=True)  # doctest: +SKIP
@@ -51,6 +53,8 @@ def fetch(name: str, *, progress: bool = False) -> Path:
                 os.replace(_unpacked(name, dataset, unpacked, progress), made)
             else:
                 _write_arrays(name, dataset, made, progress)
+    except CannotWrite:
+        raise
     except OSError as error:
         if not complete(folder):  # not another process' result
             raise InputError(f"Cannot write {folder}: {error}.") from None
@@ -77,7 +81,7 @@ def _unpacked(name: str, dataset: Archive, folder: Path, progress: bool) -> Path
     given = by_hand(name)
     archive = given if given.is_file() else _part(name)
     if archive != given:
-        archive.parent.mkdir(parents=True, exist_ok=True)
+        files.make_folder(archive.parent)
         try:
             download.download(
                 dataset.address, archive, max_bytes=MAX_BYTES, size=dataset.size, progress=progress
