@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -218,3 +220,43 @@ def test_what_a_killed_writer_leaves_is_found_again(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         killed()
     assert [len(found) for found in seen] == [1, 0]
+
+
+def dead_process():
+    """Return the id of a process that lives no more."""
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    return child.pid
+
+
+def test_what_a_dead_process_of_this_machine_left_goes_at_once_and_a_living_ones_stays(tmp_path):
+    dead, parent = (
+        f".unfinished-{files._machine()}-{number}-x" for number in (dead_process(), os.getppid())
+    )
+    elsewhere = f".unfinished-00000000-{dead_process()}-x"
+    for name in (dead, parent, elsewhere):
+        (tmp_path / "inner" / name).mkdir(parents=True)
+    files.remove_all_abandoned(tmp_path)
+    assert names(tmp_path / "inner") == sorted([parent, elsewhere])
+
+
+def test_a_writers_name_is_on_what_it_has_not_finished(tmp_path):
+    with files.replacing(tmp_path / "one.txt") as temporary:
+        temporary.touch()
+        assert temporary.parent.name.startswith(f".unfinished-{files._machine()}-{os.getpid()}-")
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_folder_whose_replacement_was_killed_comes_back_unless_the_new_one_came(folder, moved):
+    """Killed between the two renames, or after both."""
+    owner = f"{files._machine()}-{dead_process()}"
+    replaced = folder.parent / f".replaced-{owner}-x"
+    replaced.mkdir()
+    os.replace(folder, replaced / "model")
+    (folder.parent / f".unfinished-{owner}-x").mkdir()
+    if moved:
+        folder.mkdir()
+        (folder / "b").touch()
+    files.remove_abandoned(folder.parent)
+    assert names(folder.parent) == ["model"]
+    assert names(folder) == (["b"] if moved else ["a"])

@@ -1,5 +1,6 @@
 import errno
 import os
+import signal
 import subprocess
 import sys
 
@@ -7,7 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from cnnlab import __version__
-from cnnlab.__main__ import main
+from cnnlab.__main__ import GOES_ON, main
+from cnnlab.places import CannotWrite
+from cnnlab.runs import opening
 
 
 @pytest.mark.slow
@@ -48,3 +51,41 @@ def test_a_mistake_of_the_program_is_not_hidden(monkeypatch):
     monkeypatch.setattr("cnnlab.runs.opening.open_run", fails)
     result = CliRunner().invoke(main, ["run", "--profile", "smoke"])
     assert isinstance(result.exception, FileNotFoundError)
+
+
+def test_a_full_disk_is_told_with_its_cure(monkeypatch):
+    def fails(*_arguments, **_options):
+        raise CannotWrite(errno.ENOSPC, "/there/reports/a.csv", "12 kB free in /there")
+
+    monkeypatch.setattr("cnnlab.runs.opening.open_run", fails)
+    result = CliRunner().invoke(main, ["run", "--profile", "smoke"])
+    assert result.exit_code == 2
+    assert result.stderr.startswith(
+        "cnnlab: error: Cannot write /there/reports/a.csv: No space left on device "
+        "(12 kB free in /there). Make room"
+    )
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_ends_in_one_line_and_its_status(name, status, monkeypatch):
+    def stopped(*_arguments, **_options):
+        signal.raise_signal(getattr(signal, name))
+
+    before = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)]
+    monkeypatch.setattr("cnnlab.runs.opening.open_run", stopped)
+    result = CliRunner().invoke(main, ["run", "--profile", "smoke"])
+    assert result.exit_code == status
+    assert result.stderr == f"cnnlab: stopped by {name}. {GOES_ON}\n"
+    assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)] == before
+
+
+def test_a_run_that_is_being_executed_is_not_executed_by_a_second_one(home, monkeypatch):
+    monkeypatch.setattr("cnnlab.runs.opening.open_run", lambda *_: pytest.fail("opened"))
+    with opening.alone("smoke"):
+        result = CliRunner().invoke(main, ["run", "--profile", "smoke"])
+    assert result.exit_code == 2
+    assert result.stderr.startswith(
+        f"cnnlab: error: Run 'smoke' is being executed by another process ({os.getpid()} on "
+    )
+    assert not (home / "reports").exists()

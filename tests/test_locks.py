@@ -1,0 +1,108 @@
+"""One at a time: who holds a lock is said, and a killed process holds none."""
+
+import errno
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cnnlab import locks
+from cnnlab.config import InputError
+
+CHILD = """
+import pathlib, sys, time
+from cnnlab import locks
+with locks.alone(pathlib.Path(sys.argv[1]), "A network is trained"):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_second_one_is_told_who_is_at_work_since_when(tmp_path: Path) -> None:
+    said = (
+        rf"^A network is trained by another process \({os.getpid()} on .+, since 2\d{{3}}-.+ UTC\)"
+    )
+
+    def second() -> None:
+        with locks.alone(tmp_path / "training", "A network is trained", patience=0):
+            pytest.fail("two at once")
+
+    with locks.alone(tmp_path / "training", "A network is trained"):
+        with pytest.raises(InputError, match=said):
+            second()
+        assert [path.name for path in (tmp_path / "training").iterdir()] == [locks.IN_USE]
+    with locks.alone(tmp_path / "training", "A network is trained", patience=0):
+        pass
+    assert list((tmp_path / "training").iterdir()) == []
+
+
+def test_it_is_waited_for_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = locks.alone(tmp_path, "It is done")
+    first.__enter__()
+    monkeypatch.setattr(locks.time, "sleep", lambda _: first.__exit__(None, None, None))
+    with locks.alone(tmp_path, "It is done", patience=60):
+        assert (tmp_path / locks.IN_USE).exists()
+
+
+def test_no_folder_is_no_lock() -> None:
+    with locks.alone(None, "It is done"), locks.alone(None, "It is done", patience=0):
+        pass
+
+
+@pytest.mark.slow
+def test_a_killed_process_holds_no_lock(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout
+        assert child.stdout.readline() == "held\n"
+        with pytest.raises(InputError, match=rf"\({child.pid} on "):
+            locks._locked(tmp_path / locks.IN_USE, "It is done", 0)
+        child.kill()
+    assert (tmp_path / locks.IN_USE).exists()  # which means nothing
+    with locks.alone(tmp_path, "It is done", patience=0):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_there_are_no_locks_it_is_said_and_work_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def none(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    with locks.alone(tmp_path, "It is done"), open(tmp_path / "a", "w") as file:
+        locks.wait(file)
+    assert "has no locks" in capsys.readouterr().out
+
+
+def test_a_lock_file_that_its_last_owner_removed_is_not_taken_for_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, taken = fcntl.flock, []
+
+    def flock(file: int, kind: int) -> None:
+        real(file, kind)
+        if not taken:
+            os.unlink(tmp_path / locks.IN_USE)  # between the opening and the lock
+        taken.append(file)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with locks.alone(tmp_path, "It is done"):
+        assert len(taken) == 2
+        assert (tmp_path / locks.IN_USE).exists()
+
+
+def test_a_full_disk_does_not_hinder_a_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with locks.alone(tmp_path, "It is done"), pytest.raises(InputError, match="process: wait"):
+        locks._locked(tmp_path / locks.IN_USE, "It is done", 0)
