@@ -1,12 +1,10 @@
-"""What a cell put out, in a page: text, tables and pictures, and nothing that acts."""
+"""What a cell put out, in a page: text and tables, and nothing that acts."""
 
 import pytest
 from bs4 import BeautifulSoup
 from hostile_names import NAMES
 
 from cnnlab.report import sanitizer
-
-PNG = "data:image/png;base64,iVBORw0KGgo="
 
 
 def test_nothing_that_acts_stays_of_any_name():
@@ -20,8 +18,7 @@ def test_nothing_that_acts_stays_of_any_name():
             for element in page.find_all():
                 assert not [key for key in element.attrs if key.startswith("on")]
                 assert element.get("href", "#").startswith("#")
-                assert element.get("src", PNG).startswith("data:image/")
-                assert set(element.attrs) <= {"class", "id", "href", "src", "alt", "start"}
+                assert set(element.attrs) <= {"class", "id", "href", "start"}
 
 
 @pytest.mark.parametrize(
@@ -32,8 +29,7 @@ def test_nothing_that_acts_stays_of_any_name():
         ('<a href="#a" target="_top">A</a>', '<a href="#a">A</a>'),
         ('<a href="https://x.invalid">A</a>', "<a>A</a>"),
         ('<a href="page.html">A</a>', "<a>A</a>"),
-        (f'<img src="{PNG}" alt="a">', f'<img src="{PNG}" alt="a">'),
-        ('<img src="data:image/svg+xml,x">', "<img>"),
+        ('a<img src="data:image/png;base64,iVBORw0KGgo=" alt="b">c', "ac"),
         ('<th colspan="2" scope="col">a</th>', "a"),  # no cell without its table
         ("a<script>b</script><style>c</style>d", "ad"),
         ("a<!-- b -->c", "ac"),
