@@ -20,7 +20,7 @@ class Shown:
 
     def _repr_html_(self) -> str:
         with pd.option_context("display.html.use_mathjax", False):
-            return self.table.to_html(notebook=True, max_rows=pd.get_option("display.max_rows"))
+            return str(self.table._repr_html_())  # which escapes HTML, as no style of pandas does
 
     def __repr__(self) -> str:
         return repr(self.table)

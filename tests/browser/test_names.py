@@ -21,6 +21,8 @@ from cnnlab.evaluation import records, scoring
 from cnnlab.evaluation.conformal import SetRule
 from cnnlab.evaluation.ood_detection import NoveltyRule
 from cnnlab.report import comparison_page, front_page, layout, sanitizer
+from cnnlab.runs import storage
+from cnnlab.runs.folder import Run
 from cnnlab.text.printable import printable
 from cnnlab.widgets import cards, history
 from cnnlab.widgets.pictures import Photo
@@ -65,6 +67,8 @@ def home(tmp_path_factory):
         made = [_run("one"), _run("two")]
         made[1].record("weights", {"data": "x", "licence": "x", "file": NAMES[2]} | _numbered())
         made[1].record("dataset", {"name": NAMES[0], "sha256": NAMES[1]} | _numbered())
+        made[1].update(lambda state: state["settings"].update(source=" ".join(NAMES)))
+        made[1] = Run(made[1].folder, storage.read_settings(made[1].folder))
         for run in made:
             front_page.build(run)
         comparison_page.write_page(comparison_page.compare(*(run.folder for run in made)))
