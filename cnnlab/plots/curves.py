@@ -22,6 +22,8 @@ from cnnlab.plots.style import (
 
 Curves = Mapping[str, tuple[np.ndarray, np.ndarray, float]]
 
+AVERAGES: dict[str, Any] = {"macro average": "solid", "micro average": (0, (1, 1.2))}
+
 
 @styled
 def roc_curves(curves: Curves) -> Figure:
@@ -30,8 +32,8 @@ def roc_curves(curves: Curves) -> Figure:
     If any AUC reaches 0.9, a second panel enlarges the upper left corner.
 
     Args:
-        curves: Name → (false positive rate, true positive rate, AUC). Names that begin with
-            "macro" or "micro" are averages and drawn in black.
+        curves: Name → (false positive rate, true positive rate, AUC). Those of ``AVERAGES`` are
+            drawn in black; a class may be called "macrophage".
     """
     need_some("curves", curves)
     close = max(float(auc) for _, _, auc in curves.values()) >= 0.9
@@ -80,11 +82,10 @@ def _draw_curves(axes: Axes, curves: Curves, **kwargs: Any) -> None:
     """Draw each curve with its area in the label; averages are black and on top."""
     averages = 0
     for position, (name, (across, up, area)) in enumerate(curves.items()):
-        average = name.startswith(("macro", "micro"))
+        average = name in AVERAGES
         style: dict[str, Any] = series_style(position - averages) | {"linewidth": 1.5}
         if average:
-            dash = "solid" if name.startswith("macro") else (0, (1, 1.2))
-            style = {"color": INK, "linestyle": dash, "linewidth": 2.2}
+            style = {"color": INK, "linestyle": AVERAGES[name], "linewidth": 2.2}
             averages += 1
         label = f"{fitted(name, 18, lines=1)}  {area:.3f}"
         axes.plot(across, up, label=label, zorder=3 if average else 2, **style, **kwargs)

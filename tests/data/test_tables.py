@@ -8,6 +8,7 @@ import pytest
 
 from cnnlab.config import InputError
 from cnnlab.data import manifest, splits, tables
+from cnnlab.data.sources import user_table
 from cnnlab.runs import drift
 
 
@@ -160,3 +161,9 @@ def test_a_run_written_before_the_guard_does_not_drift_from_one_written_now(tmp_
     assert drift._table("x.csv", tmp_path / "old.csv", tmp_path / "new.csv") is None
     tables.write(table.replace("'=b", "=b"), tmp_path / "other.csv")
     assert drift._table("x.csv", tmp_path / "new.csv", tmp_path / "other.csv") is not None
+
+
+def test_a_table_that_someone_wrote_is_read_as_it_is(tmp_path):
+    (tmp_path / "mine.csv").write_text("path,label,guarded\n'=a,'=b,yes\n+c,=d,\n")
+    found = user_table.read(tmp_path / "mine.csv", ("path", "label")).columns
+    assert found == {"path": ["'=a", "+c"], "label": ["'=b", "=d"]}

@@ -6,7 +6,7 @@ import pytest
 from hostile_names import NAMES
 
 from cnnlab import plots
-from cnnlab.plots.style import drawable, fitted
+from cnnlab.plots.style import INK, drawable, fitted
 
 # What text engines stumble over; the rest is letters to them.
 ODD = [each for each in NAMES if not each.isascii() or not each.isprintable() or len(each) > 99]
@@ -61,3 +61,10 @@ def test_a_class_with_an_underscore_stands_in_the_legend():
     assert shown == ["_a", "b"]
     assert fitted("$x$", 9) == "$x$"
     assert "$x$" in texts(plots.image_grid(PIXELS[:1], ["$x$"]))
+
+
+def test_a_class_that_begins_as_an_average_does_is_none():
+    curve = (np.array([0.0, 1.0]), np.array([0.0, 1.0]), 0.5)
+    names = ["macrophage", "micro average"]
+    lines = plots.roc_curves(dict.fromkeys(names, curve)).axes[0].get_lines()
+    assert [line.get_color() == INK for line in lines[:2]] == [False, True]
