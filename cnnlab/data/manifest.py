@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from cnnlab import hashing, images
 from cnnlab.config import InputError
 from cnnlab.data import tables
-from cnnlab.data.audit import appearance, duplicates
+from cnnlab.data.audit import appearance, comparison, duplicates
 from cnnlab.data.sources import listing
 from cnnlab.data.sources.entries import Entry, Source
 from cnnlab.engine import tf
@@ -164,7 +164,7 @@ def _looked_at(row: _Row, data: bytes) -> _Row:
     """Return the row with what header and pixels say; raises ``ImageRejected``."""
     header = images.inspect(data)
     readable = images.transcode(data)
-    pixels = images.decode(readable, duplicates.SIDE)
+    pixels = images.decode(readable, comparison.SIDE)
     brightness, contrast, sharpness = appearance.measure(pixels)
     return replace(
         row,

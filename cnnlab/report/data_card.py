@@ -24,6 +24,7 @@ DECISIONS = {
     "exact_duplicate": "The first copy is used, so that no picture counts twice. The test folder "
     "is left as it is.",
     "near_duplicate": "The first copy is used, as of exact duplicates.",
+    "crowded": "More pictures look alike than were compared: there may be further copies.",
     "unusual": "Used: the decoder makes upright RGB of each of them.",
     "outlier": "Used, and worth a look: unlike the others is not yet wrong.",
 }

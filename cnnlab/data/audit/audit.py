@@ -1,12 +1,14 @@
 """What is wrong, repeated, leaking or odd in a dataset, found from its manifest."""
 
-from typing import Any
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from cnnlab.data import prepared
-from cnnlab.data.audit import appearance, duplicates, picture_size
+from cnnlab.data.audit import appearance, comparison, duplicates, picture_size
 from cnnlab.data.sources import groups
 from cnnlab.data.sources.entries import Source
 from cnnlab.data.synthetic.faults import WRONG_LABEL
@@ -20,10 +22,12 @@ KINDS = (
     "label_conflict",
     "exact_duplicate",
     "near_duplicate",
+    "crowded",
     "unusual",
     "outlier",
 )
 COPIES = ("exact_duplicate", "near_duplicate", "exact_leak", "near_leak")
+CROWDED = "crowded"  # in ``attrs`` of the pictures: paths of which not all candidates were compared
 UNBALANCED = 10.0  # largest class : smallest class; beyond, guessing the largest looks like skill
 SMALL = 32  # pixels: a picture with a shorter side says little
 
@@ -46,27 +50,31 @@ def pictures(manifest: pd.DataFrame, source: Source, *, progress: bool = False) 
     Returns:
         str Series "picture", index = path of the accepted rows. A picture is named by the SHA-256
         of its largest copy (pixels, then bytes, then the smallest hash). Other images and exact
-        copies never change that, and nor do near copies that are smaller, as most are.
+        copies never change that, and nor do near copies that are smaller, as most are. Its
+        ``attrs["crowded"]`` lists the paths of which not all look-alikes were compared, see
+        ``duplicates.Copies``: they may have further copies.
 
     Raises:
         InputError: An image cannot be read any more.
     """
     accepted = manifest[manifest["status"] == "accepted"]
-    distinct = accepted.drop_duplicates("sha256")
+    distinct = accepted.drop_duplicates("sha256").sort_values("sha256")  # names decide nothing
     paths = distinct["path"].tolist()
 
-    def load(i: int) -> np.ndarray:
-        return prepared.read_image(source.root, paths[i], duplicates.SIDE)
+    def load(indices: Sequence[int]) -> np.ndarray:
+        return prepared.read_images(source.root, [paths[i] for i in indices], comparison.SIDE)
 
-    clusters = duplicates.clusters(distinct["phash"].tolist(), load, progress=progress)
+    copies = duplicates.find_copies(distinct["phash"].tolist(), load, progress=progress)
     area = distinct["width"] * distinct["height"]
-    largest = distinct.assign(cluster=clusters, area=area).sort_values(
+    largest = distinct.assign(cluster=copies.clusters, area=area).sort_values(
         ["area", "bytes", "sha256"], ascending=[False, False, True]
     )
     names = largest.groupby("cluster")["sha256"].transform("first").str[:16]
     by_content = dict(zip(largest["sha256"], names, strict=True))
     named = accepted["sha256"].map(by_content).to_numpy()
-    return pd.Series(named, index=accepted["path"].to_numpy(), name="picture", dtype="str")
+    result = pd.Series(named, index=accepted["path"].to_numpy(), name="picture", dtype="str")
+    result.attrs[CROWDED] = tuple(distinct["path"][copies.crowded])
+    return result
 
 
 def findings(manifest: pd.DataFrame, pictures: pd.Series) -> pd.DataFrame:
@@ -75,9 +83,10 @@ def findings(manifest: pd.DataFrame, pictures: pd.Series) -> pd.DataFrame:
     Kinds: ``quarantined`` and ``skipped`` (detail: the reason); ``exact_duplicate`` and
     ``near_duplicate`` (``other`` shows the same picture, in the same split); ``exact_leak`` and
     ``near_leak`` (``other`` is the copy on the held-out side); ``label_conflict`` (detail: both
-    labels); ``unusual`` (detail: grey, cmyk, transparent, exif_rotated or small); ``outlier``
-    (detail: the measure that stands out; see ``appearance``). The last two are for a person to
-    look at: they exclude nothing.
+    labels); ``crowded`` (more pictures look like it than were compared, so it may have copies that
+    are not reported); ``unusual`` (detail: grey, cmyk, transparent, exif_rotated or small);
+    ``outlier`` (detail: the measure that stands out; see ``appearance``). The last three are for a
+    person to look at: they exclude nothing.
 
     Args:
         manifest: From ``manifest.build``.
@@ -91,8 +100,9 @@ def findings(manifest: pd.DataFrame, pictures: pd.Series) -> pd.DataFrame:
                     strict=True))  # fmt: skip
     accepted = manifest[manifest["status"] == "accepted"]
     accepted = accepted.assign(picture=pictures.reindex(accepted["path"]).to_numpy())
-    for _, members in accepted[accepted.duplicated("picture", keep=False)].groupby("picture"):
+    for members in _families(accepted):
         rows += _copies(members)
+    rows += [("crowded", path, "", "") for path in pictures.attrs.get(CROWDED, ())]
     rows += _unusual(accepted)
     rows += [("outlier", path, "", detail) for path, detail in appearance.outliers(accepted)]
     table = pd.DataFrame(rows, columns=FINDING_COLUMNS, dtype="str")
@@ -192,30 +202,53 @@ def score(findings: pd.DataFrame, faults: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["fault", "planted", "found", "recall", "extra"])
 
 
-def _copies(members: pd.DataFrame) -> list[tuple[str, str, str, str]]:
-    """Return the findings among the copies of one picture.
+class _Image(NamedTuple):
+    """One of several that show the same picture."""
+
+    picture: str
+    side: int
+    path: str
+    split: str
+    label: str
+    sha256: str
+
+
+def _families(accepted: pd.DataFrame) -> Iterator[list[_Image]]:
+    """Yield the images of each picture that several show, those on the held-out side first."""
+    shared = accepted[accepted.duplicated("picture", keep=False)]
+    sides = shared["split"].map(lambda split: _SIDES.get(split, 2))
+    columns = (shared[name] for name in ("path", "split", "label", "sha256"))
+    rows = sorted(map(_Image, shared["picture"], sides, *columns))
+    for _, members in groupby(rows, key=lambda row: row.picture):
+        yield list(members)
+
+
+def _copies(members: list[_Image]) -> list[tuple[str, str, str, str]]:
+    """Return the findings among the images of one picture, in time linear in their number.
 
     Each copy is reported once per kind, with the first of the images that it repeats.
     """
-    order = members["split"].map(lambda split: _SIDES.get(split, 2))
-    members = members.assign(side=order).sort_values(["side", "path"])
-    rows = [
-        (r.path, r.split, r.label, r.sha256)
-        for r in members[["path", "split", "label", "sha256"]].itertuples(index=False)
-    ]
+    first: dict[str, dict[str, _Image]] = {}  # split → content → image; "" stands for any content
+    labelled: dict[str, _Image] = {}
     result = []
-    for i, (path, split, label, content) in enumerate(rows[1:], start=1):
-        earlier = rows[:i]
+    for image in members:
         for kind, same_side in (("duplicate", True), ("leak", False)):
-            known = [row for row in earlier if (row[1] == split) == same_side]
-            exact = [row for row in known if row[3] == content]
-            if exact:
-                result.append((f"exact_{kind}", path, exact[0][0], ""))
-            elif known:
-                result.append((f"near_{kind}", path, known[0][0], ""))
-        other = next((row for row in earlier if row[2] != label), None)
-        if other:
-            result.append(("label_conflict", path, other[0], f"{label} / {other[2]}"))
+            for exact, content in (("exact", image.sha256), ("near", "")):
+                earlier = [
+                    known[content]
+                    for split, known in first.items()
+                    if (split == image.split) == same_side and content in known
+                ]
+                if earlier:
+                    result.append((f"{exact}_{kind}", image.path, min(earlier).path, ""))
+                    break
+        others = [other for label, other in labelled.items() if label != image.label]
+        if others:
+            words = f"{image.label} / {min(others).label}"
+            result.append(("label_conflict", image.path, min(others).path, words))
+        for content in (image.sha256, ""):
+            first.setdefault(image.split, {}).setdefault(content, image)
+        labelled.setdefault(image.label, image)
     return result
 
 

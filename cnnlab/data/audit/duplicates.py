@@ -1,38 +1,50 @@
 """Copies of one picture: proposed by their perceptual hashes, confirmed on their pixels.
 
-The hash finds candidates among all pairs in bounded memory; flat or similar pictures may share
-one, so no pair counts as a copy before its pixels were compared.
-
-What escapes: copies that were mirrored, turned or cropped, and those that lost much to white. Of
-256 photographs brightened by 1.3, which leaves 22 % of the pixels with a white channel, 99.6 % were
-found; by 1.6 (42 %) 81 %, by 2 (56 %) 19 %.
+Pairs whose hashes are near are compared on their pixels, the nearest first, unless their pictures
+are known to be copies already: flat or similar pictures may share a hash, so no pair counts as a
+copy before that. What this costs grows with the files and the confirmed copies, not with the
+square of the pictures that look alike. Two bounds see to it: ``TRIES`` and
+``hash_search.WINDOW``. Where one of them leaves candidates out, the result names the pictures.
 """
 
 import os
 import sys
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import NamedTuple
 
 import imagehash
 import numpy as np
 from PIL import Image
 from tqdm.auto import tqdm
 
-FLAT = 2.0  # grey levels (standard deviation) below which a picture has no hash of its own
-MAX_DISTANCE = 10  # of 64 bits; two unrelated pictures are 32 ± 4 apart, copies 0 to 4
-BLOCK = 512  # hashes a side of one comparison: 2 MiB, which stays in the processor's cache
-KEPT = 8192  # pictures held for comparison: 96 MiB
+from cnnlab.data.audit import hash_search
+from cnnlab.data.audit.comparison import same_pictures
 
-SIDE = 64  # pixels a side at which two pictures are compared
-CELL = 8  # pixels a side of the cells that must each agree
-MIN_TEXTURE = 4.0  # grey levels; below, two pictures cannot be told apart and none is a copy
-MIN_CORRELATION = 0.95
-MAX_CELL_DIFFERENCE = 12.0  # grey levels, mean over a cell; copies stay below 4, others above 19
-MARKED_CELLS = 2  # of 64 that may differ: a date, a watermark
-GAIN = (0.6, 1.7)  # brightness or contrast factor between a picture and its copy
-CLIPPED = (8, 247)  # grey levels; below and above, a value may have been cut off
-MIN_KEPT = 0.3  # share of the values that two pictures must have kept to be told by them
+FLAT = 2.0  # grey levels (standard deviation) below which a picture has no hash of its own
+DISTANCES = (0, 3, 10)  # of 64 bits; two unrelated pictures are 32 ± 4 apart, copies 0 to 4
+TRIES = 32  # comparisons that may fail for each of two pictures before they are not compared
+ALIKE = 8  # confirmed copies with one hash that are compared with others; more would show no more
+KEPT = 8192  # pictures held for comparison: 96 MiB
+LEFT_OUT = 1_000_000  # pairs that were not compared, noted at a time: 16 MB
+BATCH = 64  # pictures loaded, and pairs compared, in one step of a thread
+
+Load = Callable[[Sequence[int]], np.ndarray]
+
+
+class Copies(NamedTuple):
+    """Which pictures are copies.
+
+    Attributes:
+        clusters: int64 (N,), the smallest index of the cluster that each picture belongs to.
+        crowded: bool (N,), pictures for which candidates were left out: more look like them than
+            are compared. They may have copies outside their cluster.
+    """
+
+    clusters: np.ndarray
+    crowded: np.ndarray
 
 
 def perceptual_hash(pixels: np.ndarray) -> str:
@@ -53,146 +65,129 @@ def perceptual_hash(pixels: np.ndarray) -> str:
     return "" if np.std(np.asarray(picture)) < FLAT else str(imagehash.phash(picture))
 
 
-def candidate_pairs(hashes: np.ndarray, distance: int = MAX_DISTANCE) -> Iterator[np.ndarray]:
-    """Yield the pairs whose hashes differ in at most ``distance`` bits.
-
-    Args:
-        hashes: uint64 (N,).
-        distance: Bits, 0…64.
-
-    Yields:
-        int64 (K, 2) index pairs, first < second; every such pair of indices comes exactly once.
-    """
-    bits = np.empty((BLOCK, BLOCK), np.uint64)
-    counts = np.empty((BLOCK, BLOCK), np.uint8)
-    for top in range(0, len(hashes), BLOCK):
-        rows = hashes[top : top + BLOCK, None]
-        for left in range(top, len(hashes), BLOCK):
-            columns = hashes[None, left : left + BLOCK]
-            shape = (slice(len(rows)), slice(columns.shape[1]))
-            np.bitwise_xor(rows, columns, out=bits[shape])
-            apart = np.bitwise_count(bits[shape], out=counts[shape])
-            if apart.min() > distance:  # as in most blocks; asking is faster than searching
-                yield np.empty((0, 2), np.int64)
-                continue
-            pairs = np.argwhere(apart <= distance) + np.array([top, left])
-            yield pairs[pairs[:, 0] < pairs[:, 1]]
-
-
-def clusters(
-    hashes: Sequence[str], load: Callable[[int], np.ndarray], *, progress: bool = False
-) -> list[int]:
-    """Return the cluster of each picture: copies of one picture share it, transitively.
+def find_copies(hashes: Sequence[str], load: Load, *, progress: bool = False) -> Copies:
+    """Return which pictures are copies of one another, transitively.
 
     Args:
         hashes: N hashes as 16 hex digits; a picture whose hash is empty has no copies.
-        load: Gives picture ``i`` as uint8 (SIDE, SIDE, 3); called from several threads, only
-            for candidates.
+        load: Gives the pictures of K indices as uint8 (K, SIDE, SIDE, 3); called from several
+            threads, only for candidates.
         progress: Show a bar on standard output.
 
-    Returns:
-        N integers: the smallest index of the cluster that each picture belongs to.
-
     Example:
-        >>> clusters(["00000000000000ff", "00000000000000fe"], load=[picture, picture].__getitem__)
-        [0, 0]
+        >>> find_copies(["00000000000000ff", "00000000000000fe"], np.stack([picture] * 2).take)
     """
-    hashed = np.array([i for i, text in enumerate(hashes) if text], np.int64)
-    numbers = np.array([int(hashes[i], 16) for i in hashed], np.uint64)
-    parents = list(range(len(hashes)))
-    held: OrderedDict[int, np.ndarray] = OrderedDict()
-    blocks = -(-len(hashed) // BLOCK)
+    shown = np.array([i for i, text in enumerate(hashes) if text], np.int64)
+    numbers = np.array([int(hashes[i], 16) for i in shown], np.uint64)
+    beyond = -1
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        bar = tqdm(candidate_pairs(numbers), "copies", blocks * (blocks + 1) // 2,
-                   unit="block", file=sys.stdout, disable=not progress)  # fmt: skip
-        for pairs in bar:
-            for start in range(0, len(pairs), KEPT // 2):  # no more pictures than are held
-                part = hashed[pairs[start : start + KEPT // 2]]
-                _hold(held, np.unique(part).tolist(), load, pool)
-                for first, second in part.tolist():
-                    roots = _root(parents, first), _root(parents, second)
-                    if roots[0] != roots[1] and same_picture(held[first], held[second]):
-                        parents[max(roots)] = min(roots)
-    return [_root(parents, i) for i in range(len(hashes))]
+        search = _Search(len(hashes), load, pool)
+        for distance in DISTANCES:
+            found = hash_search.candidate_pairs(
+                numbers, distance, beyond=beyond, groups=partial(search.roots, shown)
+            )
+            tables = hash_search.tables(len(shown), distance)
+            with tqdm(None, f"copies within {distance} bits", tables, unit="table",
+                      file=sys.stdout, disable=not progress) as bar:  # fmt: skip
+                for pairs, beyond_window in found:
+                    search.leave_out(shown[pairs]) if beyond_window else search.add(shown[pairs])
+                    bar.update(not len(pairs))
+            search.compare()
+            alike = _first_of_each(numbers, search.roots(shown), ALIKE)
+            shown, numbers, beyond = shown[alike], numbers[alike], distance
+    return Copies(search.roots(np.arange(len(hashes))), search.crowded())
 
 
-def _hold(
-    held: OrderedDict[int, np.ndarray],
-    wanted: list[int],
-    load: Callable[[int], np.ndarray],
-    pool: ThreadPoolExecutor,
-) -> None:
-    """Load what is wanted and not yet held, and let go of what was wanted longest ago."""
-    missing = [i for i in wanted if i not in held]
-    held.update(zip(missing, pool.map(load, missing), strict=True))
-    for i in wanted:
-        held.move_to_end(i)
-    while len(held) > KEPT:
-        held.popitem(last=False)
+def _first_of_each(numbers: np.ndarray, roots: np.ndarray, count: int) -> np.ndarray:
+    """Return the indices, in order, of the first ``count`` that agree in number and root."""
+    order = np.lexsort((roots, numbers))  # stable
+    number, root = numbers[order], roots[order]
+    again = (number[count:] == number[:-count]) & (root[count:] == root[:-count])
+    return np.sort(np.delete(order, count + np.flatnonzero(again)))
 
 
-def _root(parents: list[int], i: int) -> int:
-    """Return the root of ``i`` in a forest, and shorten the way there."""
-    while parents[i] != i:
-        parents[i] = parents[parents[i]]
-        i = parents[i]
-    return i
+class _Search:
+    """What is known of the copies, and the pairs that are still to be compared."""
 
+    def __init__(self, count: int, load: Load, pool: ThreadPoolExecutor) -> None:
+        self._left_out = np.empty((0, 2), np.int64)
+        self._parents = np.arange(count)
+        self._failed = np.zeros(count, np.int64)
+        self._load = load
+        self._pool = pool
+        self._held: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._waiting: list[np.ndarray] = []
 
-def same_picture(first: np.ndarray, second: np.ndarray) -> bool:
-    """Tell whether two pictures are copies but for size, compression, brightness and contrast.
+    def roots(self, pictures: np.ndarray) -> np.ndarray:
+        """Return the smallest index of each picture's cluster."""
+        roots = self._parents[pictures]
+        while not np.array_equal(further := self._parents[roots], roots):
+            roots = further
+        self._parents[pictures] = roots
+        return roots
 
-    One gain and one offset for all channels are fitted to make one picture look like the other.
-    What is left over must be small as a whole and in nearly every cell: two different objects
-    before the same background agree in most places, but not where the objects are. Where too much
-    light was cut off at white (or black), the fit asks only the values that survived.
+    def add(self, pairs: np.ndarray) -> None:
+        """Take note of candidates, int64 (K, 2); compare them as soon as they are many."""
+        self._waiting.append(pairs)
+        if sum(map(len, self._waiting)) >= BATCH:
+            self.compare()
 
-    Args:
-        first: uint8 (SIDE, SIDE, 3), RGB, 0–255.
-        second: The same shape.
-    """
-    kept = _unclipped(first), _unclipped(second)
-    if kept[0].sum() > kept[1].sum():  # only the picture that lost less can explain the other
-        first, second = second, first
-    both = kept[0] & kept[1]
-    a, b = first.astype(np.float32), second.astype(np.float32)
-    return _explained(a, b, np.ones_like(both)) or (
-        float(both.mean()) >= MIN_KEPT and _explained(a, b, both)
-    )
+    def compare(self) -> None:
+        """Compare the candidates that wait, and join the clusters of those that are copies."""
+        waiting = np.concatenate([*self._waiting, np.empty((0, 2), np.int64)])
+        self._waiting.clear()
+        for start in range(0, len(waiting), KEPT // 2):  # no more pictures than are held
+            pairs = self._open(waiting[start : start + KEPT // 2])
+            if not len(pairs):
+                continue
+            self._hold(np.unique(pairs).tolist())
+            batches = [pairs[i : i + BATCH] for i in range(0, len(pairs), BATCH)]
+            same = np.concatenate(list(self._pool.map(self._same, batches)))
+            np.add.at(self._failed, pairs[~same], 1)
+            for first, second in pairs[same]:
+                self._join(first, second)
 
+    def _open(self, pairs: np.ndarray) -> np.ndarray:
+        """Return the pairs that are not known to be copies and may still be compared."""
+        pairs = self._apart(pairs)
+        tried = (self._failed[pairs] >= TRIES).all(axis=1)
+        self.leave_out(pairs[tried])
+        return pairs[~tried]
 
-def _unclipped(picture: np.ndarray) -> np.ndarray:
-    """Return which values are neither black nor white, nor blurred into it; bool."""
-    return (picture >= CLIPPED[0]) & (picture <= CLIPPED[1])
+    def leave_out(self, pairs: np.ndarray) -> None:
+        """Take note of candidates that are not compared: one of each picture is enough."""
+        self._left_out = np.concatenate([self._left_out, pairs])
+        if len(self._left_out) > LEFT_OUT + 2 * len(self._parents):
+            self._left_out = self._apart(self._left_out)
+            ones = [np.unique(side, return_index=True)[1] for side in self._left_out.T]
+            self._left_out = self._left_out[np.unique(np.concatenate(ones))]
 
+    def crowded(self) -> np.ndarray:
+        """Return which pictures have a candidate, not compared, in another cluster; bool (N,)."""
+        crowded = np.zeros(len(self._parents), bool)
+        crowded[self._apart(self._left_out)] = True
+        return crowded
 
-def _explained(picture: np.ndarray, by: np.ndarray, fitted: np.ndarray) -> bool:
-    """Tell whether ``by`` in another light, cut off at black and white, is ``picture``.
+    def _apart(self, pairs: np.ndarray) -> np.ndarray:
+        """Return the pairs that are not known to be copies."""
+        roots = self.roots(pairs.ravel()).reshape(pairs.shape)
+        return pairs[roots[:, 0] != roots[:, 1]]
 
-    Args:
-        picture: float32 (SIDE, SIDE, 3), 0–255.
-        by: The same.
-        fitted: bool (SIDE, SIDE, 3), the values that gain and offset are fitted to.
-    """
-    a, b = picture[fitted], by[fitted]
-    a_spread, b_spread = float(a.std()), float(b.std())
-    if min(a_spread, b_spread) < MIN_TEXTURE:
-        return False
-    correlation = float(((a - a.mean()) * (b - b.mean())).mean()) / (a_spread * b_spread)
-    gain = correlation * a_spread / b_spread
-    if correlation < MIN_CORRELATION or not GAIN[0] <= gain <= GAIN[1]:
-        return False
-    relit = np.clip(gain * (by - b.mean()) + a.mean(), 0, 255)
-    return cell_difference(picture, relit) <= MAX_CELL_DIFFERENCE
+    def _hold(self, wanted: list[int]) -> None:
+        """Load what is wanted and not yet held, and let go of what was wanted longest ago."""
+        missing = [i for i in wanted if i not in self._held]
+        batches = [missing[i : i + BATCH] for i in range(0, len(missing), BATCH)]
+        for batch, pictures in zip(batches, self._pool.map(self._load, batches), strict=True):
+            self._held.update(zip(batch, pictures, strict=True))
+        for i in wanted:
+            self._held.move_to_end(i)
+        while len(self._held) > KEPT:
+            self._held.popitem(last=False)
 
+    def _same(self, pairs: np.ndarray) -> np.ndarray:
+        first, second = (np.stack([self._held[i] for i in side]) for side in pairs.T.tolist())
+        return same_pictures(first, second)
 
-def cell_difference(first: np.ndarray, second: np.ndarray) -> float:
-    """Return the mean absolute difference in the worst cell, ``MARKED_CELLS`` left aside.
-
-    Args:
-        first: float32 (SIDE, SIDE, 3).
-        second: The same shape.
-    """
-    cells = SIDE // CELL
-    difference = np.abs(first - second).reshape(cells, CELL, cells, CELL, 3)
-    return float(np.sort(difference.mean(axis=(1, 3, 4)), axis=None)[-1 - MARKED_CELLS])
+    def _join(self, first: int, second: int) -> None:
+        ends = self.roots(np.array([first, second]))
+        self._parents[ends.max()] = ends.min()

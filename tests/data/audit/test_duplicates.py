@@ -1,176 +1,165 @@
-"""Candidates are complete, and only copies of one picture are confirmed."""
-
-import io
+"""Copies are joined transitively, whatever the order, and what is not compared is named."""
 
 import numpy as np
 import pytest
-from PIL import Image, ImageEnhance
+from PIL import Image
 
-from cnnlab import images
-from cnnlab.data.audit import duplicates
+from cnnlab.data.audit import duplicates, hash_search
+from cnnlab.data.audit.comparison import SIDE
 
-
-def scene(seed, side=256):
-    """A picture with coarse and fine structure, as RGB image."""
-    rng = np.random.default_rng(seed)
-    layers = [
-        np.asarray(
-            Image.fromarray(rng.integers(0, 256, (n, n, 3), dtype=np.uint8)).resize((side, side)),
-            np.float32,
-        )
-        for n in (4, 16)
-    ]
-    return Image.fromarray((0.7 * layers[0] + 0.3 * layers[1]).astype(np.uint8))
+A, FAR = "0123456789abcdef", "fedcba9876543210"
 
 
-def stored(image, kind="JPEG", **options):
-    """What the comparison sees of an image once it was saved."""
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return images.decode(buffer.getvalue(), duplicates.SIDE)
-
-
-def test_candidates_are_those_of_an_exhaustive_search(monkeypatch):
-    monkeypatch.setattr(duplicates, "BLOCK", 7)  # several blocks, the last ones incomplete
-    rng = np.random.default_rng(0)
-    numbers = rng.integers(0, 2**64, 40, dtype=np.uint64)
-    flips = [np.uint64(sum(1 << int(b) for b in rng.permutation(64)[:k])) for k in range(20)]
-    numbers = np.concatenate([numbers, numbers[:20] ^ np.array(flips)])
-    values = [int(n) for n in numbers]
-    for distance in (0, 5, 10):
-        expected = {
-            (i, j)
-            for i in range(len(values))
-            for j in range(i + 1, len(values))
-            if (values[i] ^ values[j]).bit_count() <= distance
-        }
-        found = np.concatenate(list(duplicates.candidate_pairs(numbers, distance))).tolist()
-        assert len(found) == len(expected) > 0
-        assert {tuple(pair) for pair in found} == expected
-
-
-def test_no_hash_no_candidate():
-    assert list(duplicates.candidate_pairs(np.array([], np.uint64))) == []
-
-
-COPIES = {
-    "compressed": lambda image: stored(image, quality=40),
-    "half the size": lambda image: stored(image.resize((128, 128))),
-    "stretched": lambda image: stored(image.resize((300, 200))),
-    "brighter": lambda image: stored(ImageEnhance.Brightness(image).enhance(1.15)),
-    "bright until clipped": lambda image: stored(clipped(image)),
-    "darker": lambda image: stored(ImageEnhance.Brightness(image).enhance(0.8)),
-    "less contrast": lambda image: stored(ImageEnhance.Contrast(image).enhance(0.8)),
-    "another format": lambda image: stored(image, "PNG"),
-    "marked in a corner": lambda image: stored(marked(image)),
-}
-
-
-def marked(image):
-    """The image with a small line of text's worth of white at its edge."""
-    copy = image.copy()
-    copy.paste((255, 255, 255), (220, 248, 250, 252))
-    return copy
-
-
-def clipped(image):
-    """The image so bright that a tenth or more of its values end at white."""
-    bright = ImageEnhance.Brightness(image).enhance(1.4)
-    assert (np.asarray(bright) == 255).mean() > 0.1
-    return bright
-
-
-def other_object(image):
-    """The same background, with another thing in the middle."""
-    copy = image.copy()
-    copy.paste(scene(77).resize((64, 64)), (96, 96))
-    return copy
-
-
-OTHERS = {
-    "another picture": lambda image: stored(scene(99)),
-    "other colours": lambda image: stored(Image.merge("RGB", image.split()[::-1])),
-    "mirrored": lambda image: stored(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
-    "negative": lambda image: stored(Image.eval(image, lambda v: 255 - v)),
-    "another object": lambda image: stored(other_object(image)),
-    "another object, clipped": lambda image: stored(clipped(other_object(image))),
-    "another picture, clipped": lambda image: stored(clipped(scene(99))),
-    "all but white": lambda image: stored(ImageEnhance.Brightness(image).enhance(6)),
-    "flat": lambda image: stored(Image.new("RGB", (256, 256), (120, 120, 120))),
-}
-
-
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("name", COPIES)
-def test_a_copy_is_proposed_and_confirmed(name, seed):
-    first, second = stored(scene(seed), quality=95), COPIES[name](scene(seed))
-    assert duplicates.same_picture(first, second)
-    assert duplicates.same_picture(second, first)
-    hashes = [int(duplicates.perceptual_hash(pixels), 16) for pixels in (first, second)]
-    assert (hashes[0] ^ hashes[1]).bit_count() <= duplicates.MAX_DISTANCE
-
-
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("name", OTHERS)
-def test_another_picture_is_not_confirmed(name, seed):
-    first, second = stored(scene(seed), quality=95), OTHERS[name](scene(seed))
-    assert not duplicates.same_picture(first, second)
-    assert not duplicates.same_picture(second, first)
-
-
-def test_two_flat_pictures_cannot_be_told_apart_and_stay_apart():
-    flat = np.full((duplicates.SIDE, duplicates.SIDE, 3), 90, np.uint8)
-    assert not duplicates.same_picture(flat, flat)
-    assert duplicates.perceptual_hash(flat) == ""
-
-
-def test_a_white_ground_does_not_hide_another_object():
-    """What one picture lost to white, the other must show as nearly white."""
-    texture = np.asarray(scene(3))[:32, :64] // 2
-    first = np.full((duplicates.SIDE, duplicates.SIDE, 3), 255, np.uint8)
-    second = first.copy()
-    first[:32] = second[:32] = texture  # enough to be fitted
-    first[32:48, 32:48] = 90
-    second[48:64, 32:48] = 90
-    assert not duplicates.same_picture(first, second)
-    second[48:64, 32:48] = 255
-    second[32:48, 32:48] = 90
-    assert duplicates.same_picture(first, second)
-
-
-def test_the_cell_difference_is_that_of_the_worst_cell_but_two():
-    first = np.zeros((64, 64, 3), np.float32)
-    second = first.copy()
-    for column, value in enumerate((90.0, 80.0, -30.0)):
-        second[8:16, 8 * column : 8 * column + 8] = value
-    second[0:4, 0:8] = 40.0  # half a cell
-    assert duplicates.cell_difference(first, second) == 30.0
+def picture(seed):
+    """One picture of patches, as uint8 (SIDE, SIDE, 3)."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
 
 
 def flipped(text, *bits):
-    return f"{int(text, 16) ^ sum(1 << bit for bit in bits):016x}"
+    return f"{int(text, 16) ^ sum(1 << int(bit) for bit in bits):016x}"
 
 
-def test_clusters_are_transitive_and_named_by_their_first(monkeypatch):
-    monkeypatch.setattr(duplicates, "BLOCK", 2)
+def test_a_flat_picture_has_no_hash():
+    assert duplicates.perceptual_hash(np.full((SIDE, SIDE, 3), 90, np.uint8)) == ""
+
+
+@pytest.mark.parametrize("small", [0, 4096])  # tables, or all pairs at once
+def test_clusters_are_transitive_and_named_by_their_first(monkeypatch, small):
+    monkeypatch.setattr(hash_search, "SMALL", small)
     monkeypatch.setattr(duplicates, "KEPT", 4)
-    same, other = stored(scene(0), quality=95), stored(scene(1), quality=95)
-    a, far = "0123456789abcdef", "fedcba9876543210"
-    b = flipped(a, *range(8))
-    c = flipped(b, *range(20, 28))  # 16 bits from a: joined through b only
-    hashes = [far, a, "", b, flipped(a, 63), c, ""]
-    pictures = [same, same, same, same, other, same, same]
+    same, other = picture(0), picture(1)
+    b = flipped(A, *range(8))
+    c = flipped(b, *range(20, 28))  # 16 bits from A: joined through b only
+    hashes = [FAR, A, "", b, flipped(A, 63), c, ""]
+    pictures = np.stack([same, same, same, same, other, same, same])
     loaded = []
 
-    def load(i):
-        loaded.append(i)
-        return pictures[i]
+    def load(indices):
+        loaded.extend(indices)
+        return pictures[indices]
 
-    assert duplicates.clusters(hashes, load) == [0, 1, 2, 1, 4, 1, 6]
+    found = duplicates.find_copies(hashes, load)
+    assert found.clusters.tolist() == [0, 1, 2, 1, 4, 1, 6]
+    assert not found.crowded.any()
     assert set(loaded) == {1, 3, 4, 5}  # candidates only
+
+
+@pytest.mark.parametrize("hashes", [[], [""], [A], ["", ""]])
+def test_nothing_to_compare(hashes):
+    found = duplicates.find_copies(hashes, lambda indices: pytest.fail("nothing is loaded"))
+    assert found.clusters.tolist() == list(range(len(hashes)))
+    assert found.crowded.tolist() == [False] * len(hashes)
+
+
+class Comparisons:
+    """Stands for the comparison of pixels: pictures are copies if their first values agree."""
+
+    def __init__(self, monkeypatch):
+        self.count = 0
+        monkeypatch.setattr(duplicates, "same_pictures", self)
+
+    def __call__(self, first, second):
+        self.count += len(first)
+        return first[:, 0, 0, 0] == second[:, 0, 0, 0]
+
+
+def labelled(labels):
+    pixels = np.zeros((len(labels), SIDE, SIDE, 3), np.uint8)
+    pixels[:, 0, 0, 0] = labels
+    return pixels.__getitem__
+
+
+def near(count, random, most=2):
+    """Hashes within ``2 * most`` bits of each other."""
+    return [flipped(A, *random.permutation(64)[: random.integers(0, most + 1)])
+            for _ in range(count)]  # fmt: skip
+
+
+def test_comparisons_grow_with_the_copies_and_not_with_their_square(monkeypatch):
+    comparisons = Comparisons(monkeypatch)
+    counts = []
+    for count in (500, 1000):
+        comparisons.count = 0
+        hashes = near(count, np.random.default_rng(0))
+        found = duplicates.find_copies(hashes, labelled([1] * count))
+        assert not found.clusters.any()
+        assert not found.crowded.any()
+        counts.append(comparisons.count)
+    assert 499 <= counts[0] < 600  # joining 500 takes 499; answers in flight cost the rest
+    assert 999 <= counts[1] < 1200
+
+
+@pytest.mark.parametrize("small", [0, 4096])
+def test_pictures_that_look_alike_are_compared_so_often_and_then_named(monkeypatch, small):
+    """All of one hash, all different but two, which are neighbours: the bound is hit, and said."""
+    comparisons = Comparisons(monkeypatch)
+    monkeypatch.setattr(hash_search, "SMALL", small)
+    monkeypatch.setattr(duplicates, "TRIES", 5)
+    labels = np.arange(60)
+    labels[31] = 30
+    hashes = [*near(60, np.random.default_rng(0), most=0), FAR]
+    found = duplicates.find_copies(hashes, labelled([*labels, 99]))
+    assert found.clusters.tolist() == [*labels, 60]
+    assert comparisons.count < 60 * 2 * (5 + 2)
+    assert found.crowded.tolist() == [True] * 60 + [False]
+
+
+def test_the_bound_is_not_said_where_it_left_nothing_out(monkeypatch):
+    Comparisons(monkeypatch)
+    monkeypatch.setattr(duplicates, "TRIES", 8)
+    hashes = near(6, np.random.default_rng(0))
+    found = duplicates.find_copies(hashes, labelled(range(6)))
+    assert found.clusters.tolist() == list(range(6))
+    assert not found.crowded.any()
+
+
+def test_a_narrow_window_says_what_it_leaves_out(monkeypatch):
+    Comparisons(monkeypatch)
+    monkeypatch.setattr(hash_search, "WINDOW", 4)
+    found = duplicates.find_copies([A] * 20, labelled(range(20)))
+    assert found.crowded.any()
+    found = duplicates.find_copies([A] * 20, labelled([3] * 20))
+    assert not found.crowded.any()  # all are copies: nothing is missing
+    assert not found.clusters.any()
+
+
+def test_notes_of_what_was_left_out_stay_small(monkeypatch):
+    Comparisons(monkeypatch)
+    monkeypatch.setattr(duplicates, "LEFT_OUT", 0)
+    monkeypatch.setattr(duplicates, "TRIES", 1)
+    hashes = near(300, np.random.default_rng(0))
+    found = duplicates.find_copies(hashes, labelled(np.arange(300) % 256))
+    assert found.crowded.mean() > 0.9
+
+
+@pytest.mark.parametrize("small", [0, 4096])
+def test_clusters_are_those_of_all_pairs_in_any_order(monkeypatch, small):
+    """Against the transitive closure over an exhaustive comparison; no bound is hit here."""
+    Comparisons(monkeypatch)
+    monkeypatch.setattr(hash_search, "SMALL", small)
+    random = np.random.default_rng(4)
+    centres = [f"{random.integers(0, 2**64, dtype=np.uint64):016x}" for _ in range(6)]
+    hashes = [flipped(centres[i % 6], *random.permutation(64)[: random.integers(0, 9)])
+              for i in range(150)]  # fmt: skip
+    labels = random.integers(0, 9, 150)
+    reached = np.eye(150, dtype=bool)
+    for i in range(150):
+        for j in range(150):
+            apart = (int(hashes[i], 16) ^ int(hashes[j], 16)).bit_count()
+            reached[i, j] |= apart <= 10 and labels[i] == labels[j]
+    for _ in range(8):
+        reached = reached @ reached
+    expected = reached.argmax(axis=1)
+    for order in (np.arange(150), random.permutation(150)):
+        found = duplicates.find_copies([hashes[i] for i in order], labelled(labels[order]))
+        groups = {frozenset(order[found.clusters == root].tolist()) for root in found.clusters}
+        assert groups == {frozenset(np.flatnonzero(row).tolist()) for row in reached}
+    assert len(set(expected)) == len(groups) > 20
 
 
 def test_many_copies_fit_in_a_small_memory(monkeypatch):
     monkeypatch.setattr(duplicates, "KEPT", 4)
-    pixels = stored(scene(0), quality=95)
-    assert duplicates.clusters(["0123456789abcdef"] * 30, lambda i: pixels) == [0] * 30
+    pixels = picture(0)
+    found = duplicates.find_copies([A] * 30, lambda indices: np.stack([pixels] * len(indices)))
+    assert found.clusters.tolist() == [0] * 30
