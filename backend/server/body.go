@@ -25,7 +25,7 @@ const (
 	trusted      = 64 << 10  // bytes that are set aside because a client announces them
 )
 
-// loan is what the bodies of one request hold.
+// loan is what the bodies of one request, or its answer, hold.
 type loan struct {
 	from *semaphore.Weighted
 	size int64
@@ -46,6 +46,21 @@ func (l *loan) giveBack(size int64) {
 }
 
 func (l *loan) repay() { l.giveBack(l.size) }
+
+// answer sends what was found in place of the images, and is counted as they were: with many
+// labels it is no smaller, and a client may read it slowly.
+func (l *loan) answer(w http.ResponseWriter, value any) error {
+	l.repay()
+	text, err := asJSON(value)
+	if err != nil {
+		return err
+	}
+	if err := l.take(int64(cap(text))); err != nil {
+		return err
+	}
+	writeText(w, http.StatusOK, text)
+	return nil
+}
 
 // read returns all of a body; announced is its size, -1 where that is unknown.
 func (l *loan) read(body io.Reader, announced int64) ([]byte, error) {

@@ -1,13 +1,18 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
 	"testing"
 
 	"golang.org/x/sync/semaphore"
+
+	"cnnlab/backend/artifact"
+	"cnnlab/backend/predictor"
 )
 
 // An image of common size is read into one piece of memory, which is no larger than announced.
@@ -69,3 +74,61 @@ func TestFormsAreCounted(t *testing.T) {
 	s = New(Config{MaxBodyBytes: formMemory + firstBuffer}, &fakeModel{id: hash("a")})
 	expect(t, ask(s, formPost(t, "/v1/predict", part{"image", strings.Repeat("n", 2000), "1"})), 200, "")
 }
+
+// verbose answers with very many labels.
+type verbose struct{ fakeModel }
+
+func (v *verbose) Predict(context.Context, []byte) (predictor.Prediction, error) {
+	labels := strings.Split(strings.Repeat("label ", 30_000), " ")
+	return predictor.Prediction{Plausible: labels}, nil
+}
+
+// An answer is counted like the images that it is about, and given back when it is written.
+func TestAnswersAreCounted(t *testing.T) {
+	for room, status := range map[int64]int{1 << 20: 200, 100_000: 503} {
+		s := New(Config{MaxBodyBytes: room}, &verbose{})
+		answer := ask(s, post("/v1/predict", "", strings.NewReader("1")))
+		if answer.Code != status {
+			t.Errorf("%d bytes: got %d: expected %d", room, answer.Code, status)
+		}
+		if !s.bodies.TryAcquire(room) {
+			t.Error("what the answer held was not given back")
+		}
+	}
+}
+
+// Nothing is made for whoever asks for the contract: it is written as it lies there.
+func TestTheContractIsNotCopied(t *testing.T) {
+	model := &large{}
+	model.artifact.Public = []byte(`"` + strings.Repeat("x", 1<<20) + `"`)
+	s := New(Config{}, model)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range 10 {
+		s.ServeHTTP(&discarding{}, httptest.NewRequest("GET", "/v1/model", nil))
+	}
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > 1<<20 {
+		t.Errorf("%d bytes were allocated for ten answers", took)
+	}
+}
+
+type large struct {
+	fakeModel
+	artifact artifact.Artifact
+}
+
+func (l *large) Artifact() *artifact.Artifact { return &l.artifact }
+
+type discarding struct{ header http.Header }
+
+func (d *discarding) Header() http.Header {
+	if d.header == nil {
+		d.header = http.Header{}
+	}
+	return d.header
+}
+
+func (*discarding) WriteHeader(int) {}
+
+func (*discarding) Write(text []byte) (int, error) { return len(text), nil }

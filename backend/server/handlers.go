@@ -24,8 +24,7 @@ func (s *Server) predict(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, prediction)
-	return nil
+	return body.answer(w, prediction)
 }
 
 // predictBatch answers for each image of a form, in order: a prediction or an error.
@@ -63,8 +62,7 @@ func (s *Server) predictBatch(w http.ResponseWriter, r *http.Request) error {
 			answers[index] = result.Prediction
 		}
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"predictions": answers})
-	return nil
+	return body.answer(w, map[string]any{"predictions": answers})
 }
 
 // model sends the contract, without the names of files.
@@ -74,7 +72,7 @@ func (s *Server) model(w http.ResponseWriter, _ *http.Request) error {
 		return notReady()
 	}
 	defer s.models.giveBack(model)
-	writeJSON(w, http.StatusOK, model.Artifact().Public)
+	writeText(w, http.StatusOK, model.Artifact().Public)
 	return nil
 }
 

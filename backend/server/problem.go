@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -86,13 +87,32 @@ func asProblem(err error) *problem {
 	return newProblem(http.StatusInternalServerError, "internal", "The server failed to answer.")
 }
 
-// writeJSON sends a value; characters such as < stay what they are.
+// writeJSON sends a small value.
 func writeJSON(w http.ResponseWriter, status int, value any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	encoder := json.NewEncoder(w)
+	text, err := asJSON(value)
+	if err != nil {
+		panic(err) // a fault of this program
+	}
+	writeText(w, status, text)
+}
+
+// asJSON returns a line; characters such as < stay what they are.
+func asJSON(value any) ([]byte, error) {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(value) // fails only where the client has gone
+	if err := encoder.Encode(value); err != nil {
+		return nil, fmt.Errorf("writing an answer: %w", err)
+	}
+	return text.Bytes(), nil
+}
+
+// writeText sends JSON without copying it: a client that reads slowly holds nothing of its own.
+func writeText(w http.ResponseWriter, status int, text []byte) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+	w.WriteHeader(status)
+	_, _ = w.Write(text) // fails only where the client has gone
 }
 
 func writeProblem(w http.ResponseWriter, p *problem) {

@@ -16,6 +16,8 @@ import (
 	"time"
 )
 
+const most = 100_000_000 // clients, requests, or requests a second
+
 // order is what the command line asks for.
 type order struct {
 	address string
@@ -64,8 +66,9 @@ func parse(args []string, output io.Writer) (*order, error) {
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
-	if o.clients < 1 || o.count < 1 || o.rate < 0 || flags.NArg() == 0 {
-		return nil, errors.New("expected at least one client, request and image file, and no rate below 0")
+	if o.clients < 1 || o.clients > most || o.count < 1 || o.count > most || !(0 <= o.rate && o.rate <= most) ||
+		flags.NArg() == 0 {
+		return nil, fmt.Errorf("expected 1 to %d clients and requests, a rate of 0 to %[1]d, and image files", most)
 	}
 	host, _, err := net.SplitHostPort(o.address)
 	if err != nil {
