@@ -12,7 +12,7 @@ class _Predictor:
 
     class_names = ("cat", "dog")
 
-    def __init__(self, folder, *, cache_folder=None):
+    def __init__(self, folder, *, cache_folder=None, trusted_key=None):
         self.folder = folder
         self.cached = cache_folder is not None
 
@@ -151,3 +151,8 @@ def test_predict_prints_odd_names_on_one_line_and_as_json(call, refused, model, 
 def test_predict_tells_a_missing_model(refused, photos):
     asked = ["predict", "--model", "nowhere", photos / "cat" / "0.png"]
     refused(asked, "no model folder 'nowhere'")
+
+
+def test_a_blank_trusted_key_is_no_key(refused, model, photos, monkeypatch):
+    monkeypatch.setenv("CNNLAB_TRUSTED_KEY", "")
+    refused(["predict", "--model", model, photos], "CNNLAB_TRUSTED_KEY is blank")
