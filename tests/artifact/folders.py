@@ -17,7 +17,7 @@ from typing import Any
 import h5py
 
 from cnnlab.artifact import h5, integrity
-from cnnlab.artifact.contract import CONTRACT, OUTSIDE_H5
+from cnnlab.artifact.contract import CONTRACT, OUTSIDE_H5, UNLISTED
 from cnnlab.hashing import canonical_json
 
 DAMAGED, INVALID, UNSUPPORTED = "damaged", "invalid_contract", "unsupported_contract"
@@ -201,7 +201,7 @@ def seal(
     inner = {name: value for name, value in contract.items() if name not in OUTSIDE_H5}
     with h5py.File(folder / "model.h5", "r+") as file:
         file.attrs[h5.ATTRIBUTE] = canonical_json(inner)
-    found = integrity.hashes(folder, CONTRACT)
+    found = integrity.hashes(folder, UNLISTED)
     contract |= {"files": found | (listed or {}), "bytes": integrity.total_bytes(folder, found)}
     contract |= outside or {}
     contract["files"] = files_are or contract["files"]

@@ -66,6 +66,15 @@ def contract_verdicts(go, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def folder_verdicts(go, tmp_path_factory) -> Path:
+    """Return the program that prints what Go says of model folders."""
+    program = tmp_path_factory.mktemp("go") / "folder-verdicts"
+    command = [go, "build", "-o", str(program), "./artifact/folders"]
+    subprocess.run(command, cwd=BACKEND, check=True, timeout=300)
+    return program
+
+
+@pytest.fixture(scope="session")
 def server_program(go, tmp_path_factory) -> Path:
     """Return the server, built from the sources as they are."""
     can_build = sys.platform == "linux" and shutil.which("gcc") is not None

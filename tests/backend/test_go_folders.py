@@ -46,16 +46,6 @@ def other(tmp_path_factory) -> Path:
     return saved(tmp_path_factory.mktemp("other") / "model", 2, 5)
 
 
-@pytest.fixture(scope="module")
-def folder_verdicts(go, tmp_path_factory) -> Path:
-    """Return the program that prints what Go says of folders."""
-    program = tmp_path_factory.mktemp("go") / "folders"
-    command = [go, "build", "-o", str(program), "./artifact/folders"]
-    root = Path(__file__).resolve().parents[2]
-    subprocess.run(command, cwd=root / "backend", check=True, timeout=600)
-    return program
-
-
 def test_the_corpus_gets_the_verdicts_it_was_made_for(folder_verdicts, sound, other, tmp_path):
     wrong = {}
     for name, path, expected in folders.corpus(sound, other, tmp_path):
