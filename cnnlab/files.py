@@ -91,6 +91,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
     """Give an empty folder to fill; it becomes ``folder`` if the block succeeds, and replaces none.
 
     It is not flushed to disk, which takes long with thousands of files: for what can be made again.
+    What killed processes left of earlier tries is removed first.
 
     Args:
         folder: Where the result goes; its parents are made. The given folder has the same name,
@@ -100,6 +101,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
         OSError: It cannot be written, or ``folder`` has content by now: another process was faster.
     """
     make_folder(folder.parent)
+    remove_abandoned(folder.parent)
     with _workspace(folder) as workspace:
         new = workspace / folder.name
         new.mkdir()

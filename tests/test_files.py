@@ -240,6 +240,13 @@ def test_what_a_dead_process_of_this_machine_left_goes_at_once_and_a_living_ones
     assert names(tmp_path / "inner") == sorted([parent, elsewhere])
 
 
+def test_a_new_folder_is_made_where_no_killed_try_is_left(tmp_path):
+    (tmp_path / f".unfinished-{files._machine()}-{dead_process()}-x" / "raw").mkdir(parents=True)
+    with files.new_folder(tmp_path / "raw") as new:
+        (new / "a").touch()
+    assert names(tmp_path) == ["raw"]
+
+
 def test_a_writers_name_is_on_what_it_has_not_finished(tmp_path):
     with files.replacing(tmp_path / "one.txt") as temporary:
         temporary.touch()

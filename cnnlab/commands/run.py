@@ -1,6 +1,7 @@
 """``cnnlab run``: the notebooks, executed into the folder of a run."""
 
 import sys
+from contextlib import suppress
 
 import click
 
@@ -13,6 +14,7 @@ from cnnlab.config import (
     parsed,
     parsed_seeds,
 )
+from cnnlab.places import CannotWrite
 
 
 @click.command()
@@ -83,7 +85,8 @@ def _execute(wanted: tuple[str, str, str, str], asked: Settings, only: str, jobs
         done = execute.execute(opened, names, jobs=jobs)
     except execute.NotebookFailed as failure:
         complain(str(failure))
-        click.echo(front_page.build(opened))
+        with suppress(CannotWrite):  # a full disk, of which the failure says more
+            click.echo(front_page.build(opened))
         sys.exit(1)
     page = front_page.build(opened)
     for executed in done:

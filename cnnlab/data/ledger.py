@@ -105,6 +105,7 @@ def record(opening: Opening, images: np.ndarray) -> None:
         InputError: It cannot be written, so the test set must stay sealed.
     """
     stored = _path(opening.images)
+    files.remove_all_abandoned(folder())
     try:
         if hashing.digest(_content(stored)) != opening.images:
             stored.parent.mkdir(parents=True, exist_ok=True)
