@@ -1,12 +1,11 @@
 """``cnnlab audit``: what is in a source, and what is wrong with it."""
 
 import contextlib
-import json
 import sys
 
 import click
 
-from cnnlab.commands.terminal import print_table, printable
+from cnnlab.commands.terminal import print_json, print_table, printable
 from cnnlab.config import make_settings
 
 LISTED = 20  # findings of one kind in a table
@@ -39,11 +38,7 @@ def audit(source: str, overrides: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         named = {"source": found.name, "sha256": manifest.digest(files), **summary}
         rows = findings.to_dict(orient="records")
-        click.echo(
-            json.dumps(
-                {**named, "notes": found.notes, "list": rows}, ensure_ascii=False, allow_nan=False
-            )
-        )
+        print_json({**named, "notes": found.notes, "list": rows})
         return
     print_table(["files", ""], [list(item) for item in summary["files"].items()])
     kinds = [list(item) for item in summary["findings"].items()]

@@ -1,7 +1,6 @@
 """``cnnlab backbones``: pretrained networks and picture sizes, compared on a user's own images."""
 
 import contextlib
-import json
 import os
 import shlex
 import sys
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cnnlab.commands.terminal import print_table, printable
+from cnnlab.commands.terminal import print_json, print_table, printable
 from cnnlab.config import InputError, make_settings, parsed
 from cnnlab.config.model import PRETRAINED, WEIGHTS
 
@@ -70,7 +69,7 @@ def backbones(data: str, named: str, sizes: str, overrides: tuple[str, ...], as_
     command = _command(data, found.recommended, overrides)
     if as_json:
         facts = {"source": data, **found.to_json(), "machine": machine, "command": command}
-        click.echo(json.dumps(facts, ensure_ascii=False, allow_nan=False))
+        print_json(facts)
         return
     _print(found, machine)
     for text in filter(None, (backbone_ranking.verdict(found), left_out)):

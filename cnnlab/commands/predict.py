@@ -1,6 +1,5 @@
 """``cnnlab predict``: what a saved model says about image files."""
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cnnlab.commands import paths
-from cnnlab.commands.terminal import printable, utf8
+from cnnlab.commands.terminal import print_json, printable, utf8
 from cnnlab.config import InputError
 
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ def _refusal(kind: str, code: str, message: str) -> dict[str, Any]:
 
 
 def _show_json(path: str, answer: dict[str, Any]) -> None:
-    click.echo(json.dumps({"path": utf8(path), **answer}, ensure_ascii=False))
+    print_json({"path": utf8(path), **answer})
 
 
 def _table(found: list[paths.Found], class_names: list[str]) -> Show:

@@ -1,6 +1,5 @@
 """``cnnlab settings``: every setting with its values, range and meaning; those of a run."""
 
-import json
 import shutil
 import textwrap
 from dataclasses import Field, fields
@@ -8,7 +7,7 @@ from typing import Any
 
 import click
 
-from cnnlab.commands.terminal import printable
+from cnnlab.commands.terminal import print_json, printable
 from cnnlab.config import PROFILES, may_change, value_of
 from cnnlab.config.model import MODULES
 from cnnlab.config.section import allowed
@@ -45,7 +44,7 @@ def settings(run: str | None, as_json: bool, networks: bool) -> None:
     else:
         facts = _of_run(run)
     if as_json:
-        click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+        print_json(facts, indent=2)
         return
     if run is not None:
         click.echo(f"Run {printable(facts['run'])}, made with profile {facts['profile']}\n")
@@ -78,7 +77,7 @@ def _show_networks(as_json: bool) -> None:
             }
             for family in families
         ]
-        click.echo(json.dumps({"networks": found}, indent=2, ensure_ascii=False))
+        print_json({"networks": found}, indent=2)
         return
     width = shutil.get_terminal_size(PIPED).columns
     for family in (each for each in families if each.name in MODULES):

@@ -1,5 +1,6 @@
 """What the commands share: plain tables, safe text, errors in one line."""
 
+import json
 import os
 import signal
 import threading
@@ -36,6 +37,16 @@ def print_table(header: list[str], rows: list[list[Any]], most: int | None = Non
 def printable(cell: object) -> str:
     """Return text for a table; what does not show in a file name is escaped."""
     return shown(utf8(str(cell)))
+
+
+def print_json(facts: Any, indent: int | None = None) -> None:
+    """Print JSON in which every character shows, or is escaped as JSON escapes it."""
+    text = json.dumps(facts, indent=indent, ensure_ascii=False, allow_nan=False)
+    click.echo(
+        "".join(
+            sign if sign.isprintable() or sign == "\n" else json.dumps(sign)[1:-1] for sign in text
+        )
+    )
 
 
 def utf8(text: str) -> str:
