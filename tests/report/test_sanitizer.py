@@ -32,6 +32,7 @@ def test_nothing_that_acts_stays_of_any_name():
         ('a<img src="data:image/png;base64,iVBORw0KGgo=" alt="b">c', "ac"),
         ('<th colspan="2" scope="col">a</th>', "a"),  # no cell without its table
         ("a<script>b</script><style>c</style>d", "ad"),
+        ("a<svg><text>b</text></svg><template>c</template>d", "ad"),
         ("a<!-- b -->c", "ac"),
         ("1 < 2 & 3", "1 &lt; 2 &amp; 3"),
     ],

@@ -55,6 +55,14 @@ def test_all_names_of_one_document_stay_apart():
         )
 
 
+@pytest.mark.parametrize("rendered", [markdown2html, commonmark])
+def test_what_follows_a_name_makes_no_reference_of_it(rendered):
+    source = Markdown("{0}: https://x.invalid\n\n{0} and {0} too").format("[name]")
+    assert BeautifulSoup(rendered(source), "html.parser").p.get_text().startswith("[name]: ")
+    assert '<a href="https://x.invalid">[' not in rendered(source)
+    assert rendered(source).count("name") == 3
+
+
 def test_no_formula_can_be_found_in_what_is_shown():
     """MathJax looks for formulas in texts that stand together, and for none across elements."""
     for name in NAMES:
