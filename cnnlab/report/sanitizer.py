@@ -19,8 +19,6 @@ ATTRIBUTES = {
     "td": {"colspan", "rowspan"},
     "th": {"colspan", "rowspan", "scope"},
 }
-# Elements of which nothing is kept, not even the text in them.
-DROPPED = {"script", "style", "template", "iframe", "object", "noscript", "svg", "math"}
 
 
 def html(source: str) -> str:
@@ -34,7 +32,6 @@ def html(source: str) -> str:
         tags=TAGS,
         attributes=ATTRIBUTES,
         attribute_filter=_kept,
-        clean_content_tags=DROPPED,
         url_schemes=set(),
         link_rel=None,
     )
