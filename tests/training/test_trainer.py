@@ -3,12 +3,13 @@ import shutil
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from cnnlab import hashing
+from cnnlab import hashing, locks
 from cnnlab.augment.mixing import MIXERS
 from cnnlab.config import InputError, make_settings
 from cnnlab.config.training import TrainingSettings
@@ -94,6 +95,19 @@ def test_a_checkpoint_belongs_to_settings_rows_labels_and_pixels(asked, tmp_path
     first, again, *others = [str(options["identity"]) for options in asked]
     assert first == again
     assert len({first, *others}) == 6
+
+
+def test_a_second_training_in_a_folder_is_refused_and_leaves_the_first_alone(
+    asked, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(trainer.locks, "alone", partial(locks.alone, patience=0))
+    with locks.alone(tmp_path, "A network is trained"):
+        with pytest.raises(InputError, match=r"is trained in .* by another process"):
+            train(ROWS, folder=tmp_path)
+        assert not asked
+        train(ROWS, folder=tmp_path / "elsewhere")
+        train(ROWS)
+    train(ROWS, folder=tmp_path)
 
 
 def test_a_checkpoint_stays_of_use_when_evaluation_and_report_change(asked, tmp_path):
