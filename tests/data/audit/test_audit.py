@@ -1,5 +1,7 @@
 """The audit reports what is there, in the right kind, and nothing else."""
 
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,7 @@ from PIL import Image, ImageEnhance
 
 from cnnlab.config import InputError, make_settings
 from cnnlab.data import manifest
-from cnnlab.data.audit import audit
+from cnnlab.data.audit import appearance, audit, duplicates
 from cnnlab.data.sources import selection
 from cnnlab.data.sources.folder_source import FolderSource
 from cnnlab.data.synthetic import ground_truth
@@ -119,6 +121,80 @@ def test_one_picture_under_two_labels_is_a_conflict(source):
     assert rows(findings, "label_conflict") == [
         ("label_conflict", "train/dog/z.jpg", "train/cat/a.jpg", "dog / cat")
     ]
+
+
+def test_where_not_all_lookalikes_are_compared_the_findings_say_so(source, monkeypatch):
+    brighten(source, "train/cat/z.jpg", "train/cat/a.jpg")
+    copy(source, "train/cat/y.jpg", "train/cat/z.jpg")
+    monkeypatch.setattr(duplicates, "TRIES", 0)
+    _, pictures, findings = audited(source)
+    assert pictures["train/cat/z.jpg"] != pictures["train/cat/a.jpg"]
+    assert rows(findings, "crowded") == [
+        ("crowded", "train/cat/a.jpg", "", ""),
+        ("crowded", "train/cat/y.jpg", "", ""),
+    ]
+
+
+def accepted(rows):
+    """A manifest of accepted images: path, split, label, sha256; nothing else is looked at."""
+    table = pd.DataFrame(rows, columns=["path", "split", "label", "sha256"])
+    plain = {name: 0.5 if name in appearance.MEASURES else 64 for name in manifest.COLUMNS}
+    text = {
+        "status": "accepted",
+        "mode": "rgb",
+        "reason": "",
+        "group": "",
+        "format": "png",
+        "orientation": 1,
+    }
+    return table.assign(**{n: v for n, v in {**plain, **text}.items() if n not in table})
+
+
+def told(files, pictures):
+    """What is to be reported of copies, by definition: each with the first that it repeats."""
+    side = {"test": 0, "validation": 1}
+    order = sorted(files, key=lambda row: (side.get(row[1], 2), row[0]))
+    result = set()
+    for i, (path, split, label, content) in enumerate(order):
+        earlier = [row for row in order[:i] if pictures[row[0]] == pictures[path]]
+        for kind, same_side in (("duplicate", True), ("leak", False)):
+            known = [row for row in earlier if (row[1] == split) == same_side]
+            exact = [row for row in known if row[3] == content]
+            if known:
+                word, chosen = ("exact", exact) if exact else ("near", known)
+                result.add((f"{word}_{kind}", path, chosen[0][0], ""))
+        others = [row for row in earlier if row[2] != label]
+        if others:
+            words = f"{label} / {others[0][2]}"
+            result.add(("label_conflict", path, others[0][0], words))
+    return result
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_copies_are_reported_with_the_first_that_they_repeat(seed):
+    random = np.random.default_rng(seed)
+    files, pictures = [], {}
+    for number in range(40):
+        content = int(random.integers(0, 12))
+        split = ("train", "test", "validation", "")[random.integers(0, 4)]
+        label = ("cat", "dog", "owl")[random.integers(0, 3)]
+        path = f"{random.integers(0, 10**6):06}-{number}.png"
+        files.append((path, split, label, f"{content:064}"))
+        pictures[path] = f"{content // 3:016}"
+    found = audit.findings(accepted(files), pd.Series(pictures))
+    copies = found[found["kind"].isin((*audit.COPIES, "label_conflict"))]
+    assert len(copies) == len(set(rows(copies)))
+    assert set(rows(copies)) == told(files, pictures)
+
+
+def test_thousands_of_copies_of_one_file_take_a_moment():
+    """Looking at all earlier copies of each would be 50 million steps."""
+    paths = [f"{number:05}.png" for number in range(10_000)]
+    files = [(path, "train", "cat", "0" * 64) for path in paths]
+    started = time.process_time()
+    found = audit.findings(accepted(files), pd.Series(dict.fromkeys(paths, "0" * 16)))
+    assert time.process_time() - started < 5
+    assert rows(found) == [("exact_duplicate", path, paths[0], "") for path in paths[1:]]
 
 
 def test_refused_and_unusual_files_are_reported_with_their_reason(source):
