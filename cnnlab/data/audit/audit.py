@@ -59,18 +59,19 @@ def pictures(manifest: pd.DataFrame, source: Source, *, progress: bool = False) 
     """
     accepted = manifest[manifest["status"] == "accepted"]
     distinct = accepted.drop_duplicates("sha256").sort_values("sha256")  # names decide nothing
-    paths = distinct["path"].tolist()
+    paths, hashes = (distinct[name].to_numpy(object).tolist() for name in ("path", "phash"))
 
     def load(indices: Sequence[int]) -> np.ndarray:
         return prepared.read_images(source.root, [paths[i] for i in indices], comparison.SIDE)
 
-    copies = duplicates.find_copies(distinct["phash"].tolist(), load, progress=progress)
+    copies = duplicates.find_copies(hashes, load, progress=progress)
     area = distinct["width"] * distinct["height"]
     largest = distinct.assign(cluster=copies.clusters, area=area).sort_values(
         ["area", "bytes", "sha256"], ascending=[False, False, True]
     )
     names = largest.groupby("cluster")["sha256"].transform("first").str[:16]
-    by_content = dict(zip(largest["sha256"], names, strict=True))
+    contents = (column.to_numpy(object) for column in (largest["sha256"], names))
+    by_content = dict(zip(*contents, strict=True))
     named = accepted["sha256"].map(by_content).to_numpy()
     result = pd.Series(named, index=accepted["path"].to_numpy(), name="picture", dtype="str")
     result.attrs[CROWDED] = tuple(distinct["path"][copies.crowded])

@@ -20,6 +20,7 @@ SMALL = 4096  # hashes up to which all pairs are compared: one table, one run
 RUN = 64  # hashes that agree in the blocks by chance, on average; beyond, one block more
 KEY_BITS = 16  # of a key; NumPy sorts 16 bits several times as fast as 64
 WINDOW = 512  # hashes of a longer run are compared with as many that follow them
+DENSE = 4  # where a quarter of the hashes have one to compare, comparing all is faster
 CHUNK = 2**15  # hashes compared in one step: what they need stays in the processor's cache
 
 
@@ -142,14 +143,21 @@ def _near(
         places = places[left[places] > step]
         if not len(places):
             return
-        for start in range(0, len(places), CHUNK):
-            first = places[start : start + CHUNK]
-            differ = hashes[first] ^ hashes[first + step]
+        every = len(places) > len(hashes) // DENSE
+        for start in range(0, len(hashes) - step if every else len(places), CHUNK):
+            if every:
+                end = min(start + CHUNK, len(hashes) - step)
+                differ = hashes[start:end] ^ hashes[start + step : end + step]
+            else:
+                first = places[start : start + CHUNK]
+                differ = hashes[first] ^ hashes[first + step]
             bits = np.bitwise_count(differ)
             near = np.flatnonzero(bits <= limits[1])
+            if every:
+                near = near[left[start + near] > step]
             if limits[0] >= 0:
                 near = near[bits[near] > limits[0]]
             for mask in masks:
                 near = near[differ[near] & mask != 0]
             if len(near):
-                yield first[near], step
+                yield start + near if every else first[near], step
