@@ -31,6 +31,7 @@ _SKIPPED = (
     " '\"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\xa0\xad\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"
 )
 _FORMULA = rf"(?:\A|(?<=[;\t\r\n]))(?=[{_SKIPPED}]*[{_SIGNS}])|\A(?='*[\t\r\n])"
+_ANY = re.compile(rf"[{_SIGNS}\t\r\n]")  # most texts have none, and this is soon found
 _TO_GUARD = re.compile(_FORMULA)
 _TO_FREE = re.compile(rf"(?:{_FORMULA})'")
 
@@ -42,7 +43,7 @@ def guard(text: str) -> str:
         >>> guard("=1+1"), guard("'=1+1"), guard("'tis"), guard("a-b")
         ("'=1+1", "''=1+1", "'tis", 'a-b')
     """
-    return _TO_GUARD.sub("'", text)
+    return _TO_GUARD.sub("'", text) if _ANY.search(text) else text
 
 
 def unguard(text: str) -> str:
