@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from cnnlab import images
-from cnnlab.artifact import h5
+from cnnlab.artifact import allow_list, h5
 from cnnlab.config import InputError
 from cnnlab.engine import keras, tf
 
@@ -160,6 +160,7 @@ def _answer(folder: str, questions: str, answers: str) -> None:
         pixels = stored["pixels"]
     contract = json.loads(Path(folder, "contract.json").read_text("utf-8"))
     model = h5.read(Path(folder, "model.h5"))
+    allow_list.check_graph(Path(folder, allow_list.GRAPH).read_bytes())
     graph = tf.saved_model.load(str(Path(folder, "saved_model")))
     predict = graph.signatures["predict"]
     from_h5, from_graph = [], []

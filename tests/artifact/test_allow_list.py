@@ -31,6 +31,13 @@ def test_the_corpus_gets_its_verdicts(corpus) -> None:
     assert wrong == set(), {name: corpus[name][1] for name in wrong}
 
 
+@pytest.mark.parametrize("bound", ["MAX_BYTES", "MAX_FUNCTIONS", "MAX_NODES"])
+def test_a_graph_is_no_larger_than_the_bounds(corpus, bound, monkeypatch) -> None:
+    monkeypatch.setattr(allow_list, bound, 10)
+    with pytest.raises(allow_list.Foreign, match="has more than 10 "):
+        allow_list.check_graph(corpus["as it is"][0])
+
+
 def test_a_model_that_writes_files_is_refused_before_it_runs(saved, tmp_path) -> None:
     marker = tmp_path / "marker"
     folder = graphs.resealed(saved, tmp_path / "model", graphs.writes(marker))
