@@ -16,7 +16,7 @@ def flipped(numbers, random, most):
     return numbers
 
 
-def hashes(kind, random, count=120):
+def hashes(kind, random, count=90):
     numbers = random.integers(0, 2**64, count, dtype=np.uint64)
     if kind == "near pairs":
         half = count // 2
