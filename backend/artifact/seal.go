@@ -27,6 +27,8 @@ const (
 	CodeUntrusted   = "untrusted"            // the trusted key did not sign it
 )
 
+const disagrees = "does not agree with its files"
+
 // Refused says why nothing is loaded from a model folder.
 type Refused struct {
 	Code   string
@@ -58,7 +60,7 @@ func (r *Refused) Error() string {
 
 // checkSeal compares every file below a folder with the SHA-256 it should have. Nothing may be
 // missing, changed, extra or anything but a regular file; the contract itself and its signature do
-// not count. The sizes come first, so that no more is read than the contract states.
+// not count. The sizes come first, so that no more is read than twice what the contract states.
 func checkSeal(folder string, contract *Contract) error {
 	found, err := sealedSizes(folder)
 	if err != nil {
@@ -77,8 +79,8 @@ func checkSeal(folder string, contract *Contract) error {
 			return damaged(folder, name, "is missing")
 		}
 	}
-	if total != contract.Bytes {
-		return damaged(folder, contractName, "does not agree with its files")
+	if total > 2*contract.Bytes {
+		return damaged(folder, contractName, disagrees)
 	}
 	for _, name := range names {
 		digest, err := fileDigest(folder, name, found[name])
@@ -88,6 +90,9 @@ func checkSeal(folder string, contract *Contract) error {
 		if digest != contract.Files[name] {
 			return damaged(folder, name, "was changed")
 		}
+	}
+	if total != contract.Bytes {
+		return damaged(folder, contractName, disagrees)
 	}
 	return nil
 }

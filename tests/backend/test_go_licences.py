@@ -1,9 +1,9 @@
 """What is linked into the server is under a licence that someone has read."""
 
 import subprocess
+from pathlib import Path
 
-from conftest import BACKEND
-
+BACKEND = Path(__file__).resolve().parents[2] / "backend"
 READ = {  # module → the licence in its folder
     "github.com/beorn7/perks": "MIT",
     "github.com/cespare/xxhash/v2": "MIT",
