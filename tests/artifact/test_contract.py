@@ -80,6 +80,7 @@ def test_every_contract_gets_the_verdict_it_was_made_for():
     assert wrong == {}
 
 
+@pytest.mark.slow
 def test_the_schema_alone_agrees_wherever_it_can():
     """It cannot see a text, nor compare ids and files; a later format it can only name."""
     compared, wrong = 0, {}
@@ -208,6 +209,7 @@ def test_the_id_of_a_format_covers_all_that_it_says():
 # From here on whole folders, whose hashes are right whatever the contract says.
 
 
+@pytest.mark.slow
 def test_a_folder_of_format_2_answers_as_before(saved, copied, photos):
     as_format_2(copied)
     earlier, now = Predictor(copied), Predictor(saved)

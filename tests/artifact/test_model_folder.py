@@ -331,6 +331,7 @@ def test_a_lambda_layer_is_refused(tmp_path, tiny):
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "bfloat16"])
+@pytest.mark.slow
 def test_a_half_precision_model_is_saved_in_float32(tmp_path, tiny, policy):
     half = tiny(dtype=policy)
     before = [np.array(weight) for weight in half.get_weights()]

@@ -108,6 +108,7 @@ def test_numpy_applies_the_same_temperature(temperature):
     assert np.abs(found - saved_model.tempered(tf.constant(rows), temperature)).max() <= 1e-6
 
 
+@pytest.mark.slow
 def test_the_h5_file_with_the_temperature_is_the_saved_model(tmp_path, model):
     model_folder.save(
         model, tmp_path / "m", class_names=NAMES, run_id="lab", card="", temperature=0.3
@@ -126,6 +127,7 @@ def test_temperature_keeps_zero_and_one():
     assert found.numpy().tolist() == [[0.0, 1.0], [0.5, 0.5]]
 
 
+@pytest.mark.slow
 def test_the_graph_applies_the_temperature(tmp_path, model):
     model_folder.save(
         model, tmp_path / "m", class_names=NAMES, run_id="lab", card="", temperature=4.0

@@ -35,6 +35,7 @@ def public(key: Path) -> Path:
     return key.with_name(key.name + ".pub")
 
 
+@pytest.mark.slow
 def test_what_the_trusted_key_signed_is_loaded(signed, saved, keys) -> None:
     trusted = model_folder.load(signed, trusted_key=public(keys[0]))
     assert (

@@ -12,6 +12,7 @@ def photos(make_photos):
     return make_photos(8)
 
 
+@pytest.mark.slow
 def test_the_table_its_reading_and_the_command(call, photos, monkeypatch):
     monkeypatch.setattr("os.getloadavg", lambda: (0.5, 0.5, 0.5))
     result = call("backbones", photos, *ARGUMENTS, "--sizes", "20,16")
@@ -34,12 +35,14 @@ def test_the_table_its_reading_and_the_command(call, photos, monkeypatch):
     assert "ms are too high" not in result.stdout
 
 
+@pytest.mark.slow
 def test_a_busy_machine_is_told(call, photos, monkeypatch):
     monkeypatch.setattr("os.getloadavg", lambda: (1000.0, 0.5, 0.5))
     result = call("backbones", photos, *ARGUMENTS, "--sizes", "16")
     assert "had other work to do (load 1000.0): ms are too high" in " ".join(result.stdout.split())
 
 
+@pytest.mark.slow
 def test_json_is_one_object(call, photos):
     result = call("backbones", photos, *ARGUMENTS, "--sizes", "16", "--json")
     assert result.exit_code == 0, result.output

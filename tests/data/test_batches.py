@@ -170,6 +170,7 @@ def test_indices_out_of_range_are_refused(dataset, indices):
         batches.evaluation_batches(dataset, np.array(indices, np.int64), batch_size=2)
 
 
+@pytest.mark.slow
 def test_a_folder_becomes_a_dataset(tmp_path):
     rng = np.random.default_rng(0)
     for label in ("cat", "dog"):

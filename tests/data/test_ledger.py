@@ -64,6 +64,7 @@ def test_what_a_set_contains(stored):
     assert found.tolist() == [number in stored for number in (9, 5, 0, 5)]
 
 
+@pytest.mark.slow
 def test_eight_processes_at_once_are_all_recorded(home):
     """Each records a model of its own, one that all share, and the same set of images."""
     code = (

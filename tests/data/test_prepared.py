@@ -77,6 +77,7 @@ def groups(monkeypatch):
     return sizes
 
 
+@pytest.mark.slow
 def test_files_that_grow_large_at_the_door_do_not_wait_for_others(tmp_path, groups):
     noise = np.random.default_rng(0).integers(0, 256, (1000, 1000, 3), dtype=np.uint8)
     names = [f"{i}.webp" for i in range(8)]

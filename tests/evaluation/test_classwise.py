@@ -69,6 +69,7 @@ def test_classwise_ece_is_that_of_the_formula():
     assert classwise.errors(cells)["error"].mean() == pytest.approx(total / 3)
 
 
+@pytest.mark.slow
 def test_true_probabilities_get_about_the_error_of_chance():
     rng = np.random.default_rng(0)
     found = []

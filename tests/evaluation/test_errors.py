@@ -184,6 +184,7 @@ def grouped_case(generator, count, per_image):
 
 
 @pytest.mark.parametrize("per_image", [True, False])
+@pytest.mark.slow
 def test_over_groups_slices_are_seldom_called_worse_for_nothing(per_image):
     generator, by_group, by_image, held = np.random.default_rng(2), [], [], []
     for _ in range(80):

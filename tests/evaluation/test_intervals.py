@@ -197,6 +197,7 @@ def test_intervals_hold_the_true_figure_in_93_to_97_of_100_test_sets(accuracy, i
         assert 0.93 <= share <= 0.97, f"{name}: {share:.3f}"  # standard error 0.004
 
 
+@pytest.mark.slow
 def test_intervals_of_groups_hold_the_true_figure_where_those_of_images_fail():
     """300 test sets of 30 videos of 20 frames: standard error of a share of 95 % is 0.0126."""
     benchmark = runpy.run_path(str(BENCHMARK))

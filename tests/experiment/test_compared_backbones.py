@@ -106,6 +106,7 @@ def test_nothing_to_compare_is_told(settings):
         backbones.variants(settings, [], [16])
 
 
+@pytest.mark.slow
 def test_every_backbone_at_every_size_once(settings):
     named = [Backbone("resnet", "random"), Backbone("efficientnet_lite0", "random")]
     plain = settings.replace(network_options="")

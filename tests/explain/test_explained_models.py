@@ -113,6 +113,7 @@ def test_layers_with_a_call_of_their_own_are_left_as_they_were(images, kind):
     assert [sorted(vars(layer)) for layer in model._flatten_layers()] == before
 
 
+@pytest.mark.slow
 def test_activations_inside_a_subclassed_model(same, images):
     paths = [features.activations(same[kind], images, ["read"])["read"] for kind in same]
     for found in paths[1:]:
@@ -141,6 +142,7 @@ def test_a_call_in_a_graph_of_its_own_is_refused(images):
     assert targets.scores(model, images, 1).shape == (3,)  # what needs no layer works
 
 
+@pytest.mark.slow
 def test_a_model_that_does_not_say_what_it_gives_needs_a_function(images):
     class Vague(Subclassed):
         def call(self, inputs):

@@ -31,6 +31,7 @@ def stages_of(model):
     return found
 
 
+@pytest.mark.slow
 def test_every_method_that_fits_gives_heatmaps(network, photos):
     methods, others = fitting(network)
     pooled = models.pools_globally(network)
@@ -103,6 +104,7 @@ def test_the_field_of_every_stage_is_what_changes_it(network):
             assert (max(start, 0), min(start + axis.size, 16)) == (seen[0], seen[-1] + 1)
 
 
+@pytest.mark.slow
 def test_patches_probes_gratings_and_maximisation_of_every_stage(network):
     names = stages_of(network)
     rng = np.random.default_rng(0)

@@ -19,6 +19,7 @@ def open_size() -> keras.Model:
 
 
 @pytest.mark.parametrize("size", [32, 50, 64])  # 50 gives odd maps: 25, 13, 7
+@pytest.mark.slow
 def test_it_computes_what_keras_own_network_does(size, open_size) -> None:
     original = application(size)
     ours = rebuilt(open_size, image_size=size, seed=0, l2=0.0)

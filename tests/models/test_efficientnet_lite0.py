@@ -102,6 +102,7 @@ def test_it_computes_what_numpy_does(size, published) -> None:
     np.testing.assert_allclose(features(network, image[None])[0], expected, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_with_its_own_classifier_it_knows_a_daisy_and_a_palace(published) -> None:
     network = made(224, 1000)
     published_file.assign(network, published, "published")

@@ -93,6 +93,7 @@ def test_probabilities_stay_float32_under_mixed_precision(name, network, photogr
 
 
 @every_network
+@pytest.mark.slow
 def test_the_seed_decides_the_weights_and_nothing_else_does(name, network) -> None:
     keras.utils.set_random_seed(1)
     first = network(name, seed=5)

@@ -26,6 +26,7 @@ def test_every_figure_has_an_example(examples):
     assert sorted(examples) == NAMES
 
 
+@pytest.mark.slow
 def test_figure_fits_its_page_and_no_texts_overlap(name, examples, texts_of):
     function, arguments = examples[name]
     figure = function(*arguments)
@@ -49,6 +50,7 @@ def test_figure_fits_its_page_and_no_texts_overlap(name, examples, texts_of):
             assert across <= 1 or down <= 1, f"{first!r} covers {second!r}"
 
 
+@pytest.mark.slow
 def test_figure_leaves_inputs_settings_and_pyplot_alone(name, examples):
     function, arguments = examples[name]
     before = pickle.dumps(arguments)

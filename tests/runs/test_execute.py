@@ -139,6 +139,7 @@ def test_running_again_forgets_the_failure(folder, run):
     assert "failed" not in run.state()["notebooks"]["01_a"]
 
 
+@pytest.mark.slow
 def test_what_a_cell_prints_or_rewrites_reaches_the_progress(folder, run):
     said = []
 

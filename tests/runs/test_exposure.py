@@ -276,6 +276,7 @@ def test_what_cannot_be_recorded_is_not_opened(home):
     assert said(run) == "No model was measured on these 6 test images yet."
 
 
+@pytest.mark.slow
 def test_a_reproduction_of_an_old_run_is_recorded_as_the_run(home, tmp_path, monkeypatch):
     """Also of a run that stands elsewhere, where nothing would look for it."""
     run = opened("old", range(6), "m")

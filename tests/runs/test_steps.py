@@ -136,6 +136,7 @@ def test_the_start_page_and_the_readme_list_every_notebook():
     assert f"`cnnlab reproduce` executes notebooks {', '.join(first)} and {last}" in readme
 
 
+@pytest.mark.slow
 def test_no_other_module_names_a_notebook():
     """Docstrings may; what a program does or says must follow from the list."""
     found = []

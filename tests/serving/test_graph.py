@@ -29,6 +29,7 @@ def test_what_cannot_be_decoded_is_corrupt(graph, photos):
         assert caught.value.code == "corrupt"
 
 
+@pytest.mark.slow
 def test_an_answer_of_no_numbers_is_none(tmp_path):
     layers = keras.layers
     inputs = keras.Input((16, 16, 3))

@@ -66,6 +66,7 @@ def test_it_knows_its_contract(shared):
     assert (shared.class_names, shared.image_size) == (NAMES, 16)
 
 
+@pytest.mark.slow
 def test_labels_keep_their_order(tmp_path, tiny, photos):
     certain = tiny()
     certain.get_layer("answer").kernel.assign(np.zeros((784, 3)))

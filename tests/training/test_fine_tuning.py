@@ -169,5 +169,6 @@ def test_images_that_are_normalised_already_are_refused(scale: float) -> None:
         training.fit(network(), batches, batches(9, scale), Recipe((Stage(1),)), seed=1)
 
 
+@pytest.mark.slow
 def test_black_images_are_images() -> None:
     training.fit(network(), batches, batches(9, 0.0), Recipe((Stage(1),)), seed=1)

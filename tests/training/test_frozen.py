@@ -42,6 +42,7 @@ def by_network(model, dataset, rows):
 
 
 @pytest.mark.parametrize("changes", [(), (HIDDEN,), ("class_weight=balanced", "feature_views=1")])
+@pytest.mark.slow
 def test_the_network_answers_as_its_features_do(dataset, quick, changes):
     settings = settings_of(*changes)
     model, fitted = trained(dataset, settings)
@@ -89,6 +90,7 @@ def test_features_of_a_sealed_test_set_are_not_computed(dataset):
     np.testing.assert_array_equal(found.position[75:], -1)
 
 
+@pytest.mark.slow
 def test_a_second_head_computes_no_features(dataset, monkeypatch):
     trained(dataset, settings_of())
 
@@ -128,6 +130,7 @@ def test_views_change_what_is_learned_and_nothing_else(dataset):
 
 
 @pytest.mark.parametrize("changes", [(), (HIDDEN,)])
+@pytest.mark.slow
 def test_the_order_of_the_images_is_irrelevant(dataset, quick, changes):
     settings, rows = settings_of(*changes), np.arange(60)
     found = probe.features(training.new_model(dataset, settings), dataset, settings)
@@ -142,6 +145,7 @@ POOL = np.arange(75)[::-1].copy()  # positions in the pool are not row numbers
 PAIRS = [(np.flatnonzero(np.arange(75) % 3 != n), np.arange(75)[n::3]) for n in range(3)]
 
 
+@pytest.mark.slow
 def test_a_fold_is_what_a_network_trained_on_its_images_answers(dataset, capsys):
     settings = settings_of()
     given = folds.fold_runner(dataset, POOL, settings)(PAIRS)
@@ -152,6 +156,7 @@ def test_a_fold_is_what_a_network_trained_on_its_images_answers(dataset, capsys)
     assert "fold 2/3  1 epoch" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_folds_of_one_frozen_network_build_it_once(dataset, monkeypatch, tmp_path, quick):
     built, told = [], []
 

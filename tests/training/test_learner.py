@@ -49,6 +49,7 @@ def test_a_copy_of_another_size_has_the_same_weights(model: keras.Model) -> None
     assert answers(copy, 24).shape == (4, 3)
 
 
+@pytest.mark.slow
 def test_a_copy_in_bfloat16_answers_nearly_the_same_in_float32(model: keras.Model) -> None:
     copy = copied(model, precision="bfloat16")
     found = answers(copy)
@@ -60,6 +61,7 @@ def test_a_copy_in_bfloat16_answers_nearly_the_same_in_float32(model: keras.Mode
     np.testing.assert_allclose(found.sum(1), 1, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_what_learns_is_counted_from_the_end(model: keras.Model) -> None:
     """Of all layers with weights, last1 freezes some, head more; the dense ones always learn."""
 
@@ -76,6 +78,7 @@ def test_what_learns_is_counted_from_the_end(model: keras.Model) -> None:
     assert counts[-1] == len(model.trainable_weights)
 
 
+@pytest.mark.slow
 def test_many_trainings_in_one_process_warn_of_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """Each has a network of its own; TensorFlow takes that for one function traced in vain."""
     stage = Stage(1)

@@ -48,6 +48,7 @@ KINDS = ("random", "near pairs", "few clusters", "few values", "one bit each")
 
 @pytest.mark.parametrize("kept", [0, 1, 2, 3])  # blocks that must agree: whatever N asks for
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
 def test_the_pairs_are_those_of_an_exhaustive_search(kind, kept, monkeypatch):
     monkeypatch.setattr(hash_search, "_blocks_kept", lambda count, distance: kept)
     monkeypatch.setattr(hash_search, "CHUNK", 70)

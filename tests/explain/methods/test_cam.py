@@ -182,6 +182,7 @@ def test_eigen_cam_against_singular_vectors(channels):
 
 
 @pytest.mark.parametrize("ending", ["layer", "activation", "operation", "nested", "none"])
+@pytest.mark.slow
 def test_the_score_is_the_one_before_softmax(known, ending):
     expected = cam.contributions(known, IMAGE, target=1)
     np.testing.assert_allclose(cam.contributions(known_network(ending), IMAGE, target=1), expected)
@@ -314,6 +315,7 @@ def test_uint8_and_float_images_give_the_same_map(reference, images):
     )
 
 
+@pytest.mark.slow
 def test_the_last_stage_with_more_than_one_place_is_read(reference, images):
     np.testing.assert_array_equal(
         cam.hires_cam(reference, images), cam.hires_cam(reference, images, layer="relu4")

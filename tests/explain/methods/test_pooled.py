@@ -109,6 +109,7 @@ def quantised(mode, rank=None):
     return dense
 
 
+@pytest.mark.slow
 def test_a_quantised_head_is_known_where_its_kernel_says_all(images):
     """In int8 every class has its own scale, which one map does not show."""
     model = network(layers.GlobalAveragePooling2D(), quantised("int8"))

@@ -66,6 +66,7 @@ def test_every_field_of_the_answer_counts(predictor, photos, changes):
 
 
 @pytest.mark.parametrize(("distance", "same"), [(0.0, True), (9e-6, True), (2e-5, False)])
+@pytest.mark.slow
 def test_only_at_its_threshold_a_rule_may_say_something_else(
     predictor, model, photos, tmp_path, distance, same
 ):
