@@ -118,8 +118,9 @@ def make_folder(folder: Path) -> None:
 def remove_abandoned(folder: Path, seconds: float = DAY) -> None:
     """Delete what killed processes left unfinished in a folder.
 
-    That is what a process of this machine left that lives no more, or anybody at least so many
-    seconds ago. A folder that was about to be replaced comes back where nothing took its place.
+    That is what a process of this machine, since its start, left that lives no more, or anybody at
+    least so many seconds ago. A folder that was about to be replaced comes back where nothing took
+    its place.
     """
     with suppress(OSError):
         for entry in list(os.scandir(folder)):
@@ -162,12 +163,16 @@ def _owner() -> str:
 
 @functools.cache
 def _machine() -> str:
-    """Return what tells machines and containers apart, eight digits: their ids may be equal."""
-    try:
-        ids = os.readlink("/proc/self/ns/pid")
-    except OSError:
-        ids = ""
-    return f"{zlib.crc32(f'{socket.gethostname()} {ids}'.encode()):08x}"
+    """Return what tells running machines and containers apart, eight digits: ids may be equal.
+
+    Machines may share a folder and have one name, so each start of one counts as another machine:
+    what was left before it goes by its age.
+    """
+    facts = [socket.gethostname()]
+    with suppress(OSError):  # not a Linux
+        facts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
+        facts.append(os.readlink("/proc/self/ns/pid"))
+    return f"{zlib.crc32(' '.join(facts).encode()):08x}"
 
 
 def _is_dead(name: str) -> bool:

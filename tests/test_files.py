@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -238,6 +239,24 @@ def test_what_a_dead_process_of_this_machine_left_goes_at_once_and_a_living_ones
         (tmp_path / "inner" / name).mkdir(parents=True)
     files.remove_all_abandoned(tmp_path)
     assert names(tmp_path / "inner") == sorted([parent, elsewhere])
+
+
+def test_what_a_machine_of_the_same_name_writes_at_this_moment_stays(tmp_path, monkeypatch):
+    """All machines have the same first space of process ids; only their boot ids differ."""
+    with files.replacing(tmp_path / "pixels.npy") as temporary:
+        temporary.touch()
+        own = temporary.parent.name
+    live = tmp_path / own.replace(f"-{os.getpid()}-", f"-{dead_process()}-")
+    live.mkdir()
+
+    def read_text(path, **options):
+        return "another\n" if path.name == "boot_id" else real(path, **options)
+
+    real = Path.read_text
+    monkeypatch.setattr(Path, "read_text", read_text)
+    monkeypatch.setattr(files, "_machine", files._machine.__wrapped__)
+    files.remove_all_abandoned(tmp_path)
+    assert live.is_dir()
 
 
 def test_a_new_folder_is_made_where_no_killed_try_is_left(tmp_path):

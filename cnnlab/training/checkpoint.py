@@ -114,7 +114,7 @@ def load(folder: Path, mark: str) -> Progress | None:
     Returns:
         How far the training has come, or None: it starts at its first epoch.
     """
-    files.remove_abandoned(folder, 0)  # by a process that was killed while it wrote
+    files.remove_abandoned(folder)  # by a process that was killed while it wrote
     found = [folder / name for name in SLOTS if (folder / name).exists()]
     own = []
     for path in found:

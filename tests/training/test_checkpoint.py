@@ -1,6 +1,8 @@
 """Checkpoints: exact, sealed, two in turn, and used by no other training."""
 
+import os
 import resource
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cnnlab import files
 from cnnlab.config import InputError
 from cnnlab.engine import keras
 from cnnlab.training import checkpoint
@@ -197,12 +200,17 @@ def test_where_nothing_was_saved_nothing_is_said(
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_what_a_killed_process_left_half_written_is_removed(tmp_path: Path) -> None:
-    left = tmp_path / ".unfinished-ab12"
-    left.mkdir()
-    (left / "checkpoint-1.npz").write_bytes(b"half")
-    assert load(tmp_path, network(), "mine") is None
-    assert list(tmp_path.iterdir()) == []
+def test_what_a_killed_process_left_goes_and_what_a_living_one_writes_stays(tmp_path: Path) -> None:
+    dead = subprocess.Popen(["/bin/true"])
+    dead.wait()
+    with files.replacing(tmp_path / "history.csv") as live:
+        left = tmp_path / live.parent.name.replace(f"-{os.getpid()}-", f"-{dead.pid}-")
+        left.mkdir()
+        (left / "checkpoint-1.npz").write_bytes(b"half")
+        live.write_text("epoch\n")
+        assert load(tmp_path, network(), "mine") is None
+        assert list(tmp_path.iterdir()) == [live.parent]
+    assert [path.name for path in tmp_path.iterdir()] == ["history.csv"]
 
 
 @contextmanager
