@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from cnnlab.config import InputError
 from cnnlab.files import make_folder
+from cnnlab.places import explained
 
 IN_USE = ".in-use"  # in a folder that one process at a time may work in: who that is
 PATIENCE = 5.0  # seconds; what a killed process started ends within two, see training.processes
@@ -52,7 +53,6 @@ def alone(folder: Path | None, doing: str, patience: float = PATIENCE) -> Iterat
     if folder is None:
         yield
         return
-    make_folder(folder)
     file = _locked(folder / IN_USE, doing, time.monotonic() + patience)
     try:
         owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()}
@@ -67,9 +67,14 @@ def alone(folder: Path | None, doing: str, patience: float = PATIENCE) -> Iterat
 
 
 def _locked(path: Path, doing: str, deadline: float) -> int:
-    """Return the open file once this process has its lock."""
+    """Return the open file once this process has its lock; its folder is made."""
     while True:
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        make_folder(path.parent)
+        try:
+            with explained(path, path):
+                file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except FileNotFoundError:  # another process just removed the folder, which was empty
+            continue
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is(path, file):  # and not one that its last owner removed

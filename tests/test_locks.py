@@ -11,6 +11,7 @@ import pytest
 
 from cnnlab import locks
 from cnnlab.config import InputError
+from cnnlab.places import CannotWrite
 
 CHILD = """
 import pathlib, sys, time
@@ -106,3 +107,33 @@ def test_a_full_disk_does_not_hinder_a_lock(
     monkeypatch.setattr(os, "pwrite", full)
     with locks.alone(tmp_path, "It is done"), pytest.raises(InputError, match="process: wait"):
         locks._locked(tmp_path / locks.IN_USE, "It is done", 0)
+
+
+def test_a_folder_that_another_process_just_removed_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, removed = os.open, []
+
+    def opened(path: Path, *flags: int) -> int:
+        if not removed:
+            removed.append(os.rmdir(path.parent))
+        return real(path, *flags)
+
+    monkeypatch.setattr(os, "open", opened)
+    with locks.alone(tmp_path / "run", "It is done"):
+        assert (tmp_path / "run" / locks.IN_USE).exists()
+    assert removed
+
+
+def test_a_place_that_cannot_be_written_to_is_named_with_the_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, *_: int) -> int:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with (
+        pytest.raises(CannotWrite, match=r"\.in-use: Read-only.+ Make it writable"),
+        locks.alone(tmp_path, "It is done"),
+    ):
+        pytest.fail("nothing is locked")
