@@ -152,7 +152,8 @@ def fit_seeds(
         Seed → its classifier, in the settings' order; none where there is one seed.
 
     Raises:
-        InputError: ``jobs`` is below 0, or the pixels are not mapped and it is not 1.
+        InputError: ``jobs`` is below 0, or the pixels are not mapped and it is not 1; or another
+            process trains in that folder.
         TrainingFailed: One failed, after what ran beside it was finished and kept.
     """
     seeds = settings.seeds[1:]
@@ -161,12 +162,12 @@ def fit_seeds(
     check_jobs(dataset, jobs)
     content = [content_digest(dataset, dataset.indices(side)) for side in ("train", "validation")]
     work = _Work(settings, folder, run_id, content)
-    found = {seed: work.earlier(seed, tested) for seed in seeds}
-    kept = {seed: training for seed, training in found.items() if training}
-    for seed, training in kept.items():
-        _print_done(seed, training, f"  trained earlier, from seed-{seed}/")
-    missing: dict[int, tuple] = {seed: () for seed in seeds if seed not in kept}
     with locks.alone(folder, f"Further seeds are trained in {folder}"):
+        found = {seed: work.earlier(seed, tested) for seed in seeds}
+        kept = {seed: training for seed, training in found.items() if training}
+        for seed, training in kept.items():
+            _print_done(seed, training, f"  trained earlier, from seed-{seed}/")
+        missing: dict[int, tuple] = {seed: () for seed in seeds if seed not in kept}
         trained = train_each(
             work.train,
             dataset,
