@@ -75,7 +75,9 @@ def find_copies(hashes: Sequence[str], load: Load, *, progress: bool = False) ->
         progress: Show a bar on standard output.
 
     Example:
-        >>> find_copies(["00000000000000ff", "00000000000000fe"], np.stack([picture] * 2).take)
+        >>> pictures = np.stack([picture, picture])
+        >>> find_copies(["00000000000000ff", "00000000000000fe"], lambda rows: pictures[rows])
+        Copies(clusters=array([0, 0]), crowded=array([False, False]))
     """
     shown = np.array([i for i, text in enumerate(hashes) if text], np.int64)
     numbers = np.array([int(hashes[i], 16) for i in shown], np.uint64)
@@ -110,7 +112,8 @@ class _Search:
     """What is known of the copies, and the pairs that are still to be compared."""
 
     def __init__(self, count: int, load: Load, pool: ThreadPoolExecutor) -> None:
-        self._left_out = np.empty((0, 2), np.int64)
+        self._left_out = [np.empty((0, 2), np.int64)]
+        self._noted = 0
         self._parents = np.arange(count)
         self._failed = np.zeros(count, np.int64)
         self._load = load
@@ -151,21 +154,24 @@ class _Search:
         """Return the pairs that are not known to be copies and may still be compared."""
         pairs = self._apart(pairs)
         tried = (self._failed[pairs] >= TRIES).all(axis=1)
-        self.leave_out(pairs[tried])
+        if tried.any():
+            self.leave_out(pairs[tried])
         return pairs[~tried]
 
     def leave_out(self, pairs: np.ndarray) -> None:
         """Take note of candidates that are not compared: one of each picture is enough."""
-        self._left_out = np.concatenate([self._left_out, pairs])
-        if len(self._left_out) > LEFT_OUT + 2 * len(self._parents):
-            self._left_out = self._apart(self._left_out)
-            ones = [np.unique(side, return_index=True)[1] for side in self._left_out.T]
-            self._left_out = self._left_out[np.unique(np.concatenate(ones))]
+        self._left_out.append(pairs)
+        self._noted += len(pairs)
+        if self._noted > LEFT_OUT + 2 * len(self._parents):
+            apart = self._apart(np.concatenate(self._left_out))
+            ones = [np.unique(side, return_index=True)[1] for side in apart.T]
+            self._left_out = [apart[np.unique(np.concatenate(ones))]]
+            self._noted = len(self._left_out[0])
 
     def crowded(self) -> np.ndarray:
         """Return which pictures have a candidate, not compared, in another cluster; bool (N,)."""
         crowded = np.zeros(len(self._parents), bool)
-        crowded[self._apart(self._left_out)] = True
+        crowded[self._apart(np.concatenate(self._left_out))] = True
         return crowded
 
     def _apart(self, pairs: np.ndarray) -> np.ndarray:
@@ -178,7 +184,8 @@ class _Search:
         missing = [i for i in wanted if i not in self._held]
         batches = [missing[i : i + BATCH] for i in range(0, len(missing), BATCH)]
         for batch, pictures in zip(batches, self._pool.map(self._load, batches), strict=True):
-            self._held.update(zip(batch, pictures, strict=True))
+            # Copies: each view would keep its whole batch, long after the others are let go.
+            self._held.update(zip(batch, map(np.copy, pictures), strict=True))
         for i in wanted:
             self._held.move_to_end(i)
         while len(self._held) > KEPT:

@@ -1,5 +1,8 @@
 """Copies are joined transitively, whatever the order, and what is not compared is named."""
 
+import doctest
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -163,3 +166,19 @@ def test_many_copies_fit_in_a_small_memory(monkeypatch):
     pixels = picture(0)
     found = duplicates.find_copies([A] * 30, lambda indices: np.stack([pixels] * len(indices)))
     assert found.clusters.tolist() == [0] * 30
+
+
+def test_a_picture_that_is_held_keeps_no_other_in_memory():
+    """All but one of each batch are let go: what stays is not the batch."""
+    with ThreadPoolExecutor(1) as pool:
+        pictures = np.zeros((4, SIDE, SIDE, 3), np.uint8)
+        search = duplicates._Search(4, pictures.__getitem__, pool)
+        search._hold([0, 1, 2, 3])
+    assert [held.nbytes for held in search._held.values()] == [pictures[0].nbytes] * 4
+    assert all(held.base is None for held in search._held.values())
+
+
+def test_the_example_is_true():
+    given = {"find_copies": duplicates.find_copies, "picture": picture(0), "np": np}
+    examples = doctest.DocTestFinder().find(duplicates.find_copies, "find_copies", globs=given)
+    assert [doctest.DocTestRunner().run(each) for each in examples] == [(0, 2)]
