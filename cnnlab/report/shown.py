@@ -13,10 +13,9 @@ class Shown:
     """
 
     def __init__(self, table: pd.DataFrame) -> None:
-        self.table = table.map(_visible)
-        for axis in (self.table.index, self.table.columns):
-            axis.names = list(map(_visible, axis.names))
-        self.table = self.table.rename(index=_visible, columns=_visible)
+        shown = table.map(_visible).rename(index=_visible, columns=_visible)
+        axes = (each.set_names(list(map(_visible, each.names))) for each in shown.axes)
+        self.table = shown.set_axis(next(axes), axis=0).set_axis(next(axes), axis=1)
 
     def _repr_html_(self) -> str:
         with pd.option_context("display.html.use_mathjax", False):

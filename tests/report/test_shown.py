@@ -25,9 +25,11 @@ def test_names_are_text_in_cells_index_and_columns():
 
 def test_the_table_itself_is_left_alone():
     table = pd.DataFrame(
-        {"a": ["x\n", None]}, index=pd.MultiIndex.from_tuples([("b\t", 1), ("c", 2)])
+        {"a": ["x\n", None]},
+        index=pd.MultiIndex.from_tuples([("b\t", 1), ("c", 2)], names=["d\t", None]),
     )
     copy = table.copy()
     assert "b\\t" in repr(Shown(table))
+    assert "d\\t" in repr(Shown(table))
     pd.testing.assert_frame_equal(table, copy)
-    assert table.index.names == [None, None]
+    assert table.index.names == ["d\t", None]
