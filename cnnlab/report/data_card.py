@@ -31,8 +31,9 @@ DECISIONS = {
 LIMITS = Markdown(
     """\
 - Wrong labels are not found, unless one picture stands under two of them.
-- Copies that were cropped, mirrored or turned escape the comparison, as do those so bright that
-  they are half white.
+- Copies that were mirrored, framed or reduced to grey escape the comparison, as do those that were
+  turned by more than 3°, cropped or shifted by more than about 5 % of a side, or made so bright
+  that they are half white.
 - Who or what the pictures show, who took them and under which licence is not recorded here."""
 )
 
