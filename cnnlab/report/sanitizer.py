@@ -16,9 +16,12 @@ ATTRIBUTES = {
     "*": {"class"},
     "a": {"href"},
     "ol": {"start"},
+    "pre": {"style"},  # Keras' table of layers, which rich draws
+    "span": {"style"},
     "td": {"colspan", "rowspan"},
     "th": {"colspan", "rowspan", "scope"},
 }
+STYLE = {"color", "font-family", "font-weight", "line-height", "overflow-x", "white-space"}
 
 
 def html(source: str) -> str:
@@ -32,6 +35,7 @@ def html(source: str) -> str:
         tags=TAGS,
         attributes=ATTRIBUTES,
         attribute_filter=_kept,
+        filter_style_properties=STYLE,
         url_schemes=set(),
         link_rel=None,
     )

@@ -1,5 +1,7 @@
 """What a cell put out, in a page: text and tables, and nothing that acts."""
 
+import re
+
 import pytest
 from bs4 import BeautifulSoup
 from hostile_names import NAMES
@@ -18,7 +20,7 @@ def test_nothing_that_acts_stays_of_any_name():
             for element in page.find_all():
                 assert not [key for key in element.attrs if key.startswith("on")]
                 assert element.get("href", "#").startswith("#")
-                assert set(element.attrs) <= {"class", "id", "href", "start"}
+                assert set(element.attrs) <= {"class", "id", "href", "start", "style"}
 
 
 @pytest.mark.parametrize(
@@ -39,6 +41,24 @@ def test_nothing_that_acts_stays_of_any_name():
 )
 def test_by_hand(source, expected):
     assert sanitizer.html(source) == expected
+
+
+def test_the_table_of_layers_stays_one():
+    """Of Keras, by rich: it needs characters of one width and lines without a gap."""
+    drawn = (
+        '<pre style="white-space:pre;overflow-x:auto;line-height:normal;font-family:monospace">'
+        '<span style="font-weight:bold">┃</span> <span style="color:#00af00">896</span>\n</pre>'
+    )
+    assert sanitizer.html(drawn) == drawn
+
+
+@pytest.mark.parametrize(
+    "style",
+    ["position:fixed;top:0", "background:url(http://x)", "color:url(x)}</style><b>", "--a:b"],
+)
+def test_no_style_covers_or_loads(style):
+    cleaned = sanitizer.html(f'<pre style="{style}">a</pre>')
+    assert not re.search(r"position|http|</?b|--", cleaned)
 
 
 def test_a_table_of_pandas_keeps_its_cells():
