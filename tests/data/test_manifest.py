@@ -12,6 +12,7 @@ from PIL import Image
 from cnnlab import images
 from cnnlab.config import InputError, make_settings
 from cnnlab.data import manifest, splits
+from cnnlab.data.sources import table_source
 from cnnlab.data.sources.folder_source import FolderSource
 
 needs_posix = pytest.mark.skipif(sys.platform != "linux", reason="names and links of Linux")
@@ -225,6 +226,20 @@ def test_a_class_folder_that_cannot_be_listed_is_one_row_and_no_split_is_made_wi
     pictures = pd.Series(table["path"].to_numpy(), index=table["path"])
     with pytest.raises(InputError, match=r"Class 'ant' has no usable image .* cannot be read"):
         splits.assign(table, pictures, make_settings("smoke"))
+
+
+def test_groups_of_files_that_cannot_be_seen_are_not_the_end_of_the_audit(root, lock):
+    for number, label in enumerate(("ant", "bee", "cow")):
+        save(root / label / "1.jpg", 10 + number)
+    rows = "".join(f"{label}/1.jpg,{label}\n" for label in ("ant", "bee", "cow"))
+    (root / "groups.csv").write_text(f"path,group\n{rows}")
+    (root / "labels.csv").write_text(f"path,label\n{rows}")
+    lock(root / "ant")
+    table = manifest.build(source(root)).set_index("path")
+    assert table.loc["ant", "reason"] == "unreadable_folder"
+    assert table.loc["bee/1.jpg", "group"] == "bee"
+    with pytest.raises(InputError, match=r"'ant/1.jpg' to be seen: the folder 'ant' cannot be"):
+        table_source.read(root / "labels.csv")
 
 
 def test_a_class_folder_of_one_split_that_cannot_be_listed_is_one_row(root, tmp_path, lock):

@@ -46,7 +46,7 @@ def by_table(root: Path, found: frozenset[str]) -> dict[str, str]:
         InputError: The table cannot be used, names a file that is not there, or gives no group.
     """
     table = user_table.read(root / TABLE, ("path", "group"))
-    named = table_paths.checked(table, root, found)
+    named = table_paths.checked(table, root, found, unseen=True)
     if not any(table.columns["group"]):
         raise InputError(f"{table.file} gives no group: fill its column 'group', or remove it.")
     return dict(zip(named, table.columns["group"], strict=True))

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from cnnlab.config import InputError
 from cnnlab.data.sources.user_table import SHOWN, UserTable, listed
@@ -14,7 +14,9 @@ from cnnlab.data.sources.user_table import SHOWN, UserTable, listed
 _WINDOWS_DRIVE = re.compile(r"[A-Za-z]:")
 
 
-def checked(table: UserTable, root: Path, found: frozenset[str]) -> list[str]:
+def checked(
+    table: UserTable, root: Path, found: frozenset[str], *, unseen: bool = False
+) -> list[str]:
     """Return the path of each row as the files below ``root`` are called.
 
     A backslash between folders is understood, and so are ``./`` and ``//``.
@@ -23,6 +25,7 @@ def checked(table: UserTable, root: Path, found: frozenset[str]) -> list[str]:
         table: With a column ``path``.
         root: The folder that the paths are relative to.
         found: Every path below it, from ``listing.walk``.
+        unseen: Accept paths in a folder that cannot be listed: the manifest has a row of it.
 
     Raises:
         InputError: A path is empty, absolute, outside the folder, of no file, or given twice.
@@ -35,7 +38,7 @@ def checked(table: UserTable, root: Path, found: frozenset[str]) -> list[str]:
     paths = [_normal(path, found) for path in given]
     outside = [path == ".." or path.startswith("../") for path in paths]
     table.refuse(outside, f"path outside the table's folder {_first(given, outside)}", relative)
-    lost = [path not in found for path in paths]
+    lost = [path not in found and not (unseen and _unlisted(root, path, found)) for path in paths]
     if any(lost):
         first = paths[lost.index(True)]
         table.refuse(lost, f"there is no file {_first(given, lost)}{_why(root, first, found)}",
@@ -56,12 +59,24 @@ def _normal(path: str, found: frozenset[str]) -> str:
 
 def _why(root: Path, path: str, found: frozenset[str]) -> str:
     """Return why a file is not found that seems to be there, "" if it does not."""
+    if folder := _unlisted(root, path, found):
+        return f" to be seen: the folder {folder!r} cannot be listed"
     if (root / path).is_dir():
         return ", but a folder"
     if os.path.exists(root / path):
         return ": it lies behind a link, and links are not followed"
     alike = sorted(each for each in found if _folded(each) == _folded(path))
     return f", but {alike[0]!r}, spelt otherwise" if alike else ""
+
+
+def _unlisted(root: Path, path: str, found: frozenset[str]) -> str:
+    """Return the folder above a path that could not be listed: only such ones are found; or ""."""
+    above = map(str, PurePosixPath(path).parents)
+    return next((each for each in above if each in found and _is_folder(root / each)), "")
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def _folded(path: str) -> str:
