@@ -212,10 +212,10 @@ def write_download(home: Path, root: Path) -> None:
 
 
 QUICK = (
-    *(write_features, write_checkpoint, write_fold, write_card, write_table, write_json),
+    *(write_features, write_checkpoint, write_fold, write_table, write_json),
     *(write_page, write_notebook, write_run, write_ledger),
 )
-SLOW = (write_pixels, write_model, write_figure, write_shapes, write_download)
+SLOW = (write_pixels, write_model, write_card, write_figure, write_shapes, write_download)
 WRITERS = [*QUICK, *(pytest.param(each, marks=pytest.mark.slow) for each in SLOW)]
 KEPT = (".part",)  # what is continued; it is no longer than what was asked for
 
@@ -237,17 +237,22 @@ def is_in(before: dict[str, str], path: Path, home: Path) -> bool:
 @pytest.mark.parametrize("writer", WRITERS, ids=lambda each: each.__name__)
 def test_a_full_disk_is_one_line_and_nothing_is_half_written(
     writer: Callable[[Path, Path], None], disk: Disk, home: Path, root: Path,
-    saved: Path,
+    request: pytest.FixtureRequest,
 ) -> None:  # fmt: skip
-    shutil.copytree(saved, home / "saved")
+    def start_anew() -> None:
+        shutil.rmtree(home)
+        home.mkdir()
+        if writer is write_card:
+            shutil.copytree(request.getfixturevalue("saved"), home / "saved")
+
+    start_anew()
     before = tree(home)
     writer(home, root)
     whole = tree(home)
     new = [path for path in home.rglob("*") if path.is_file() and not is_in(before, path, home)]
     largest = max(path.stat().st_size for path in new)
     for room in (0, 4096, largest // 2 // 4096 * 4096):
-        shutil.rmtree(home)
-        shutil.copytree(saved, home / "saved")
+        start_anew()
         with disk.full(min(room, largest - 1)), pytest.raises((CannotWrite, InputError)) as caught:
             writer(home, root)
         said = str(caught.value)
