@@ -46,7 +46,9 @@ def searched(numbers, *arguments, **options):
 KINDS = ("random", "near pairs", "few clusters", "few values", "one bit each")
 
 
-@pytest.mark.parametrize("kept", [0, 1, 2, 3])  # blocks that must agree: whatever N asks for
+@pytest.mark.parametrize(
+    "kept", [0, 1, 2, pytest.param(3, marks=pytest.mark.slow)]
+)  # blocks that must agree: whatever N asks for
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.slow
 def test_the_pairs_are_those_of_an_exhaustive_search(kind, kept, monkeypatch):
@@ -61,7 +63,7 @@ def test_the_pairs_are_those_of_an_exhaustive_search(kind, kept, monkeypatch):
         assert set(found) == exhaustive(numbers, distance, beyond)
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 5000])
+@pytest.mark.parametrize("count", [0, 1, 2, pytest.param(5000, marks=pytest.mark.slow)])
 def test_any_number_of_hashes(count):
     random = np.random.default_rng(count)
     numbers = hashes("near pairs", random, count)
