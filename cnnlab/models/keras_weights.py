@@ -12,7 +12,7 @@ import numpy as np
 from cnnlab import hdf5
 from cnnlab.config import InputError
 from cnnlab.engine import keras
-from cnnlab.files import replacing
+from cnnlab.files import make_folder, remove_abandoned, replacing
 from cnnlab.hashing import file_digest
 from cnnlab.models.architecture import Pretrained
 from cnnlab.models.backbones import transplant
@@ -164,7 +164,8 @@ def _fetch(published: Published, file: Path) -> None:
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT)  # Keras sets no limit of its own
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(file.parent)
+        remove_abandoned(file.parent)
         with replacing(file) as temporary:
             keras.utils.get_file(
                 temporary.name,

@@ -6,6 +6,7 @@ only the weights are random, because nothing is downloaded here.
 
 import contextlib
 import inspect
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -272,7 +273,11 @@ def test_a_download_appears_complete(cache, monkeypatch) -> None:
         assert list(cache.glob("*.h5")) == []
 
     monkeypatch.setattr(keras.utils, "get_file", fetches)
+    left = cache / ".unfinished-00000000-1-killed"
+    left.mkdir(parents=True)
+    os.utime(left, (0, 0))
     assert found("resnet50").read_bytes() == b"weights"
+    assert [path.suffix for path in cache.iterdir()] == [".h5"]
 
 
 @pytest.mark.parametrize(
