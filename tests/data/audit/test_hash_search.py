@@ -46,11 +46,9 @@ def searched(numbers, *arguments, **options):
 KINDS = ("random", "near pairs", "few clusters", "few values", "one bit each")
 
 
-@pytest.mark.parametrize(
-    "kept", [0, 1, 2, pytest.param(3, marks=pytest.mark.slow)]
-)  # blocks that must agree: whatever N asks for
+# Blocks that must agree, whatever N asks for.
+@pytest.mark.parametrize("kept", [0, 1, 2, pytest.param(3, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.slow
 def test_the_pairs_are_those_of_an_exhaustive_search(kind, kept, monkeypatch):
     monkeypatch.setattr(hash_search, "_blocks_kept", lambda count, distance: kept)
     monkeypatch.setattr(hash_search, "CHUNK", 70)
