@@ -13,6 +13,8 @@ import (
 	attr_value "github.com/wamuir/graft/tensorflow/core/framework/attr_value_go_proto"
 	function "github.com/wamuir/graft/tensorflow/core/framework/function_go_proto"
 	node_def "github.com/wamuir/graft/tensorflow/core/framework/node_def_go_proto"
+	tensor "github.com/wamuir/graft/tensorflow/core/framework/tensor_go_proto"
+	types "github.com/wamuir/graft/tensorflow/core/framework/types_go_proto"
 	protos "github.com/wamuir/graft/tensorflow/core/protobuf/for_core_protos_go_proto"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -432,17 +434,21 @@ func (g *graphCheck) body(name string, nodes []*node_def.NodeDef, operations set
 // for objects.
 func attributeFunctions(value *attr_value.AttrValue, where string) ([]string, error) {
 	var stated []*attr_value.NameAttrList
+	var tensors []*tensor.TensorProto
 	switch content := value.GetValue().(type) {
 	case nil:
 		return nil, foreignf("there is an attribute without a value in %s", where)
 	case *attr_value.AttrValue_Tensor:
-		if len(content.Tensor.GetResourceHandleVal()) > 0 || len(content.Tensor.GetVariantVal()) > 0 {
-			return nil, foreignf("there is a constant in %s that is an object", where)
-		}
+		tensors = append(tensors, content.Tensor)
 	case *attr_value.AttrValue_Func:
 		stated = append(stated, content.Func)
 	case *attr_value.AttrValue_List:
-		stated = content.List.GetFunc()
+		stated, tensors = content.List.GetFunc(), content.List.GetTensor()
+	}
+	for _, each := range tensors {
+		if !numberOrText(each.GetDtype()) {
+			return nil, foreignf("there is a constant in %s that is an object", where)
+		}
 	}
 	var names []string
 	for _, each := range stated {
@@ -452,6 +458,13 @@ func attributeFunctions(value *attr_value.AttrValue, where string) ([]string, er
 		names = append(names, each.GetName())
 	}
 	return names, nil
+}
+
+// numberOrText tells what constants may hold. TensorFlow makes objects of plain bytes
+// (tensor_content), too: only the type tells.
+func numberOrText(kind types.DataType) bool {
+	return kind >= types.DataType_DT_FLOAT && kind <= types.DataType_DT_HALF ||
+		kind == types.DataType_DT_UINT32 || kind == types.DataType_DT_UINT64
 }
 
 // size refuses functions that call themselves, or that are too large once they are written out.

@@ -39,6 +39,7 @@ MAX_NODES = 2_000_000  # after every function is written out where it is called
 SIGNATURES = {"prepare", "predict", "predict_bytes"}
 INIT = "__saved_model_init_op"
 CALLS = {"StatefulPartitionedCall", "PartitionedCall"}
+NUMBERS_AND_TEXT = frozenset(range(1, 20)) | {22, 23}  # of DataType; 20 and 21 are objects
 CHILD_NAME = re.compile(r"[0-9a-z][0-9a-z_]*")
 CODE = "foreign_model"
 
@@ -288,7 +289,9 @@ def _functions(value: Any, place: str) -> Iterator[str]:
     kind = value.WhichOneof("value")
     if kind is None:
         raise Foreign(f"there is an attribute without a value in {place}")
-    if kind == "tensor" and (value.tensor.resource_handle_val or value.tensor.variant_val):
+    tensors = [value.tensor] if kind == "tensor" else value.list.tensor if kind == "list" else ()
+    # By its type: TensorFlow makes objects of plain bytes (tensor_content), too.
+    if any(tensor.dtype not in NUMBERS_AND_TEXT for tensor in tensors):
         raise Foreign(f"there is a constant in {place} that is an object")
     stated = [value.func] if kind == "func" else value.list.func if kind == "list" else ()
     for each in stated:

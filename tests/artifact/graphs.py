@@ -269,6 +269,19 @@ def _variant_constant(meta: Any) -> None:
     node.attr["value"].tensor.variant_val.add(type_name="x")
 
 
+def _constant_in_bytes(kind: tf.DType, *, listed: bool = False) -> Change:
+    """TensorFlow reads objects from plain bytes as well as from fields of their own."""
+
+    def change(meta: Any) -> None:
+        node = _function(meta, "prepare").node_def.add(name="more", op="Const")
+        value = node.attr["value"]
+        constant = value.list.tensor.add() if listed else value.tensor
+        constant.dtype = kind.as_datatype_enum
+        constant.tensor_content = b"\x03\x1a\x01x"
+
+    return change
+
+
 def _calls_itself(meta: Any) -> None:
     _call(_new_function(meta, "mine").node_def, "again", "mine")
 
@@ -491,6 +504,9 @@ HOSTILE: dict[str, Change] = {
     "a function with attributes": _function_with_attributes,
     "a constant resource": _resource_constant,
     "a constant object": _variant_constant,
+    "a constant resource in bytes": _constant_in_bytes(tf.resource),
+    "a constant object in bytes": _constant_in_bytes(tf.variant),
+    "a constant resource in a list": _constant_in_bytes(tf.resource, listed=True),
     "a function calls itself": _calls_itself,
     "two functions call each other": _calls_in_a_circle,
     "sixty levels of functions": _grows(60),
