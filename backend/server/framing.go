@@ -6,8 +6,9 @@ import (
 )
 
 const (
-	maxLines = 100 // of a head or trailer; clients need a dozen, and short ones cost the most memory
-	maxKept  = 256 // bytes of a line that comes in pieces; the lines that matter are shorter
+	maxLines = 100           // of a head or trailer; clients need a dozen, and short ones cost the most memory
+	maxKept  = 256           // bytes of a line that comes in pieces; the lines that matter are shorter
+	oldEnd   = " HTTP/1.0\r" // of the first line of a request, whose length may be any
 )
 
 // framing finds where the requests of a connection end (RFC 9112, section 6), and the first line
@@ -27,7 +28,7 @@ type framing struct {
 	lines  int    // of this head or trailer
 	kept   []byte // the start of a line that comes in pieces
 	longer bool   // the line began with more than is kept
-	last   byte   // read of that line
+	tail   []byte // the end of such a line, as far as it was read
 
 	old     bool // HTTP/1.0
 	sized   bool // there is a Content-Length
@@ -71,11 +72,11 @@ func (f *framing) watch(content []byte) (sound int) {
 			return len(content)
 		}
 		line := rest[:end]
-		if f.last != 0 { // it is never NUL, which no line may hold
+		if len(f.tail) > 0 {
 			f.keep(line)
 			line = f.kept
 		}
-		returned := f.longer && f.last == '\r'
+		returned := f.longer && bytes.HasSuffix(f.tail, []byte{'\r'})
 		if !f.longer {
 			line, returned = bytes.CutSuffix(line, []byte{'\r'})
 		}
@@ -83,7 +84,7 @@ func (f *framing) watch(content []byte) (sound int) {
 		if !returned || !f.line(line) {
 			return sound
 		}
-		f.kept, f.longer, f.last = f.kept[:0], false, 0
+		f.kept, f.longer, f.tail = f.kept[:0], false, f.tail[:0]
 		sound += end + 1
 	}
 	return len(content)
@@ -96,15 +97,16 @@ func (f *framing) keep(part []byte) {
 	room := min(maxKept-len(f.kept), len(part))
 	f.kept = append(f.kept, part[:room]...)
 	f.longer = f.longer || room < len(part)
-	f.last = max(part[len(part)-1], 1)
+	f.tail = append(f.tail, part[max(0, len(part)-len(oldEnd)):]...)
+	f.tail = append(f.tail[:0], f.tail[max(0, len(f.tail)-len(oldEnd)):]...)
 }
 
 // line goes on to what comes after a whole line; false for a fault.
 func (f *framing) line(line []byte) bool {
 	switch f.state {
 	case requestLine:
-		old := f.longer || bytes.HasSuffix(line, []byte(" HTTP/1.0")) // or not seen, and perhaps
-		*f = framing{state: headerLine, kept: f.kept, longer: f.longer, last: f.last, old: old}
+		old := bytes.HasSuffix(line, []byte(oldEnd[:9])) || bytes.HasSuffix(f.tail, []byte(oldEnd))
+		*f = framing{state: headerLine, kept: f.kept, longer: f.longer, tail: f.tail, old: old}
 		return len(line) > 0
 	case headerLine:
 		if len(line) == 0 {

@@ -79,6 +79,8 @@ var framings = map[string]struct{ stream, statuses string }{
 	"pipelined":         {strings.Repeat(postHead+"Content-Length: 2\r\n\r\nab", 3), "200 200 200 200"},
 	"no body":           {"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n", "200 200"},
 	"long line":         {postHead + "A: " + strings.Repeat("x", 9000) + "\r\nContent-Length: 1\r\n\r\na", "200 200"},
+	"long URL":          {"POST /v1/predict?a=" + strings.Repeat("x", 900) + " HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks, "200 200"},
+	"long URL in 1.0":   {"POST /v1/predict?a=" + strings.Repeat("x", 900) + " HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks, "400"},
 	"100 lines":         {postHead + strings.Repeat("A: b\r\n", maxLines-2) + "Content-Length: 1\r\n\r\na", "200 200"},
 	"101 lines":         {postHead + strings.Repeat("A: b\r\n", maxLines-1) + "Content-Length: 1\r\n\r\na", "400"},
 	"both":              {postHead + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks, "400"},
@@ -211,4 +213,32 @@ func TestConnectionsAreBounded(t *testing.T) {
 	}
 	open[0].Close()
 	waitFor(t, func() bool { return statuses(exchange(t, address, last)) == "200" })
+}
+
+// The end waits for none of those whose connections were cut.
+func TestCutConnectionsDoNotDelayTheEnd(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: New(Config{}, &fakeModel{id: hash("a")})}
+	ended := make(chan error)
+	go func() { ended <- server.Serve(Guard(listener, 100)) }()
+	for range 20 {
+		connection, err := net.Dial("tcp", listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer connection.Close()
+		fmt.Fprint(connection, "GET / HTTP/1.1\n")
+		if _, err := connection.Read(make([]byte, 12)); err != nil { // it is answered, and waited for
+			t.Fatal(err)
+		}
+	}
+	start := time.Now()
+	server.Close()
+	<-ended
+	if took := time.Since(start); took > 5*drainTime {
+		t.Errorf("it took %v", took)
+	}
 }
