@@ -41,7 +41,7 @@ func run(
 		return err
 	}
 	if settings.check {
-		return check(settings)
+		return within(ctx, settings.reloadTimeout, func() error { return check(settings) })
 	}
 	collectSeldom(settings, environment)
 	service, err := newService(settings, log)

@@ -33,6 +33,23 @@ func check(settings *settings) error {
 	return model.Close()
 }
 
+// within returns what loading gives, or an error where the context or the time ends before: a graph
+// may run for ever, and nothing but the end of the program ends it then.
+func within(ctx context.Context, limit time.Duration, loading func() error) error {
+	loaded := make(chan error, 1)
+	go func() { loaded <- loading() }()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case err := <-loaded:
+		return err
+	case <-timer.C:
+		return fmt.Errorf("the model was not loaded within %v", limit)
+	case <-ctx.Done():
+		return fmt.Errorf("the model was still being loaded: %w", ctx.Err())
+	}
+}
+
 // prove checks a model folder in a process of its own. A graph may abort the process that runs it,
 // take its memory or never end, none of which a recover would catch.
 func prove(ctx context.Context, folder string, settings *settings) error {
@@ -44,6 +61,8 @@ func prove(ctx context.Context, folder string, settings *settings) error {
 	defer cancel()
 	process := exec.CommandContext(ctx, own, "--check", "--model", folder,
 		"--trusted-key", settings.trustedKey,
+		// It ends by itself even where this process does not live to end it.
+		"--reload-timeout", min(settings.reloadTimeout+time.Second, longest).String(),
 		"--intra-op-threads", strconv.Itoa(settings.predictor.IntraOpThreads),
 		"--inter-op-threads", strconv.Itoa(settings.predictor.InterOpThreads))
 	process.WaitDelay = time.Second

@@ -77,6 +77,30 @@ func TestAProofIsGivenUp(t *testing.T) {
 	}
 }
 
+// Loading is given up with the signal that ends the program, or where it takes too long, though
+// TensorFlow goes on.
+func TestLoadingIsGivenUp(t *testing.T) {
+	signalled, stop := context.WithCancel(t.Context())
+	stop()
+	forever := func() error { select {} }
+	if err := within(signalled, time.Hour, forever); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v: expected the end of the context", err)
+	}
+	if err := within(t.Context(), 1, forever); err == nil || !strings.Contains(err.Error(), "within 1ns") {
+		t.Errorf("got %v: expected the end of the time", err)
+	}
+	environment := func(string) (string, bool) { return "", false }
+	var output log
+	for _, args := range [][]string{{"--check"}, {"--addr", "127.0.0.1:0"}} {
+		args = append(args, "--model", models.Path("model"))
+		err := run(signalled, args, environment, &output, nil)
+		if (err != nil) != (args[0] == "--check") {
+			t.Errorf("%v: got %v", args, err)
+		}
+	}
+	output.wait(t, "stopped while the model was being loaded", 1)
+}
+
 func TestTheCheckKnowsNoToken(t *testing.T) {
 	found := withoutToken([]string{"A=b", tokenVariable + "=secret", "PATH=/bin"})
 	if strings.Join(found, " ") != "A=b PATH=/bin" {

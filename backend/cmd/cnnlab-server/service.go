@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -62,7 +63,12 @@ func (s *service) run(ctx context.Context, reload <-chan os.Signal) error {
 	served := make(chan error, 1)
 	go func() { served <- s.http.Serve(server.Guard(listener, s.settings.connections)) }()
 	s.log.Info("listening", "addr", listener.Addr().String())
-	if err := s.load(s.settings.model); err != nil {
+	err = within(ctx, math.MaxInt64, func() error { return s.load(s.settings.model) })
+	if errors.Is(err, context.Canceled) {
+		s.log.Warn("stopped while the model was being loaded")
+		return s.http.Close()
+	}
+	if err != nil {
 		return errors.Join(err, s.http.Close())
 	}
 	ctx, cancel := context.WithCancel(ctx)
