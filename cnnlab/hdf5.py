@@ -4,8 +4,8 @@ A file of this format may name other files (external links, external storage, vi
 hold gigabytes in a few bytes (compression, space that was never written) and point from many places
 to one. Keras' files of weights do nothing of that.
 
-Not bounded is a list of up to ``MOST_TEXTS`` texts in an attribute, as Keras writes for the names of
-layers: HDF5 reads it as a whole, and all of them may be one text as long as the file.
+Not bounded is a list of up to ``MOST_TEXTS`` texts in an attribute, as Keras writes for the names
+of layers: HDF5 reads it as a whole, and all of them may be one text as long as the file.
 """
 
 import math

@@ -135,6 +135,15 @@ func CheckGraph(content []byte) error {
 	if err := options.Unmarshal(content, &model); err != nil {
 		return foreignf("it is no SavedModel")
 	}
+	// With the same options, so that it cannot fail: this is the graph without unknown fields.
+	size := proto.Size(&model)
+	options.DiscardUnknown = true
+	if err := options.Unmarshal(content, &model); err != nil {
+		return foreignf("it is no SavedModel")
+	}
+	if size != len(content) || proto.Size(&model) != size {
+		return foreignf("it has fields that nobody knows, or is written in another way")
+	}
 	if len(model.MetaGraphs) != 1 {
 		return foreignf("it holds %d graphs: expected one", len(model.MetaGraphs))
 	}
@@ -153,13 +162,9 @@ func CheckGraph(content []byte) error {
 	return nil
 }
 
-// checkMessages refuses messages of other types, wherever they are outside the graph, and unknown
-// fields.
+// checkMessages refuses messages of other types, wherever they are outside the graph.
 func checkMessages(message protoreflect.Message) (err error) {
 	kind := string(message.Descriptor().FullName())
-	if len(message.GetUnknown()) > 0 {
-		return foreignf("a %s has fields that nobody knows", kind)
-	}
 	if !allowed["messages"][kind] {
 		return foreignf("it holds a %s", kind)
 	}
@@ -405,8 +410,6 @@ func (g *graphCheck) body(name string, nodes []*node_def.NodeDef, operations set
 		switch {
 		case !operations[node.GetOp()]:
 			return nil, foreignf("there is the operation %s in %s", brief(node.GetOp()), place(name))
-		case len(node.ProtoReflect().GetUnknown()) > 0:
-			return nil, foreignf("a node in %s has fields that nobody knows", place(name))
 		case !allowed["devices"][node.GetDevice()]:
 			return nil, foreignf("%s in %s is to run on %s", node.GetOp(), place(name), brief(node.GetDevice()))
 		}
@@ -436,7 +439,7 @@ func attributeFunctions(value *attr_value.AttrValue, where string) ([]string, er
 	var stated []*attr_value.NameAttrList
 	var tensors []*tensor.TensorProto
 	switch content := value.GetValue().(type) {
-	case nil:
+	case nil, *attr_value.AttrValue_Placeholder:
 		return nil, foreignf("there is an attribute without a value in %s", where)
 	case *attr_value.AttrValue_Tensor:
 		tensors = append(tensors, content.Tensor)

@@ -33,6 +33,7 @@ def corpus(content: bytes) -> dict[str, tuple[bytes, str]]:
         "cut": content[: len(content) // 2],
         "graph of another kind": b"\x0a\x02\x08\x01",
         "unknown field": content + b"\xfa\x3e\x01x",
+        "a field of another length": content.replace(b"\x08\x01", b"\x08\x81\x00", 1),
         "the graph twice": content + SavedModel(meta_graphs=[_parsed(content)]).SerializeToString(),
     }.items():
         found[name] = (raw, FOREIGN)
@@ -251,6 +252,31 @@ def _function_attribute(name: str) -> Change:
 
 def _no_value(meta: Any) -> None:
     _nodes(_function(meta, "prepare"), "Identity")[0].attr["T"].Clear()
+
+
+def _hidden_entry(part: Callable[[Any], Any], field: int) -> Change:
+    """Add an entry of a map that Python keeps as unknown bytes, and C++ takes for an attribute.
+
+    Args:
+        part: Finds the message with the map.
+        field: The number of the map in it, up to 15.
+    """
+    entry = b"\x0a\x05_evil" + b"\x12\x03\x12\x01x" + b"\x3a\x01?"  # key, value, field 7
+
+    def change(meta: Any) -> None:
+        part(meta).MergeFromString(bytes([field << 3 | 2, len(entry)]) + entry)
+
+    return change
+
+
+def _called(meta: Any) -> Any:
+    """Return what a call of an allowed function says of it."""
+    _new_function(meta, "mine", "NoOp")
+    return _call(_function(meta, "prepare").node_def, "more", "mine").attr["f"].func
+
+
+def _placeholder(meta: Any) -> None:
+    _function(meta, "prepare").node_def[0].attr["more"].placeholder = "F"
 
 
 def _function_with_attributes(meta: Any) -> None:
@@ -502,6 +528,12 @@ HOSTILE: dict[str, Change] = {
     "a forward function": _function_attribute("forward_function_name"),
     "an attribute without a value": _no_value,
     "a function with attributes": _function_with_attributes,
+    "an attribute to be filled in": _placeholder,
+    "a hidden attribute of a function": _hidden_entry(lambda meta: _function(meta, "prepare"), 5),
+    "a hidden attribute of a call": _hidden_entry(_called, 2),
+    "a hidden attribute of a node": _hidden_entry(
+        lambda meta: _function(meta, "prepare").node_def[0], 5
+    ),
     "a constant resource": _resource_constant,
     "a constant object": _variant_constant,
     "a constant resource in bytes": _constant_in_bytes(tf.resource),
