@@ -29,7 +29,7 @@ def by_python(text: bytes) -> str:
     return "ok"
 
 
-def test_the_corpus_gets_the_verdicts_it_was_made_for(contract_verdicts, capsys) -> None:
+def test_the_corpus_gets_the_verdicts_it_was_made_for(contract_verdicts) -> None:
     corpus = contracts.corpus()
     lines = by_go(contract_verdicts, [text for text, _ in corpus.values()])
     found = dict(zip(corpus, lines, strict=True))
@@ -38,9 +38,6 @@ def test_the_corpus_gets_the_verdicts_it_was_made_for(contract_verdicts, capsys)
         for name, (_, expected) in corpus.items()
         if found[name].partition(" ")[0] != expected
     }
-    with capsys.disabled():
-        counts = Counter(expected for _, expected in corpus.values())
-        print(f"\n{len(corpus)} contracts: {dict(counts.most_common())}; {len(wrong)} differ")
     assert wrong == {}
     assert max(map(len, lines)) < 600  # one line, however much was sent
 
