@@ -56,9 +56,11 @@ def signature(content: bytes, key: Path) -> bytes:
         InputError: The file holds no Ed25519 private key, or one that asks for a password.
     """
     ed25519, serialization = _cryptography()
+    from cryptography.exceptions import UnsupportedAlgorithm
+
     try:
         found = serialization.load_pem_private_key(_read(key), password=None)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, UnsupportedAlgorithm):
         found = None
     if not isinstance(found, ed25519.Ed25519PrivateKey):
         raise InputError(
@@ -82,11 +84,11 @@ def check(folder: Path, content: bytes, key: Path) -> None:
         InputError: The file holds no Ed25519 public key.
     """
     ed25519, serialization = _cryptography()
-    from cryptography.exceptions import InvalidSignature
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
     try:
         trusted = serialization.load_pem_public_key(_read(key))
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm):
         trusted = None
     if not isinstance(trusted, ed25519.Ed25519PublicKey):
         raise InputError(

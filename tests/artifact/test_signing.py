@@ -128,7 +128,14 @@ def test_keys_are_private_and_never_replaced(keys, tmp_path) -> None:
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("content", ["", "no key", None])
+# PEM files of a kind of key that nobody knows (object identifier 1.2.3.4).
+UNKNOWN = [
+    "-----BEGIN PUBLIC KEY-----\nMAswBQYDKgMEAwIAAA==\n-----END PUBLIC KEY-----\n",
+    "-----BEGIN PRIVATE KEY-----\nMA4CAQAwBQYDKgMEBAIEAA==\n-----END PRIVATE KEY-----\n",
+]
+
+
+@pytest.mark.parametrize("content", ["", "no key", None, *UNKNOWN])
 def test_a_file_that_is_no_key_is_said(signed, keys, content, tmp_path) -> None:
     file = tmp_path / "key"
     if content is not None:
