@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from cnnlab import __version__
 from cnnlab.__main__ import GOES_ON, main
+from cnnlab.commands.terminal import signals_raised
 from cnnlab.places import CannotWrite
 from cnnlab.runs import opening
 
@@ -67,8 +68,22 @@ def test_a_full_disk_is_told_with_its_cure(monkeypatch):
     assert result.stderr.count("\n") == 1
 
 
+@pytest.fixture
+def hangup():
+    """Have SIGHUP do what it does by default, also where the tests run under ``nohup``."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+def test_under_nohup_a_closed_terminal_ends_nothing(hangup):
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with signals_raised():
+        signal.raise_signal(signal.SIGHUP)
+
+
 @pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
-def test_a_signal_ends_in_one_line_and_its_status(name, status, monkeypatch):
+def test_a_signal_ends_in_one_line_and_its_status(name, status, monkeypatch, hangup):
     def stopped(*_arguments, **_options):
         signal.raise_signal(getattr(signal, name))
 
