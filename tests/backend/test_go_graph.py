@@ -11,6 +11,8 @@ from test_go_contract import by_go
 
 from cnnlab.artifact import allow_list
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

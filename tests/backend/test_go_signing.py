@@ -10,7 +10,7 @@ import pytest
 from cnnlab.artifact import contract, model_folder, signing
 from cnnlab.artifact.integrity import ModelRefused
 
-pytest.importorskip("cryptography")
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -48,6 +48,7 @@ def test_every_method_that_fits_gives_heatmaps(network, photos):
         assert peaks.any() or name not in ("HiResCAM", "occlusion", "integrated gradients"), name
 
 
+@pytest.mark.slow
 def test_heatmaps_read_the_end_of_the_last_stage(network, photos):
     """A gradient taken by hand, of the score before softmax."""
     last = stages_of(network)[-1]
@@ -70,6 +71,7 @@ def test_heatmaps_read_the_end_of_the_last_stage(network, photos):
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_behind_pooling_and_one_dense_layer_three_methods_are_one(network, photos):
     if not models.pools_globally(network):
         with pytest.raises(InputError, match="pool"):

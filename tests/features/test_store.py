@@ -74,6 +74,7 @@ def test_test_images_are_refused_until_they_are_opened(dataset, body, cache):
     assert open_features(body, opened, np.array([0, 80]), cache=cache).shape == (2, 8)
 
 
+@pytest.mark.slow
 def test_whatever_decides_a_feature_names_the_entry(dataset, body, cache):
     brighter = dataset.pixels.copy()
     brighter[3, 0, 0, 0] ^= 1

@@ -256,6 +256,7 @@ class Module(tf.Module):
         return {"pixels": prepare(image_bytes, 32)}
 
 
+@pytest.mark.slow
 def test_the_same_pixels_in_every_setting(tmp_path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6

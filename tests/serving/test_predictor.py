@@ -89,6 +89,7 @@ def test_an_artifact_without_rules_promises_nothing(shared, photos):
     assert (found.plausible, found.none_of_these) == ((), None)
 
 
+@pytest.mark.slow
 def test_the_rules_of_the_artifact_are_applied_to_cached_answers_too(model, tmp_path, photos):
     rules = {"conformal": SetRule(0.9, 0.0, 40), "novelty": NoveltyRule(0.95, 1.0, 40)}
     model_folder.save(model, tmp_path / "m", class_names=NAMES, run_id="lab", card="", **rules)

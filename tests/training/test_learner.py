@@ -27,6 +27,7 @@ def answers(network: keras.Model, size: int = SIZE) -> np.ndarray:
     return np.asarray(network(images, training=False))
 
 
+@pytest.mark.slow
 def test_a_copy_gives_the_same_bits_from_weights_of_its_own(model: keras.Model) -> None:
     copy = copied(model)
     expected = answers(model)
