@@ -47,31 +47,30 @@ def curl() -> None:
     _require(shutil.which("curl") is not None, "no curl on PATH")
 
 
-@pytest.fixture(scope="session")
-def verdicts(go, tmp_path_factory) -> Path:
-    """Return the program that prints the Go validation's verdicts on files."""
-    program = tmp_path_factory.mktemp("go") / "verdicts"
-    command = [go, "build", "-o", str(program), "./validation/verdicts"]
+def _built(go: str, folder: Path, package: str) -> Path:
+    """Build a program of the backend that prints verdicts, and return it."""
+    program = folder / "verdicts"
+    command = [go, "build", "-o", str(program), f"./{package}"]
     subprocess.run(command, cwd=BACKEND, check=True, timeout=600)
     return program
 
 
 @pytest.fixture(scope="session")
+def verdicts(go, tmp_path_factory) -> Path:
+    """Return the program that prints the Go validation's verdicts on files."""
+    return _built(go, tmp_path_factory.mktemp("go"), "validation/verdicts")
+
+
+@pytest.fixture(scope="session")
 def contract_verdicts(go, tmp_path_factory) -> Path:
     """Return the program that prints what Go says of contracts."""
-    program = tmp_path_factory.mktemp("go") / "contract-verdicts"
-    command = [go, "build", "-o", str(program), "./artifact/verdicts"]
-    subprocess.run(command, cwd=BACKEND, check=True, timeout=300)
-    return program
+    return _built(go, tmp_path_factory.mktemp("go"), "artifact/verdicts")
 
 
 @pytest.fixture(scope="session")
 def folder_verdicts(go, tmp_path_factory) -> Path:
     """Return the program that prints what Go says of model folders."""
-    program = tmp_path_factory.mktemp("go") / "folder-verdicts"
-    command = [go, "build", "-o", str(program), "./artifact/folders"]
-    subprocess.run(command, cwd=BACKEND, check=True, timeout=300)
-    return program
+    return _built(go, tmp_path_factory.mktemp("go"), "artifact/folders")
 
 
 @pytest.fixture(scope="session")
