@@ -75,7 +75,7 @@ def measured(stage: str, work: Callable[[], Result]) -> tuple[Result, dict[str, 
 
 def audit_images(root: Path) -> list[dict[str, Any]]:
     """Return the rows of the three stages; the last one knows how many copies were found."""
-    source = FolderSource("photographs", root, ("",), None)
+    source = FolderSource("photographs", root)
     files, first = measured("manifest", lambda: manifest.build(source))
     pictures, second = measured("pictures", lambda: audit.pictures(files, source))
     found, third = measured("findings", lambda: audit.findings(files, pictures))

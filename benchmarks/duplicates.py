@@ -240,7 +240,7 @@ def audit_files(make: Callable[[Path], Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "images"
         make(root)
-        source = FolderSource("generated", root, ("",), None)
+        source = FolderSource("generated", root)
         print("| stage | seconds | CPU seconds | grown by, MB |\n|---|---|---|---|")
         files = measured("manifest", lambda: manifest.build(source))
         pictures = measured("copies", lambda: audit.pictures(files, source))

@@ -128,7 +128,7 @@ def cnnlab_epochs(
         names = sorted(set(table["label"]))
         data = batches.Dataset(Decoding(root, paths, size), table, names)  # type: ignore[arg-type]
     else:
-        source = FolderSource("images", root, ("",), None)
+        source = FolderSource("images", root)
         contents = {p: hashlib.sha256((root / p).read_bytes()).hexdigest() for p in paths}
         data = batches.open_dataset(table, source, settings, contents=contents, cache=cache)
 

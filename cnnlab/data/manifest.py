@@ -3,12 +3,14 @@
 found = accepted + quarantined + skipped, always. *Accepted* files passed validation and were
 decoded to the last pixel. *Quarantined* ones are meant to be images (by extension or content)
 and were refused. *Skipped* ones are not meant to be images, or nothing gives them a label.
-Nothing is moved, deleted or followed: links, pipes and devices are listed, never opened.
+Nothing is moved or deleted. Pipes and devices are listed, never opened; links are followed, see
+``sources.listing``.
 """
 
 import os
 import stat
 import sys
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
@@ -62,10 +64,11 @@ _TYPES = {name: _KINDS[kind] for name, kind in _Row.__annotations__.items()}
 def build(source: Source, *, progress: bool = False) -> pd.DataFrame:
     """Read every file below ``source.root`` once and return the manifest.
 
-    Reasons are short codes: those of ``images.ImageRejected`` and ``hidden``, ``link``,
-    ``directory`` (a folder called x.jpg), ``unreadable_folder``, ``not_a_regular_file``,
-    ``outside_class_folder``, ``not_in_table``, ``table`` (it declares labels or groups),
-    ``not_an_image``, ``name_not_utf8``. A name that is not UTF-8 is
+    Reasons are short codes: those of ``images.ImageRejected`` and ``hidden``, ``broken_link``,
+    ``link_loop``, ``link_to_copy`` (it leads to what the set holds already), ``directory`` (a
+    folder called x.jpg), ``unreadable_folder``, ``not_a_regular_file``, ``outside_class_folder``,
+    ``unlabelled`` (in a test folder without class folders), ``not_in_table``, ``table`` (it
+    declares labels or groups), ``not_an_image``, ``name_not_utf8``. A name that is not UTF-8 is
     quarantined, because no table or JSON file could carry it; its path is shown with ``\\xNN``.
 
     Args:
@@ -83,10 +86,11 @@ def build(source: Source, *, progress: bool = False) -> pd.DataFrame:
     """
     source.class_names()
     found, entries = list(listing.walk(source.root)), source.entries()
+    unlabelled = source.unlabelled()
     if lost := set(entries) - {path for path, _ in found}:
         raise InputError(f"{source.root / min(lost)} vanished while the folder was read.")
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding runs outside Python's lock
-        examined = pool.map(lambda entry: _examine(source, entries.get(entry[0]), *entry), found)
+        examined = pool.map(lambda each: _examine(source, entries, unlabelled, *each), found)
         bar = tqdm(examined, "manifest", len(found), unit="file", file=sys.stdout,
                    disable=not progress)  # fmt: skip
         rows = sorted(bar, key=lambda row: row.path)
@@ -127,12 +131,18 @@ def _typed(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**missing)[COLUMNS].astype(_TYPES)
 
 
-def _examine(source: Source, entry: Entry | None, path: str, trouble: str) -> _Row:
+def _examine(
+    source: Source, entries: Mapping[str, Entry], unlabelled: str, path: str, trouble: str
+) -> _Row:
     """Return the manifest's row of one file: every way out has a status and a reason."""
     row = _Row(listing.text(path), bytes=_size(source.root / path))
-    if entry is None:
-        return replace(row, status="skipped", reason=_unlisted(source, path))
+    if (entry := entries.get(path)) is None:
+        reason = _unlisted(source, unlabelled, path, trouble)
+        return replace(row, status="skipped", reason=reason)
     row = replace(row, split=entry.split, label=entry.label, group=entry.group)
+    is_copy = not trouble and listing.inner_target(source.root, path) in entries
+    if is_copy or trouble == listing.COPY:
+        return replace(row, status="skipped", reason=listing.COPY)
     promised = listing.promises_image(path) or trouble == listing.UNREADABLE
     refused = "quarantined" if promised else "skipped"
     if trouble:
@@ -153,11 +163,14 @@ def _examine(source: Source, entry: Entry | None, path: str, trouble: str) -> _R
     return replace(row, status="accepted")
 
 
-def _unlisted(source: Source, path: str) -> str:
+def _unlisted(source: Source, unlabelled: str, path: str, trouble: str) -> str:
     """Return why a file has no entry."""
     if path in source.tables():
         return "table"
-    return "hidden" if any(part.startswith(".") for part in path.split("/")) else source.unlisted
+    if listing.is_hidden(path):
+        return "hidden"
+    is_to_be_predicted = unlabelled and path.startswith(f"{unlabelled}/")
+    return trouble or ("unlabelled" if is_to_be_predicted else source.unlisted)
 
 
 def _looked_at(row: _Row, data: bytes) -> _Row:

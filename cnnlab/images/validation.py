@@ -77,15 +77,15 @@ def _format(image_bytes: bytes) -> str:
 def read_file(path: str | os.PathLike[str]) -> bytes:
     """Return the bytes of an image file without being led astray.
 
-    Links are not followed, and pipes and devices are refused without waiting for them: a
-    dataset unpacked from an archive may hold any of these.
+    Pipes and devices, and links to them, are refused without waiting for them: a dataset may hold
+    any of these. A link to a regular file is that file.
 
     Raises:
         ImageRejected: ``not_found``, ``not_a_regular_file``, ``unreadable``, ``too_many_bytes``.
     """
     name = os.fspath(path)
-    # Windows has neither flag: there the kind of file is checked after opening only.
-    flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    # Windows has no O_NONBLOCK: there the kind of file is checked after opening only.
+    flags = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
         descriptor = os.open(name, os.O_RDONLY | flags)
         try:
@@ -98,7 +98,11 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
     except FileNotFoundError:
         raise ImageRejected("not_found", f"{name} does not exist.") from None
     except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):  # a link, a socket, a folder
+        if error.errno in (
+            errno.ELOOP,
+            errno.ENXIO,
+            errno.EISDIR,
+        ):  # a loop, a socket, a folder
             raise ImageRejected("not_a_regular_file", f"{name} is not a regular file.") from None
         raise ImageRejected("unreadable", f"{name} cannot be read: {error.strerror}.") from None
     if len(image_bytes) > MAX_BYTES:

@@ -123,7 +123,7 @@ def told(findings, truth):
 @pytest.mark.slow
 def test_planted_faults_are_found_and_little_else(tmp_path):
     truth = plant(tmp_path)
-    source = FolderSource("planted", tmp_path, ("train", "test"), None)
+    source = FolderSource("planted", tmp_path)
     files = manifest.build(source)
     findings = audit.findings(files, audit.pictures(files, source))
     reported = told(findings, truth)

@@ -180,7 +180,7 @@ def test_a_folder_becomes_a_dataset(tmp_path):
             coarse.resize((60, 40)).save(tmp_path / "pictures" / label / f"{i}.jpg")
     first = tmp_path / "pictures" / "cat" / "0.jpg"
     (tmp_path / "pictures" / "cat" / "copy.jpg").write_bytes(first.read_bytes())
-    source = FolderSource("pictures", tmp_path / "pictures", ("",), None)
+    source = FolderSource("pictures", tmp_path / "pictures")
     settings = make_settings("quick", image_size=24)
     files = manifest.build(source)
     table = splits.assign(files, audit.pictures(files, source), settings)
@@ -221,7 +221,7 @@ def test_an_excluded_copy_still_ties_two_groups(tmp_path):
     (tmp_path / "dog").mkdir()
     for label in ("cat", "dog"):
         (tmp_path / label / "any.png").touch()
-    source, settings = FolderSource("pictures", tmp_path, ("",), None), make_settings("quick")
+    source, settings = FolderSource("pictures", tmp_path), make_settings("quick")
     cache = tmp_path / "cache"
     data = batches.open_dataset(table, source, settings, contents=contents, cache=cache)
     assert data.units.tolist() == ["group/a", "group/a", "z"]
@@ -272,13 +272,13 @@ def test_a_smaller_size_is_reduced_before_it_is_transformed(dataset):
 
 def test_a_split_without_images_is_refused(tmp_path):
     table = pd.DataFrame([("a", "cat", "excluded", "g", "", "duplicate")], columns=splits.COLUMNS)
-    source = FolderSource("pictures", tmp_path, ("",), None)
+    source = FolderSource("pictures", tmp_path)
     with pytest.raises(InputError, match="no image"):
         batches.open_dataset(table, source, make_settings("quick"), contents={}, cache=tmp_path)
 
 
 def test_a_split_of_images_that_the_manifest_does_not_list_is_refused(tmp_path):
     table = pd.DataFrame([("a", "cat", "train", "g", "", "")], columns=splits.COLUMNS)
-    source = FolderSource("pictures", tmp_path, ("",), None)
+    source = FolderSource("pictures", tmp_path)
     with pytest.raises(InputError, match="names a and the manifest does not"):
         batches.open_dataset(table, source, make_settings("quick"), contents={}, cache=tmp_path)

@@ -38,8 +38,8 @@ def root(tmp_path):
     return root
 
 
-def source(root, splits=("",)):
-    return FolderSource("pictures", root, splits, None)
+def source(root):
+    return FolderSource("pictures", root)
 
 
 def verdicts(table):
@@ -113,10 +113,10 @@ def make_zoo(root):
         "cat/page.jpg": ("quarantined", "unknown_format"),
         "cat/vector.svg": ("quarantined", "unknown_format"),
         "cat/folder.jpg": ("quarantined", "directory"),
-        "cat/link.jpg": ("quarantined", "link"),
-        "cat/device.jpg": ("quarantined", "link"),
-        "cat/link": ("skipped", "link"),
-        "cat/loop": ("skipped", "link"),
+        "cat/link.jpg": ("skipped", "link_to_copy"),
+        "cat/device.jpg": ("quarantined", "not_a_regular_file"),
+        "cat/link": ("skipped", "broken_link"),
+        "cat/loop": ("skipped", "link_loop"),
         "cat/pipe.jpg": ("quarantined", "not_a_regular_file"),
         "cat/pipe": ("skipped", "not_a_regular_file"),
     }
@@ -247,7 +247,7 @@ def test_a_class_folder_of_one_split_that_cannot_be_listed_is_one_row(root, tmp_
         for number, label in enumerate(("cat", "dog")):
             save(tmp_path / "split" / split / label / "1.jpg", 7 + number + 2 * (split == "test"))
     lock(tmp_path / "split" / "test" / "dog")
-    found = verdicts(manifest.build(source(tmp_path / "split", ("train", "test"))))
+    found = verdicts(manifest.build(source(tmp_path / "split")))
     assert found.pop("test/dog") == ("quarantined", "unreadable_folder")
     assert set(found.values()) == {("accepted", "")}
 
@@ -338,14 +338,15 @@ def test_split_folders_are_told_from_class_folders(tmp_path):
         for label in ("cat", "dog"):
             save(tmp_path / split / label / "a.jpg", len(split + label))
     save(tmp_path / "train" / "loose.jpg", 1)
-    save(tmp_path / "extra" / "cat" / "a.jpg", 2)
-    table = manifest.build(source(tmp_path, ("train", "test"))).set_index("path")
+    save(tmp_path / ".extra" / "cat" / "a.jpg", 2)
+    table = manifest.build(source(tmp_path)).set_index("path")
     assert tuple(table.loc["test/dog/a.jpg", ["split", "label", "status"]]) == (
         "test",
         "dog",
         "accepted",
     )
-    for path in ("train/loose.jpg", "extra/cat/a.jpg"):
+    assert table.loc[".extra/cat/a.jpg", "reason"] == "hidden"
+    for path in ("train/loose.jpg",):
         assert tuple(table.loc[path, ["label", "status", "reason"]]) == (
             "",
             "skipped",

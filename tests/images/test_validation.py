@@ -323,7 +323,9 @@ class TestReadFile:
         (tmp_path / "zero").symlink_to("/dev/zero")
         (tmp_path / "file").write_bytes(b"abc")
         (tmp_path / "link").symlink_to(tmp_path / "file")
-        for path in (tmp_path / "pipe", tmp_path / "zero", tmp_path / "link", tmp_path):
+        (tmp_path / "loop").symlink_to(tmp_path / "loop")
+        assert read_file(tmp_path / "link") == b"abc"
+        for path in (tmp_path / "pipe", tmp_path / "zero", tmp_path / "loop", tmp_path):
             assert self.code(path) == "not_a_regular_file"
         assert self.code("/dev/zero") == "not_a_regular_file"
         assert self.code(tmp_path / "missing") == "not_found"

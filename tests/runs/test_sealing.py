@@ -24,7 +24,7 @@ def source(tmp_path):
         pixels = np.random.default_rng(seed).integers(0, 256, (30, 30, 3), dtype=np.uint8)
         (tmp_path / "photos" / path).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(tmp_path / "photos" / path)
-    return FolderSource("photos", tmp_path / "photos", ("",), None)
+    return FolderSource("photos", tmp_path / "photos")
 
 
 def seal(run, source):

@@ -98,7 +98,7 @@ def since(
 def _change(path: Path, size: int, content: str, made: int) -> str:
     """Return what happened to a file that had this size and SHA-256: removed, changed or ""."""
     try:
-        found = os.lstat(path)
+        found = os.stat(path)
         touched = max(found.st_mtime_ns, found.st_ctime_ns)  # tools set the first, not the second
         if found.st_size == size and touched < made:
             return ""

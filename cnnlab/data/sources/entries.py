@@ -1,6 +1,9 @@
 """What a source says of its files: which class each shows, and what else the user declared."""
 
+import unicodedata
 from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -22,7 +25,7 @@ class Source(ABC):
     Attributes:
         unlisted: Why a file without an entry is skipped, a short code.
         name: What the source is called in cards and tables.
-        root: The folder; nothing outside it is looked at.
+        root: The folder; what lies outside it is looked at where a link in it leads there.
         truth: The folder of known boxes, masks and faults, if any.
         notes: What was understood otherwise than it was written, or left out; sentences.
     """
@@ -50,6 +53,41 @@ class Source(ABC):
             InputError: What declares labels or groups cannot be used.
         """
 
+    def unlabelled(self) -> str:
+        """Return the folder below ``root`` of images that are there to be predicted, or ""."""
+        return ""
+
     @abstractmethod
     def tables(self) -> tuple[str, ...]:
         """Return the files below ``root`` that declare something about the others."""
+
+
+def alike(labels: Iterable[str]) -> list[str]:
+    """Return a sentence on each set of classes whose names differ in spelling alone, if any."""
+    spelt: defaultdict[str, set[str]] = defaultdict(set)
+    for label in labels:
+        spelt[_plain(label)].add(label)
+    return [
+        f"{' and '.join(map(_shown(forms), sorted(forms)))} are different classes, for their names "
+        "differ; if they mean the same, spell them one way"
+        for _, forms in sorted(spelt.items())
+        if len(forms) > 1
+    ]
+
+
+def is_alike(one: str, other: str) -> bool:
+    """Tell whether two names differ in spelling alone: case, spaces or composed characters."""
+    return _plain(one) == _plain(other)
+
+
+def _plain(label: str) -> str:
+    """Return what a name is without its spelling."""
+    folded = unicodedata.normalize("NFKC", label).casefold()
+    visible = "".join(each for each in folded if unicodedata.category(each) != "Cf")
+    return " ".join(visible.replace("_", " ").split())
+
+
+def _shown(forms: set[str]) -> Callable[[str], str]:
+    """Return how to write names so that a reader sees their difference."""
+    look_same = len({unicodedata.normalize("NFC", form) for form in forms}) < len(forms)
+    return ascii if look_same else repr

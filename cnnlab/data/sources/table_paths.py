@@ -64,7 +64,7 @@ def _why(root: Path, path: str, found: frozenset[str]) -> str:
     if (root / path).is_dir():
         return ", but a folder"
     if os.path.exists(root / path):
-        return ": it lies behind a link, and links are not followed"
+        return ": it lies behind a link that leads in a circle or into this folder"
     alike = sorted(each for each in found if _folded(each) == _folded(path))
     return f", but {alike[0]!r}, spelt otherwise" if alike else ""
 

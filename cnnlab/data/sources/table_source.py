@@ -2,23 +2,15 @@
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from cnnlab.config import InputError
 from cnnlab.data.sources import groups, listing, table_paths, user_table
-from cnnlab.data.sources.entries import Entry, Source
+from cnnlab.data.sources.entries import Entry, Source, alike
+from cnnlab.data.sources.layout import split_of
 from cnnlab.data.sources.user_table import UserTable
-
-LAYOUTS = ({"train", "test"}, {"train", "validation"}, {"train", "validation", "test"})
-SPLITS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
-    **dict.fromkeys(("test", "testing"), "test"),
-    "": "",
-}
 
 
 @dataclass(frozen=True)
@@ -65,7 +57,7 @@ def read(file: Path, group_by: str = "") -> TableSource:
     splits = _splits(table, labels)
     declared = _groups(table, paths, group_by)
     rows = tuple(map(Entry, paths, labels, splits, declared))
-    notes = [*table.notes, *_alike(labels)]
+    notes = [*table.notes, *alike(labels)]
     if "group" in table.columns and not any(declared):
         notes.append(f"{file.name}: the column of groups is empty, so no groups are declared")
     return TableSource(f"{root.name}/{file.name}", root, file.name, rows, tuple(notes))
@@ -93,25 +85,13 @@ def _labels(table: UserTable) -> list[str]:
     return labels
 
 
-def _alike(labels: Collection[str]) -> list[str]:
-    """Return a note on classes that differ only in case, if there are any."""
-    spelt: defaultdict[str, set[str]] = defaultdict(set)
-    for label in labels:
-        spelt[label.casefold()].add(label)
-    return [
-        f"{' and '.join(map(repr, sorted(forms)))} are different classes"
-        for _, forms in sorted(spelt.items())
-        if len(forms) > 1
-    ]
-
-
 def _splits(table: UserTable, labels: list[str]) -> list[str]:
     """Return the split of each row, all empty where the table gives none."""
     given = table.columns.get("split", [""] * len(labels))
-    unknown = [split.lower() not in SPLITS for split in given]
+    unknown = [bool(split) and not split_of(split) for split in given]
     first = repr(given[unknown.index(True)]) if any(unknown) else ""
     table.refuse(unknown, f"unknown split {first}", "Expected train, validation or test.")
-    splits = [SPLITS[split.lower()] for split in given]
+    splits = [split_of(split) for split in given]
     used = set(splits) - {""}
     if not used:
         return splits
@@ -120,7 +100,7 @@ def _splits(table: UserTable, labels: list[str]) -> list[str]:
         "no split, while other rows have one",
         "Give every row train, validation or test, or none.",
     )
-    if used not in LAYOUTS:
+    if "train" not in used or len(used) < 2:
         raise InputError(
             f"{table.file} has the split {', '.join(sorted(used))}: expected train, and test or "
             "validation or both beside it; or no split at all."

@@ -127,7 +127,7 @@ def test_a_folder_with_one_dark_photograph(tmp_path):
                 coarse //= 20
             picture = Image.fromarray(coarse).resize((80, 60), Image.Resampling.BICUBIC)
             picture.save(tmp_path / label / f"{i:02}.png")
-    source = FolderSource("pictures", tmp_path, ("",), None)
+    source = FolderSource("pictures", tmp_path)
     files = manifest.build(source)
     found = audit.findings(files, audit.pictures(files, source))
     assert set(found["kind"]) == {"outlier"}

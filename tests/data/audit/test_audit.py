@@ -32,7 +32,7 @@ def source(tmp_path):
             folder.mkdir(parents=True)
             for name in "abc":
                 picture(seed := seed + 1).save(folder / f"{name}.jpg", quality=90)
-    return FolderSource("pictures", tmp_path / "pictures", ("train", "test"), None)
+    return FolderSource("pictures", tmp_path / "pictures")
 
 
 def copy(source, path, other):

@@ -263,7 +263,11 @@ def test_arrays_become_class_folders(arrays, home, name, shape, column, seventh)
     pixels, labels = arrays(name, shape, column)
     folder = fetch.fetch(name)
     source = selection.resolve(make_settings("smoke", source=name))
-    assert (source.name, source.root, source.splits) == (name, folder, ("train", "test"))
+    assert (source.name, source.root, list(source.layout().places)) == (
+        name,
+        folder,
+        ["train", "test"],
+    )
     assert source.class_names() == sorted(DATASETS[name].classes)
     assert len(list(folder.rglob("*.png"))) == 30
     assert labels[1] == 7
@@ -307,7 +311,7 @@ def test_data_names_a_fetched_dataset(web, home, tmp_path, monkeypatch):
     web.offers()
     fetch.fetch("flowers")
     source = selection.resolve(settings)
-    assert (source.name, source.splits) == ("flowers", ("",))
+    assert (source.name, list(source.layout().places)) == ("flowers", [""])
     assert source.class_names() == ["cat", "dog"]
 
 

@@ -172,7 +172,8 @@ def test_what_may_be_meant_otherwise_is_noted(write):
     assert source.class_names() == ["A", "a", "b"]
     assert source.notes == (
         "labels.csv: not used: column 'age'",
-        "'A' and 'a' are different classes",
+        "'A' and 'a' are different classes, for their names differ; if they mean the same, spell "
+        "them one way",
         "labels.csv: the column of groups is empty, so no groups are declared",
     )
 
@@ -214,7 +215,7 @@ def test_every_file_is_accounted_for(tmp_path):
         "2.png": "accepted",
         ".deep/3.png": "accepted",  # hidden, but named
         "broken.png": "quarantined unknown_format",
-        "link.png": "quarantined link",
+        "link.png": "skipped link_to_copy",
         "not named.png": "skipped not_in_table",
         "b/4.jpg": "skipped not_in_table",
         ".DS_Store": "skipped hidden",

@@ -11,7 +11,7 @@ def source_with_truth(folder) -> FolderSource:
     objects = "path,label,left,top,right,bottom,mask\ntrain/a/1.jpg,a,0,64,128,256,m.png\n"
     (folder / "truth" / "objects.csv").write_text(objects)
     (folder / "truth" / "faults.csv").write_text("path,fault,other\nx.jpg,empty,\n")
-    return FolderSource("made", folder / "images", ("train", "test"), folder / "truth")
+    return FolderSource("made", folder / "images", folder / "truth")
 
 
 def test_boxes_are_scaled_to_the_prepared_size_and_nan_where_unknown(tmp_path):
@@ -35,7 +35,7 @@ def test_wrong_labels_give_the_true_class_by_path(tmp_path):
 
 
 def test_a_plain_folder_knows_nothing(tmp_path):
-    source = FolderSource("plain", tmp_path, ("",), None)
+    source = FolderSource("plain", tmp_path)
     assert np.isnan(ground_truth.boxes(source, pd.Series(["a/1.jpg"]), 32)).all()
     assert ground_truth.planted_faults(source).empty
     assert ground_truth.wrong_labels(source) == {}
