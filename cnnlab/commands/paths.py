@@ -4,8 +4,10 @@ import glob
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from cnnlab.config import InputError
+from cnnlab.data.sources import listing
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,9 @@ def find(names: Iterable[str]) -> list[Found]:
     """Return the files that names stand for, each once, in the order of the names.
 
     - A file stands for itself, whether it exists or not.
-    - A folder stands for all files below it, sorted; hidden ones are left out and links to
-      folders are not followed.
+    - A folder stands for all files below it, upper ones first and by name; hidden ones are left
+      out. Links to files and folders are followed, but none to what is found already, see
+      ``listing.Tree``.
     - A pattern (``*``, ``?``, ``[…]``, and ``**`` for any depth) stands for what it matches, if
       no file has that very name.
 
@@ -62,11 +65,11 @@ def _matches(name: str) -> Iterator[Found]:
 
 def _inside(folder: str) -> Iterator[Found]:
     """Yield the files below a folder, and the folders that cannot be listed."""
-    failures: list[OSError] = []
-    for parent, folders, files in os.walk(folder, onerror=failures.append):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if not name.startswith("."):
-                yield Found(os.path.join(parent, name), named=False)
-    for failure in failures:
-        yield Found(str(failure.filename), named=False, unreadable=True)
+    try:
+        for path, trouble in listing.walk(Path(folder)):
+            if trouble in (listing.LOOP, listing.COPY, "directory") or listing.is_hidden(path):
+                continue
+            unreadable = trouble == listing.UNREADABLE
+            yield Found(os.path.join(folder, path), named=False, unreadable=unreadable)
+    except InputError:
+        yield Found(folder, named=False, unreadable=True)

@@ -101,9 +101,10 @@ def _answer(predictor: "Predictor", found: paths.Found) -> dict[str, Any]:
         return predictor.predict(read_file(found.path)).to_json()
     except ImageRejected as error:
         promised = found.named or promises_image(str(found.path))
-        if promised or error.code not in ("unknown_format", "empty", "not_a_regular_file"):
+        no_file = error.code in ("not_a_regular_file", "not_found")  # or a link to nothing
+        if promised or not (no_file or error.code in ("unknown_format", "empty")):
             return _refusal("error", error.code, error.message)
-        code = error.code if error.code == "not_a_regular_file" else "not_an_image"
+        code = error.code if no_file else "not_an_image"
         return _refusal("skipped", code, error.message)
 
 

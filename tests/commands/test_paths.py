@@ -59,11 +59,16 @@ def test_what_matches_nothing_is_refused(files, name):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
-def test_links_to_folders_are_followed_where_named_only(files):
+def test_links_are_followed_but_not_in_a_circle_or_to_what_is_found_already(files):
     (files / "link").symlink_to("b/c")
     (files / "b" / "c" / "loop").symlink_to("..")
+    (files / "b" / "again").symlink_to("c")
     assert found("link") == ["link/deep.png"]
     assert found("b") == ["b/10.jpg", "b/2.jpg", "b/c/deep.png"]
+    (files / "d").mkdir()
+    (files / "d" / "far").symlink_to("../b")
+    (files / "d" / "near.jpg").symlink_to("../a.jpg")
+    assert found("d") == ["d/near.jpg", "d/far/10.jpg", "d/far/2.jpg", "d/far/c/deep.png"]
 
 
 def test_a_folder_that_cannot_be_listed_is_told(files, monkeypatch):

@@ -114,6 +114,18 @@ def test_what_is_named_itself_must_be_an_image(call, model, photos):
     assert lines_of(result)[0]["error"]["code"] == "unknown_format"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_a_link_is_the_image_that_it_leads_to(call, model, photos, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "link.jpg").symlink_to(photos / "dog" / "1.png")
+    (tmp_path / "mine" / "gone").symlink_to("nowhere")
+    result = call("predict", "--model", model, "--json", tmp_path / "mine")
+    gone, link = lines_of(result)
+    assert (gone["skipped"]["code"], link["label"]) == ("not_found", "cat")
+    assert lines_of(call("predict", "--model", model, "--json", link["path"]))[0]["label"] == "cat"
+    assert call("predict", "--model", model, tmp_path / "mine" / "gone").exit_code == 1
+
+
 def test_a_pattern_that_matches_nothing_is_bad_input(refused, model, photos):
     refused(["predict", "--model", model, f"{photos}/*.jpg"], "*.jpg' matches no file")
 

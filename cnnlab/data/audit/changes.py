@@ -99,7 +99,9 @@ def _change(path: Path, size: int, content: str, made: int) -> str:
     """Return what happened to a file that had this size and SHA-256: removed, changed or ""."""
     try:
         found = os.stat(path)
-        touched = max(found.st_mtime_ns, found.st_ctime_ns)  # tools set the first, not the second
+        both = (found, os.lstat(path))  # a link may be newer than the file that it leads to
+        # Tools set the time of modification, not that of the change.
+        touched = max(max(each.st_mtime_ns, each.st_ctime_ns) for each in both)
         if found.st_size == size and touched < made:
             return ""
         now = hashing.digest(images.read_file(path))

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from dataclasses import replace
 
 import pandas as pd
@@ -152,14 +153,27 @@ def test_other_bytes_of_the_same_size_and_time_are_seen(folder):
     assert since(folder, made) == [("changed", "cat/b.jpg", "")]
 
 
-def test_a_link_in_the_place_of_a_file_is_a_change_and_not_followed(folder):
-    file = folder[0] / "cat" / "b.jpg"
-    file.rename(folder[0] / "elsewhere")
-    file.symlink_to(folder[0] / "elsewhere")
+def test_a_link_in_the_place_of_a_file_is_what_it_leads_to(folder, tmp_path):
+    file, other = folder[0] / "cat" / "b.jpg", tmp_path / "other"
+    other.write_bytes(file.read_bytes())
+    file.unlink()
+    file.symlink_to(other)
+    assert since(folder, 0) == []
+    other.write_bytes(b"x" * 10)
     assert since(folder, 0) == [("changed", "cat/b.jpg", "")]
     file.unlink()
     os.mkfifo(file)  # reading it would wait for ever
     assert since(folder, 0) == [("changed", "cat/b.jpg", "")]
+
+
+def test_a_link_to_an_older_file_of_the_same_size_is_a_change(folder, tmp_path):
+    file, other = folder[0] / "cat" / "b.jpg", tmp_path / "other"
+    other.write_bytes(b"x" * 10)
+    made = other.stat().st_ctime_ns + 1
+    time.sleep(0.02)  # the clock of files ticks slowly
+    file.unlink()
+    file.symlink_to(other)
+    assert ("changed", "cat/b.jpg", "") in since(folder, made)
 
 
 def test_a_folder_that_is_gone_is_all_removed(folder):
