@@ -14,6 +14,7 @@ from scipy.sparse.csgraph import connected_components
 
 from cnnlab.config import InputError, Settings, child_seed
 from cnnlab.data import sides, tables
+from cnnlab.data.manifest import unusable
 
 COLUMNS = ["path", "label", "split", "picture", "group", "reason"]
 EARLIER = ["path", "label", "split", "group", "reason"]  # whose groups were the pictures
@@ -49,6 +50,7 @@ def assign(manifest: pd.DataFrame, pictures: pd.Series, settings: Settings) -> p
     Example:
         >>> assign(manifest, audit.pictures(manifest, source), settings).split.value_counts()
     """
+    require_usable(manifest)
     accepted = manifest["status"] == "accepted"
     table = manifest.loc[accepted, ["path", "label", "split", "group"]].reset_index(drop=True)
     if not table["path"].isin(pictures.index).all():
@@ -70,6 +72,15 @@ def assign(manifest: pd.DataFrame, pictures: pd.Series, settings: Settings) -> p
             _draw(table, split, left, settings)
     _check(table, manifest)
     return table[COLUMNS].astype("str")
+
+
+def require_usable(manifest: pd.DataFrame) -> None:
+    """Raise InputError, naming all classes without an accepted image, if there are any."""
+    if said := unusable(manifest):
+        raise InputError(
+            f"{said}. Make these files readable or replace them by images of a known format; a "
+            "folder that is no class belongs elsewhere."
+        )
 
 
 def units(table: pd.DataFrame) -> pd.Series:

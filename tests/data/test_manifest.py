@@ -12,6 +12,7 @@ from PIL import Image
 from cnnlab import images
 from cnnlab.config import InputError, make_settings
 from cnnlab.data import manifest, splits
+from cnnlab.data.audit import audit
 from cnnlab.data.sources import table_source
 from cnnlab.data.sources.folder_source import FolderSource
 
@@ -224,7 +225,7 @@ def test_a_class_folder_that_cannot_be_listed_is_one_row_and_no_split_is_made_wi
     )  # fmt: skip
     assert (table["status"] == "accepted").sum() > 0
     pictures = pd.Series(table["path"].to_numpy(), index=table["path"])
-    with pytest.raises(InputError, match=r"Class 'ant' has no usable image .* cannot be read"):
+    with pytest.raises(InputError, match=r"usable image: 'ant' \(1 file or folder, refused as unr"):
         splits.assign(table, pictures, make_settings("smoke"))
 
 
@@ -271,6 +272,24 @@ def test_a_file_that_vanishes_is_listed(root, monkeypatch):
 
     monkeypatch.setattr(images, "read_file", gone)
     assert set(verdicts(manifest.build(source(root))).values()) == {("quarantined", "not_found")}
+
+
+def test_all_classes_without_a_usable_image_are_named(root):
+    for name in ("photos", "snaps"):
+        (root / name).mkdir()
+        for number in range(2):
+            (root / name / f"{number}.jpg").write_bytes(b"<html>404</html>")
+    (root / "snaps" / "2.jpg").write_bytes(b"")
+    table = manifest.build(source(root))
+    said = (
+        "Classes without a usable image: 'photos' (2 files, refused as unknown_format: "
+        "photos/0.jpg), 'snaps' (3 files, refused as unknown_format: snaps/0.jpg)"
+    )
+    assert manifest.unusable(table) == said
+    assert audit.summary(table, pd.DataFrame(columns=audit.FINDING_COLUMNS))["warnings"] == [said]
+    with pytest.raises(InputError, match="'snaps'"):
+        splits.require_usable(table)
+    assert manifest.unusable(table[~table["label"].isin(["photos", "snaps"])]) == ""
 
 
 def test_too_large_files_are_refused_unread(root):

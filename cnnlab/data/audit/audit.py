@@ -9,6 +9,7 @@ import pandas as pd
 
 from cnnlab.data import prepared
 from cnnlab.data.audit import appearance, comparison, duplicates, picture_size
+from cnnlab.data.manifest import unusable
 from cnnlab.data.sources import groups
 from cnnlab.data.sources.entries import Source
 from cnnlab.data.synthetic.faults import WRONG_LABEL
@@ -153,6 +154,8 @@ def summary(manifest: pd.DataFrame, findings: pd.DataFrame, *inputs: int) -> dic
         f"class {sizes.index[-1]!r} has {sizes.iloc[-1]} images, {sizes.index[0]!r} only "
         f"{sizes.iloc[0]}: judge by macro scores, and add images of the small class"
     )
+    if not sizes.iloc[0]:
+        warning = unusable(manifest)
     declared, doubts = groups.counts(manifest)
     fit = picture_size.of_manifest(manifest, *inputs)
     return {

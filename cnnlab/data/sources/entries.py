@@ -8,6 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+SPLITS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -60,6 +66,11 @@ class Source(ABC):
     @abstractmethod
     def tables(self) -> tuple[str, ...]:
         """Return the files below ``root`` that declare something about the others."""
+
+
+def split_of(name: str) -> str:
+    """Return the split that a name stands for, in any case: train, validation, test or ""."""
+    return SPLITS.get(name.strip().casefold(), "")
 
 
 def alike(labels: Iterable[str]) -> list[str]:

@@ -159,6 +159,8 @@ def is_image(path: Path) -> bool:
             head = file.read(12)
     except OSError:
         return False
+    if head.startswith(b"BM") and head[6:10] == bytes(4):  # a bitmap, and no text that begins so
+        return True
     later = (head[at:].startswith(signature) for at, signature in _LATER_SIGNATURES.items())
     return head.startswith(_SIGNATURES) or any(later)
 

@@ -8,8 +8,7 @@ from typing import ClassVar
 
 from cnnlab.config import InputError
 from cnnlab.data.sources import groups, listing, table_paths, user_table
-from cnnlab.data.sources.entries import Entry, Source, alike
-from cnnlab.data.sources.layout import split_of
+from cnnlab.data.sources.entries import Entry, Source, alike, split_of
 from cnnlab.data.sources.user_table import UserTable
 
 

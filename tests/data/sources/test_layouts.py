@@ -13,12 +13,12 @@ from cnnlab.config import InputError
 from cnnlab.data import manifest
 from cnnlab.data.sources import layout, listing
 from cnnlab.data.sources.folder_source import FolderSource
+from cnnlab.data.sources.refusals import EXPECTED
 
 needs_links = pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
 
 PHOTO = {"1.jpg": b""}
 TWO = {"cat": PHOTO, "dog": PHOTO}
-EXPECTED = layout.EXPECTED
 
 
 def fill(root: Path, tree: dict) -> Path:
