@@ -76,11 +76,12 @@ class Contents:
 
     def count(self) -> int:
         """Return how many images lie in it, not deeper."""
-        return sum(map(listing.is_image, self._paths(self._list().files)))
+        return sum(map(self._is_image, self._list().files))
 
     def tables(self) -> list[Path]:
         """Return the CSV files that lie in it."""
-        return [path for path in self._paths(self._list().files) if path.suffix.lower() == ".csv"]
+        files = (self._tree.root / path for path in self._list().files)
+        return [file for file in files if file.suffix.lower() == ".csv"]
 
     def require(self) -> None:
         """Raise InputError if it cannot be listed, or a link in it leads to no folder of its own.
@@ -105,9 +106,8 @@ class Contents:
             listed = self._list()
         except OSError:
             return [], True
-        paths = self._paths(listed.files)
-        named = any(listing.promises_image(path.name) for path in paths)
-        return listed.folders, named or any(map(listing.is_image, paths))
+        named = any(map(listing.promises_image, listed.files))  # before any is opened
+        return listed.folders, named or any(map(self._is_image, listed.files))
 
     def _list(self) -> _Listed:
         found = [
@@ -121,5 +121,5 @@ class Contents:
             [each for each in found if each.trouble in _LOST],
         )
 
-    def _paths(self, files: list[str]) -> list[Path]:
-        return [self._tree.root / path for path in files]
+    def _is_image(self, path: str) -> bool:
+        return listing.promises_image(path) or listing.begins_as_image(self._tree.root / path)

@@ -150,10 +150,8 @@ def promises_image(path: str) -> bool:
     return os.path.splitext(path)[1].lower() in EXTENSIONS
 
 
-def is_image(path: Path) -> bool:
-    """Tell whether a regular file's name ends as that of an image does, or it begins as one."""
-    if promises_image(path.name):
-        return True
+def begins_as_image(path: Path) -> bool:
+    """Tell whether a regular file begins as an image does; not if it cannot be read."""
     try:
         with open(path, "rb") as file:
             head = file.read(12)
