@@ -55,7 +55,7 @@ def _of_classes(top: Contents, named: list[Contents]) -> Layout:
     refusals.refuse_wrapped(top, top)
     refusals.refuse_empty(top, [top])
     refusals.refuse_few(top)
-    notes = [f"{listed(named)}: taken as a class, no split"] if named else []
+    notes = [f"taken as classes, not as splits: {listed(named)}"] if named else []
     same = {each.name for each in top.filled[0].filled}
     if len(same) > 1 and all(
         not folder.has_images and {each.name for each in folder.filled} == same
@@ -148,7 +148,7 @@ def _remarks(top: Contents, folders: list[Contents]) -> list[str]:
         notes.append(f"{_counted(loose)} outside the class folders: not used")
     if deeper := [inner for each in classes for inner in each.filled]:
         notes.append(
-            f"images in folders of a class are taken, too ({listed(deeper)}): the class is the "
+            f"images in folders below a class are taken too ({listed(deeper)}): the class is the "
             "first level"
         )
     if links := [each for each in [*folders, *classes] if each.where.is_symlink()]:

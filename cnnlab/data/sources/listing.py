@@ -44,7 +44,8 @@ class Tree:
 
     A link to a file is that file. A link to a folder is that folder, unless it is a loop
     (``link_loop``), or leads into ``root`` or where an earlier link led: its images would be copies
-    (``link_to_copy``). Hidden folders, whose files are no members of the set, may be led to.
+    (``link_to_copy``). Hidden folders, whose files are no members of the set, may be led to, but a
+    hidden link to a folder is not followed (``hidden``).
     """
 
     def __init__(self, root: Path) -> None:
@@ -85,6 +86,8 @@ class Tree:
         if not stat.S_ISDIR(mode):
             trouble = "" if stat.S_ISREG(mode) else "not_a_regular_file"
             return Found(path, is_folder=False, trouble=trouble)
+        if is_hidden(path):
+            return Found(path, is_folder=False, trouble="hidden")
         real = PurePath(self.target(path))
         here = PurePath(os.path.realpath((self.root / path).parent))
         if self._real.is_relative_to(real) or here.is_relative_to(real):

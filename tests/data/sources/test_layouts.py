@@ -92,18 +92,18 @@ UNDERSTOOD = {
     ),
     "deeper images": (
         {"cat": {"batch1": PHOTO, "batch2": PHOTO}, "dog": PHOTO}, {"": ""}, "cat dog",
-        ["images in folders of a class are taken, too (cat/batch1/, cat/batch2/): the class is "
+        ["images in folders below a class are taken too (cat/batch1/, cat/batch2/): the class is "
          "the first level"],
     ),
     "the same folders in all": (
         {"a": {"x": PHOTO, "y": PHOTO}, "b": {"x": PHOTO, "y": PHOTO}}, {"": ""}, "a b",
         ["a/, b/ hold the same folders, x, y: a, b are the classes",
-         "images in folders of a class are taken, too (a/x/, a/y/, b/x/, b/y/): the class is the "
+         "images in folders below a class are taken too (a/x/, a/y/, b/x/, b/y/): the class is the "
          "first level"],
     ),
     "a class called train": (
         {"ship": PHOTO, "train": PHOTO}, {"": ""}, "ship train",
-        ["train/: taken as a class, no split"],
+        ["taken as classes, not as splits: train/"],
     ),
     "images outside": (
         {"train": {**TWO, "1.jpg": b""}, "test": TWO, "2.png": b"", "3.gif": b""},
@@ -294,9 +294,11 @@ def test_linked_images_and_deeper_folders_are_read(tmp_path):
             },
             "dog": {"3.png": photo(3)},
             ".git": {"4.png": photo(4)},
+            ".all": "../store",
         },
     )
     assert rows(root) == {
+        ".all": "hidden",
         ".git/4.png": "hidden",
         "cat/1.png": " cat",
         "cat/again/b.png": " cat",
