@@ -19,7 +19,7 @@ EXTENSIONS = (
 SYSTEM_FOLDERS = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
 
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
-_LATER_SIGNATURES = {4: b"ftyp", 8: b"WEBP"}  # offset in bytes → AVIF and HEIC; WebP
+_BRANDS = (b"avif", b"avis", b"mif1", b"msf1", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")
 
 UNREADABLE = "unreadable_folder"  # the reason of a folder that cannot be listed
 BROKEN = "broken_link"
@@ -160,10 +160,12 @@ def begins_as_image(path: Path) -> bool:
             head = file.read(12)
     except OSError:
         return False
-    if head.startswith(b"BM") and head[6:10] == bytes(4):  # a bitmap, and no text that begins so
-        return True
-    later = (head[at:].startswith(signature) for at, signature in _LATER_SIGNATURES.items())
-    return head.startswith(_SIGNATURES) or any(later)
+    return (
+        head.startswith(_SIGNATURES)
+        or (head.startswith(b"RIFF") and head.endswith(b"WEBP"))
+        or (head[4:8] == b"ftyp" and head[8:] in _BRANDS)  # AVIF and HEIC, but no film
+        or (head.startswith(b"BM") and head[6:10] == bytes(4))  # a bitmap, but no text
+    )
 
 
 def is_hidden(path: str) -> bool:

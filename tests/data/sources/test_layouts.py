@@ -53,8 +53,9 @@ UNDERSTOOD = {
         {"": ""}, "cat dog", [],
     ),
     "names of images do not matter": (
-        {"cat": {"1": b"\xff\xd8\xff"}, "dog": {"1.txt": b"RIFF....WEBP"}},
-        {"": ""}, "cat dog", [],
+        {"cat": {"1": b"\xff\xd8\xff"}, "dog": {"1.txt": b"RIFF....WEBP"},
+         "bat": {"x": b"\0\0\0 ftypheic"}, "cow": {"x": b"BM1234\0\0\0\0"}},
+        {"": ""}, "bat cat cow dog", [],
     ),
     "splits": (
         {"train": TWO, "test": TWO, "validation": TWO},
@@ -227,8 +228,8 @@ REFUSED = {
         "that is no class belongs elsewhere.",
     ),
     "classes of other files": (
-        {"ct": {"1.dcm": b"DICM"}, "mr": {"1.dcm": b"DICM"}},
-        "ROOT has classes without images: ct/, mr/. Add images to each; a folder that is no class "
+        {"ct": {"1.dcm": b"DICM"}, "film": {"1.mp4": b"\0\0\0 ftypisom"}},
+        "ROOT has classes without images: ct/, film/. Add images to each; a folder that is no class "
         "belongs elsewhere. What is there, such as ct/1.dcm, is no image of a known format.",
     ),
 }

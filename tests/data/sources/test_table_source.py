@@ -155,9 +155,16 @@ def test_what_cannot_be_used_is_told_in_one_line_with_its_row(write, content, pa
         assert part in message
 
 
-def test_a_file_behind_a_link_is_not_there(write, tmp_path):
+def test_a_file_behind_a_link_into_the_folder_is_not_there(write, tmp_path):
     (tmp_path / "photos" / "link").symlink_to(tmp_path / "photos" / "a")
     assert "behind a link" in refusal(resolved, write(table(*ROWS, "link/1.png,cat")))
+
+
+def test_a_file_behind_a_link_that_leads_out_is_that_file(write, tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "1.png").touch()
+    (tmp_path / "photos" / "link").symlink_to(tmp_path / "store")
+    assert resolved(write(table(*ROWS, "link/1.png,cat"))).entries()["link/1.png"].label == "cat"
 
 
 def test_spaces_around_labels_never_make_two_classes(write):
