@@ -1,6 +1,7 @@
 """The evaluation of one set of predictions, as a record and as tables."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,15 @@ from cnnlab.evaluation.registry import METRICS
 from cnnlab.statistics import grouped
 
 LEVEL = 0.95
+
+Curves = dict[str, tuple[np.ndarray, np.ndarray, float]]  # name → x, y and the area below
+
+
+class RocCurves(NamedTuple):
+    """ROC curves by name. A class may have any name, that of an average too: they stand apart."""
+
+    classes: Curves
+    averages: Curves
 
 
 def evaluate(
@@ -187,26 +197,26 @@ def predictions(
 
 def roc_curves(
     labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str]
-) -> dict[str, tuple[np.ndarray, np.ndarray, float]]:
+) -> RocCurves:
     """Return the one-vs-rest ROC curve of each class that has one, and their averages.
 
     Returns:
-        Class name → (false positive rates, true positive rates, AUC). A class without labels,
-        or the only one with labels, has no curve and is left out. Then "macro average": the mean
-        true positive rate at each false positive rate; and "micro average": of all N·C pairs.
+        Name → (false positive rates, true positive rates, AUC). A class without labels, or the
+        only one with labels, has no curve and is left out. Of the averages, "macro average" is the
+        mean true positive rate at each false positive rate, and "micro average" the curve of all
+        N·C pairs.
     """
     labels, probabilities = metrics.checked(labels, probabilities)
-    curves = {}
+    classes: Curves = {}
     for c, name in enumerate(_names(class_names, probabilities)):
         positive, scores = labels == c, probabilities[:, c]
         if 0 < positive.sum() < len(labels):
-            curves[name] = (*metrics.roc_curve(positive, scores), metrics.auc(positive, scores))
-    if curves:
-        curves["macro average"] = _macro_roc(list(curves.values()))
+            classes[name] = (*metrics.roc_curve(positive, scores), metrics.auc(positive, scores))
+    averages = {"macro average": _macro_roc(list(classes.values()))} if classes else {}
     pairs = np.eye(probabilities.shape[1], dtype=bool)[labels].ravel()
     scores = probabilities.ravel()
-    curves["micro average"] = (*metrics.roc_curve(pairs, scores), metrics.auc(pairs, scores))
-    return curves
+    averages["micro average"] = (*metrics.roc_curve(pairs, scores), metrics.auc(pairs, scores))
+    return RocCurves(classes, averages)
 
 
 def _macro_roc(
@@ -224,7 +234,7 @@ def _macro_roc(
 
 def precision_recall_curves(
     labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str]
-) -> dict[str, tuple[np.ndarray, np.ndarray, float]]:
+) -> Curves:
     """Return the one-vs-rest precision–recall curve of each class that has labels.
 
     Returns:

@@ -22,25 +22,28 @@ from cnnlab.plots.style import (
 
 Curves = Mapping[str, tuple[np.ndarray, np.ndarray, float]]
 
-AVERAGES: dict[str, Any] = {"macro average": "solid", "micro average": (0, (1, 1.2))}
+_AVERAGES: tuple[Any, ...] = ("solid", (0, (1, 1.2)))  # how the first and the second are drawn
 
 
 @styled
-def roc_curves(curves: Curves) -> Figure:
+def roc_curves(curves: Curves, averages: Curves | None = None) -> Figure:
     """Draw ROC curves with their AUC in the legend and the diagonal of guessing.
 
     If any AUC reaches 0.9, a second panel enlarges the upper left corner.
 
     Args:
-        curves: Name → (false positive rate, true positive rate, AUC). Those of ``AVERAGES`` are
-            drawn in black; a class may be called "macrophage".
+        curves: Class → (false positive rate, true positive rate, AUC).
+        averages: Name → the same, at most two; black, and in italics at the end of the legend. A
+            class may have the name of one.
     """
-    need_some("curves", curves)
-    close = max(float(auc) for _, _, auc in curves.values()) >= 0.9
+    averages = averages or {}
+    need_some("curves", [*curves, *averages])
+    close = max(float(auc) for _, _, auc in (*curves.values(), *averages.values())) >= 0.9
     figure = new_figure(3.5, WIDTH if close else 5.4)
     panels = figure.subplots(1, 2 if close else 1, squeeze=False)[0]
     for axes in panels:
         _draw_curves(axes, curves)
+        _draw_averages(axes, averages)
     for axes in panels:
         axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
         axes.set(xlabel="false positive rate", aspect="equal")
@@ -49,7 +52,7 @@ def roc_curves(curves: Curves) -> Figure:
     panels[0].set_ylabel("true positive rate")
     if close:
         _show_corner(panels[1])
-    _legend(figure, panels[0], "AUC")
+    _legend(figure, panels[0], "AUC", len(averages))
     return figure
 
 
@@ -79,21 +82,30 @@ def precision_recall_curves(curves: Curves) -> Figure:
 
 
 def _draw_curves(axes: Axes, curves: Curves, **kwargs: Any) -> None:
-    """Draw each curve with its area in the label; averages are black and on top."""
-    averages = 0
+    """Draw each curve with its area in the label."""
     for position, (name, (across, up, area)) in enumerate(curves.items()):
-        average = name in AVERAGES
-        style: dict[str, Any] = series_style(position - averages) | {"linewidth": 1.5}
-        if average:
-            style = {"color": INK, "linestyle": AVERAGES[name], "linewidth": 2.2}
-            averages += 1
-        label = f"{fitted(name, 18, lines=1)}  {area:.3f}"
-        axes.plot(across, up, label=label, zorder=3 if average else 2, **style, **kwargs)
+        style = series_style(position) | {"linewidth": 1.5} | kwargs
+        axes.plot(across, up, label=_label(name, area), zorder=2, **style)
 
 
-def _legend(figure: Figure, axes: Axes, title: str) -> None:
+def _draw_averages(axes: Axes, averages: Curves) -> None:
+    """Draw each average in black, on top, with its area in the label."""
+    for line, (name, (across, up, area)) in zip(_AVERAGES, averages.items(), strict=False):
+        style: dict[str, Any] = {"color": INK, "linestyle": line, "linewidth": 2.2}
+        axes.plot(across, up, label=_label(name, area), zorder=3, **style)
+
+
+def _label(name: str, area: float) -> str:
+    return f"{fitted(name, 18, lines=1)}  {area:.3f}"
+
+
+def _legend(figure: Figure, axes: Axes, title: str, averages: int = 0) -> None:
+    """Write the legend, its last ``averages`` entries in italics."""
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center", title=title, alignment="left")
+    options: dict[str, Any] = {"loc": "outside right center", "alignment": "left"}
+    legend = figure.legend(handles, labels, title=title, **options)
+    for text in legend.get_texts()[len(labels) - averages :]:
+        text.set_fontstyle("italic")
 
 
 @styled

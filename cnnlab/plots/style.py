@@ -167,11 +167,14 @@ def wrapped(text: str, characters: int) -> list[str]:
 
 
 def fitted(text: str, characters: int, lines: int = 2) -> str:
-    """Return ``text`` in at most ``lines`` lines of ``characters``; what is too long ends in …."""
+    """Return ``text`` in at most ``lines`` lines of ``characters``; what is too long ends in ….
+
+    Text of spaces alone stays text: a legend leaves out an empty label.
+    """
     rows = wrapped(text, characters)
     if len(rows) > lines:
         rows = [*rows[: lines - 1], rows[lines - 1][: max(characters, 4) - 1] + "…"]
-    return "\n".join(rows)
+    return "\n".join(rows) or "\u200a" * bool(text)
 
 
 def displayed(image: np.ndarray) -> np.ndarray:

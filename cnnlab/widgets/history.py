@@ -79,10 +79,10 @@ def _cells(result: UploadResult) -> Html:
         )
     prediction = result.prediction
     label, probability = prediction.top[0]
-    best = f"{label} (perhaps none of these)" if prediction.none_of_these else str(label)
+    doubt = Html(" <em>(perhaps none of these)</em>") if prediction.none_of_these else Html("")
     texts = (
         result.name,
-        best,
+        Html("{}{}").format(label, doubt),
         f"{100 * float(probability):.1f} %",
         ", ".join(map(str, prediction.plausible)),
         "cache" if prediction.cached else "model",

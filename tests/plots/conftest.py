@@ -13,7 +13,10 @@ from cnnlab import plots
 
 METHODS = ("CAM", "Grad-CAM", "Grad-CAM++", "HiResCAM", "LayerCAM", "Score-CAM", "Eigen-CAM")
 METHODS += ("occlusion", "integrated gradients")
-CLASSES = [f"longsleeve{letter}" for letter in "abcdefghij"]
+ORDINARY = [f"longsleeve{letter}" for letter in "abcdefghij"]
+# What plots, tables or legends use themselves, would read as a formula, or leave out.
+MAGIC = ["_", "_nolegend_", "macro average", "micro average", "all images", "$\\frac{x$"]
+MAGIC += ["none of these", "label", "   ", "next stage"]
 
 
 def _images(count: int, size: int = 12) -> np.ndarray:
@@ -41,7 +44,7 @@ def _calibration(names: list[str], images: int = 12_345) -> tuple[pd.DataFrame, 
     return cells[cells["count"] > 0], errors
 
 
-def _examples() -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
+def _examples(classes: list[str]) -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
     rng = np.random.default_rng(0)
     epochs = np.arange(1, 16)
     history = pd.DataFrame(
@@ -56,12 +59,13 @@ def _examples() -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
     counts = pd.DataFrame(
         [
             {"label": label, "split": split, "count": count}
-            for label in CLASSES
+            for label in classes
             for split, count in (("train", 12_345), ("validation", 678), ("test", 9))
         ]
     )
     grid = np.linspace(0, 1, 20)
-    curves = dict.fromkeys([*CLASSES, "macro average"], (grid, grid**0.1, 0.909))
+    curves = dict.fromkeys(classes, (grid, grid**0.1, 0.909))
+    averages = dict.fromkeys(["macro average", "micro average"], (grid, grid**0.1, 0.909))
     confidence = np.linspace(0.3, 0.99, 15)
     bins = pd.DataFrame({"low": confidence - 0.02, "high": confidence + 0.01, "count": 27})
     bins = bins.assign(confidence=confidence, accuracy=confidence - 0.1)
@@ -69,7 +73,7 @@ def _examples() -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
     keys = ("precision", "recall", "f1", "f1_low", "f1_high")
     scores = [
         {"class": name, "support": 123, **dict(zip(keys, (0.8, 0.9, 0.85, 0.7, 0.95), strict=True))}
-        for name in CLASSES
+        for name in classes
     ]
     folds = pd.DataFrame(
         {"fold": [1, 2, 3], "accuracy": [0.9, 0.92, 0.94], "macro_f1": [0.8, 0.9, 0.85]}
@@ -152,12 +156,12 @@ def _examples() -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
         "depth_profile": (plots.depth_profile, (stages,)),
         "embedding_map": (
             plots.embedding_map,
-            (rng.normal(size=(200, 2)), CLASSES * 20, _images(200)),
+            (rng.normal(size=(200, 2)), classes * 20, _images(200)),
         ),
         "patch_mosaics": (plots.patch_mosaics, (patches,)),
         "picture_rows": (
             plots.picture_rows,
-            ({name: _images(8) for name in CLASSES}, ["the image", *["a neighbour"] * 7]),
+            ({name: _images(8) for name in classes}, ["the image", *["a neighbour"] * 7]),
         ),
         "vanishing_curves": (
             plots.vanishing_curves,
@@ -166,19 +170,19 @@ def _examples() -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
         "class_balance": (plots.class_balance, (counts,)),
         "class_means": (
             plots.class_means,
-            (_images(10), sides[:, :30].reshape(10, 6)[:, :3] // 5, CLASSES),
+            (_images(10), sides[:, :30].reshape(10, 6)[:, :3] // 5, classes),
         ),
         "image_grid": (plots.image_grid, (_images(8), ["longsleeve → outwear 0.93"] * 8)),
         "image_pairs": (plots.image_pairs, (_images(4), _images(4), captions)),
         "fits": (plots.fits, (_images(3), [30, 400, 99], [90, 400, 40])),
-        "size_scatter": (plots.size_scatter, (*sides, np.array(CLASSES * 6))),
+        "size_scatter": (plots.size_scatter, (*sides, np.array(classes * 6))),
         "augmentation_grid": (plots.augmentation_grid, (_images(1)[0], rows)),
         "draw_histograms": (plots.draw_histograms, (draws,)),
         "training_history": (plots.training_history, (history, 12)),
-        "confusion_matrix": (plots.confusion_matrix, (matrix, CLASSES)),
+        "confusion_matrix": (plots.confusion_matrix, (matrix, classes)),
         "precision_recall_curves": (plots.precision_recall_curves, (curves,)),
         "reliability_diagram": (plots.reliability_diagram, ({"before": bins, "after": bins},)),
-        "roc_curves": (plots.roc_curves, (curves,)),
+        "roc_curves": (plots.roc_curves, (curves, averages)),
         "per_class_scores": (plots.per_class_scores, (scores,)),
         "fold_scores": (plots.fold_scores, (folds,)),
         "paired_folds": (
@@ -204,7 +208,7 @@ def _examples() -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
         "filter_grid": (plots.filter_grid, (rng.normal(size=(3, 3, 3, 32)),)),
         "activation_grid": (plots.activation_grid, (maps, _images(1)[0])),
         "load_curves": (plots.load_curves, ({"cached": load, "fresh": load / [1, 8, 0.1, 0.1]},)),
-        "calibration_by_class": (plots.calibration_by_class, _calibration(CLASSES)),
+        "calibration_by_class": (plots.calibration_by_class, _calibration(classes)),
         "set_sizes": (plots.set_sizes, (rng.integers(1, 11, 5000), 0.9, 0.9)),
         "novelty_scores": (
             plots.novelty_scores,
@@ -212,7 +216,7 @@ def _examples() -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
         ),
         "probability_bars": (
             plots.probability_bars,
-            (CLASSES[:5], np.array([0.6, 0.2, 0.1, 0.06, 0.04]), "train/longsleeve/0123.jpg"),
+            (classes[:5], np.array([0.6, 0.2, 0.1, 0.06, 0.04]), "train/longsleeve/0123.jpg"),
         ),
     }
 
@@ -220,7 +224,13 @@ def _examples() -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
 @pytest.fixture(scope="session")
 def examples() -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
     """Return name → (function, arguments)."""
-    return _examples()
+    return _examples(ORDINARY)
+
+
+@pytest.fixture(scope="session")
+def magic_examples() -> dict[str, tuple[Callable[..., Figure], tuple[Any, ...]]]:
+    """Return the same with class names that mean something elsewhere."""
+    return _examples(MAGIC)
 
 
 def visible_texts(figure: Figure) -> list[Text]:

@@ -51,6 +51,22 @@ def test_figure_fits_its_page_and_no_texts_overlap(name, examples, texts_of):
 
 
 @pytest.mark.slow
+def test_no_meaning_hangs_on_the_names_of_classes(name, examples, magic_examples, texts_of):
+    """Each figure shows as many words, in as many styles, as with ordinary names."""
+
+    def words(example):
+        function, arguments = example
+        shown = [text for text in texts_of(function(*arguments)) if not _number(text.get_text())]
+        return len(shown), sum(text.get_style() == "italic" for text in shown)
+
+    assert words(magic_examples[name]) == words(examples[name])
+
+
+def _number(text):
+    return not any(sign.isalpha() or sign in "$_\u200a" for sign in text)
+
+
+@pytest.mark.slow
 def test_figure_leaves_inputs_settings_and_pyplot_alone(name, examples):
     function, arguments = examples[name]
     before = pickle.dumps(arguments)

@@ -7,8 +7,8 @@ from cnnlab import plots
 
 def test_roc_draws_the_curves_and_states_the_auc():
     rate = np.array([0, 0.5, 1])
-    curves = {"cat": (rate, rate**0.1, 0.95), "macro average": (rate, rate**0.2, 0.9)}
-    figure = plots.roc_curves(curves)
+    averages = {"macro average": (rate, rate**0.2, 0.9)}
+    figure = plots.roc_curves({"cat": (rate, rate**0.1, 0.95)}, averages)
     whole, corner = figure.axes
     for axes in (whole, corner):
         cat, macro, diagonal = axes.lines

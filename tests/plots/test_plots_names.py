@@ -63,8 +63,11 @@ def test_a_class_with_an_underscore_stands_in_the_legend():
     assert "$x$" in texts(plots.image_grid(PIXELS[:1], ["$x$"]))
 
 
-def test_a_class_that_begins_as_an_average_does_is_none():
+def test_a_class_that_is_called_as_an_average_is_none():
     curve = (np.array([0.0, 1.0]), np.array([0.0, 1.0]), 0.5)
-    names = ["macrophage", "micro average"]
-    lines = plots.roc_curves(dict.fromkeys(names, curve)).axes[0].get_lines()
-    assert [line.get_color() == INK for line in lines[:2]] == [False, True]
+    names = ["macrophage", "micro average", "microwave"]
+    figure = plots.roc_curves(dict.fromkeys(names, curve), {"micro average": curve})
+    black = [line.get_color() == INK for line in figure.axes[0].get_lines()[:4]]
+    assert black == [False, False, False, True]
+    legend = figure.legends[0].get_texts()
+    assert [text.get_style() for text in legend] == ["normal"] * 3 + ["italic"]

@@ -90,5 +90,5 @@ def test_the_table_lists_the_newest_first_and_escapes():
     assert "History (2)" in page
     assert page.index("b.jpg") < page.index("&lt;a&gt;.jpg")
     assert "no prediction: &lt;bad&gt;" in page
-    assert "disc (perhaps none of these)" in page
+    assert "disc <em>(perhaps none of these)</em>" in page
     assert "<a>" not in page
