@@ -2,9 +2,9 @@
 
 found = accepted + quarantined + skipped, always. *Accepted* files passed validation and were
 decoded to the last pixel. *Quarantined* ones are meant to be images (by extension or content)
-and were refused. *Skipped* ones are not meant to be images, or nothing gives them a label.
-Nothing is moved or deleted. Pipes and devices are listed, never opened; links are followed, see
-``sources.listing``.
+and were refused, or show nothing (``blank``). *Skipped* ones are not meant to be images, or nothing
+gives them a label. Nothing is moved or deleted. Pipes and devices are listed, never opened; links
+are followed, see ``sources.listing``.
 """
 
 import os
@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 from cnnlab import hashing, images
 from cnnlab.config import InputError
 from cnnlab.data import tables
-from cnnlab.data.audit import appearance, comparison, duplicates
+from cnnlab.data.audit import appearance, blank, comparison, duplicates
 from cnnlab.data.sources import listing
 from cnnlab.data.sources.entries import Entry, Source
 from cnnlab.engine import tf
@@ -69,8 +69,9 @@ def build(source: Source, *, progress: bool = False) -> pd.DataFrame:
     ``link_loop``, ``link_to_copy`` (it leads to what the set holds already), ``directory`` (a
     folder called x.jpg), ``unreadable_folder``, ``not_a_regular_file``, ``outside_class_folder``,
     ``unlabelled`` (in a test folder without class folders), ``not_in_table``, ``table`` (it
-    declares labels or groups), ``not_an_image``, ``name_not_utf8``. A name that is not UTF-8 is
-    quarantined, because no table or JSON file could carry it; its path is shown with ``\\xNN``.
+    declares labels or groups), ``not_an_image``, ``blank`` (see ``audit.blank``),
+    ``name_not_utf8``. A name that is not UTF-8 is quarantined, because no table or JSON file could
+    carry it; its path is shown with ``\\xNN``.
 
     Args:
         source: A resolved source.
@@ -177,7 +178,7 @@ def _examine(
         return replace(row, status="quarantined", reason=rejection.code)
     if row.path != path:
         return replace(row, status="quarantined", reason="name_not_utf8")
-    return replace(row, status="accepted")
+    return replace(row, status="quarantined" if row.reason else "accepted")
 
 
 def _unlisted(source: Source, unlabelled: str, path: str, trouble: str) -> str:
@@ -207,6 +208,7 @@ def _looked_at(row: _Row, data: bytes) -> _Row:
         brightness=brightness,
         contrast=contrast,
         sharpness=sharpness,
+        reason=blank.REASON if blank.is_blank(pixels) else "",
     )
 
 

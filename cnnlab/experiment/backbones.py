@@ -15,7 +15,7 @@ from cnnlab import models, training
 from cnnlab.config import InputError, Settings, child_seed, home
 from cnnlab.config.model import PRETRAINED, RANDOM
 from cnnlab.data import manifest, splits
-from cnnlab.data.audit import audit
+from cnnlab.data.audit import audit, blank
 from cnnlab.data.batches import Dataset, open_dataset
 from cnnlab.data.sources import selection
 from cnnlab.evaluation import crossval, intervals
@@ -60,6 +60,7 @@ def opener(settings: Settings, *, progress: bool = False) -> Callable[[Settings]
     """
     source = selection.resolve(settings, progress=progress)
     files = manifest.build(source, progress=progress)
+    blank.refuse(files)
     table = splits.assign(files, audit.pictures(files, source, progress=progress), settings)
     contents = dict(zip(files["path"], files["sha256"], strict=True))
 

@@ -345,11 +345,14 @@ def test_a_palette_with_a_transparent_entry_counts_as_transparent(root):
     assert manifest.build(source(root)).set_index("path").loc["cat/x.png", "mode"] == "rgba"
 
 
-def test_a_flat_picture_has_no_hash(root):
-    Image.new("RGB", (40, 40), (200, 10, 10)).save(root / "cat" / "flat.png")
+def test_a_flat_picture_has_no_hash_and_one_without_a_dot_is_blank(root):
+    flat = Image.new("RGB", (40, 40), (200, 10, 10))
+    flat.save(root / "cat" / "blank.png")
+    flat.putpixel((20, 20), (220, 30, 30))
+    flat.save(root / "cat" / "flat.png")
     table = manifest.build(source(root)).set_index("path")
-    assert table.loc["cat/flat.png", "phash"] == ""
-    assert table.loc["cat/flat.png", "status"] == "accepted"
+    assert table.loc["cat/flat.png", ["phash", "status", "reason"]].tolist() == ["", "accepted", ""]
+    assert table.loc["cat/blank.png", ["status", "reason"]].tolist() == ["quarantined", "blank"]
 
 
 def test_split_folders_are_told_from_class_folders(tmp_path):

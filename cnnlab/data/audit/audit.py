@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from cnnlab.data import prepared
-from cnnlab.data.audit import appearance, comparison, duplicates, picture_size
+from cnnlab.data.audit import appearance, blank, comparison, duplicates, picture_size
 from cnnlab.data.manifest import unusable
 from cnnlab.data.sources import groups
 from cnnlab.data.sources.entries import Source
@@ -33,7 +33,9 @@ UNBALANCED = 10.0  # largest class : smallest class; beyond, guessing the larges
 SMALL = 32  # pixels: a picture with a shorter side says little
 
 # What a refusal amounts to; every other code means that the file is damaged.
-_REFUSALS = {"empty": "empty", "unknown_format": "not_an_image", "side_too_small": "tiny"}
+_REFUSALS = {
+    "empty": "empty", "unknown_format": "not_an_image", "side_too_small": "tiny", "blank": "blank"
+}  # fmt: skip
 _SIDES = {"test": 0, "validation": 1}  # of a leaking pair, the image on the held-out side is kept
 
 
@@ -157,6 +159,7 @@ def summary(manifest: pd.DataFrame, findings: pd.DataFrame, *inputs: int) -> dic
     if not sizes.iloc[0]:
         warning = unusable(manifest)
     declared, doubts = groups.counts(manifest)
+    empty = blank.described(manifest)
     fit = picture_size.of_manifest(manifest, *inputs)
     return {
         "files": files | {"found": len(manifest)},
@@ -165,7 +168,9 @@ def summary(manifest: pd.DataFrame, findings: pd.DataFrame, *inputs: int) -> dic
         "balance": counts.to_dict(orient="records"),
         "imbalance": ratio,
         "sizes": fit.to_json() if fit else None,
-        "warnings": [warning] * (ratio is None or ratio > UNBALANCED) + doubts,
+        "warnings": empty
+        + [warning] * (not empty and (ratio is None or ratio > UNBALANCED))
+        + doubts,
     } | ({"groups": declared} if declared else {})
 
 
