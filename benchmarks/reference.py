@@ -41,9 +41,12 @@ def prepared(run: Run) -> batches.Dataset:
     """Return the run's dataset; audited and split on first use."""
     if not (run.folder / "splits.csv").exists():
         source = run.source()
-        files = manifest.build(source, progress=True)
+        background = run.settings.data.background
+        files = manifest.build(source, background=background, progress=True)
         runs.seal_manifest(run, files, source.name)
-        table = splits.assign(files, audit.pictures(files, source), run.settings)
+        table = splits.assign(
+            files, audit.pictures(files, source, background=background), run.settings
+        )
         splits.write(table, run.path("splits.csv"))
     return run.dataset()
 

@@ -17,10 +17,14 @@ import (
 
 const (
 	preprocessingVersion = 1
-	fit                  = "stretch"
-	background           = "white"
 	conformalScore       = "lac"
 	noveltyScore         = "max_softmax"
+)
+
+// The first of each is what a contract of format 2 means.
+var (
+	fits        = []string{"stretch", "pad", "crop"}
+	backgrounds = []string{"white", "black", "grey"}
 )
 
 // Contract is the part of contract.json that answers depend on; one of format 2 reads as format 3.
@@ -137,7 +141,7 @@ func (r *reader) upgrade(tree map[string]any) {
 	r.keys("", tree, "format", "class_names", "image_size", "preprocessing_version", "temperature",
 		"conformal", "novelty", "run_id", "parameters", "model_id", "files", "bytes")
 	tree["preprocessing"] = map[string]any{
-		"version": tree["preprocessing_version"], "fit": fit, "background": background,
+		"version": tree["preprocessing_version"], "fit": fits[0], "background": backgrounds[0],
 	}
 	delete(tree, "preprocessing_version")
 	tree["formats"] = map[string]any{}
@@ -157,8 +161,8 @@ func (r *reader) preprocessing(place string, value any) Preprocessing {
 	r.keys(place, entries, "version", "fit", "background")
 	found := Preprocessing{version, r.name(place+": fit", entries["fit"]),
 		r.name(place+": background", entries["background"])}
-	r.known(place+": fit", found.Fit, fit)
-	r.known(place+": background", found.Background, background)
+	r.known(place+": fit", found.Fit, fits...)
+	r.known(place+": background", found.Background, backgrounds...)
 	return found
 }
 

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -40,9 +41,10 @@ func (r *reader) refuse(place string, value any, expected string, arguments ...a
 }
 
 // known tells a word of this version from one that only a later one understands.
-func (r *reader) known(place, word, expected string) {
-	if word != expected && r.unsupported == nil {
-		r.unsupported = fmt.Errorf("%s is %s: this version knows %s", place, brief(word), expected)
+func (r *reader) known(place, word string, expected ...string) {
+	if !slices.Contains(expected, word) && r.unsupported == nil {
+		r.unsupported = fmt.Errorf("%s is %s: this version knows %s",
+			place, brief(word), strings.Join(expected, ", "))
 	}
 }
 

@@ -20,14 +20,14 @@ from cnnlab.artifact.contract import (
     write_contract,
 )
 from cnnlab.artifact.integrity import ArtifactDamaged, ModelRefused, damaged
-from cnnlab.artifact.records import Artifact, Preprocessing
+from cnnlab.artifact.records import Artifact
 from cnnlab.artifact.saved_model import export
 from cnnlab.config import InputError
 from cnnlab.engine import keras
 from cnnlab.evaluation.conformal import SetRule
 from cnnlab.evaluation.ood_detection import NoveltyRule
 from cnnlab.hashing import canonical_json, json_digest
-from cnnlab.images import PREPROCESSING_VERSION
+from cnnlab.images import STANDARD, Preprocessing
 from cnnlab.training.checkpoint import weights_digest
 
 __all__ = [
@@ -56,6 +56,7 @@ def save(
     temperature: float = 1.0,
     conformal: SetRule | None = None,
     novelty: NoveltyRule | None = None,
+    preprocessing: Preprocessing = STANDARD,
 ) -> dict[str, Any]:
     """Write a model folder and return its contract.
 
@@ -76,6 +77,7 @@ def save(
         temperature: T of softmax(log p / T), 0.01…100, applied inside the SavedModel.
         conformal: Which classes are plausible, fitted on tempered probabilities.
         novelty: When an image shows none of the classes, likewise.
+        preprocessing: How the bytes of an image became the pixels that the model was trained on.
 
     Raises:
         InputError: The labels, the shapes or the temperature do not fit, the model cannot be
@@ -83,7 +85,7 @@ def save(
             that no network of the registry does, and would be refused when it is loaded.
     """
     folder = Path(os.path.abspath(folder))
-    facts = _facts(model, class_names, temperature, conformal, novelty)
+    facts = _facts(model, class_names, temperature, conformal, novelty, preprocessing)
     check_facts({"run_id": run_id})
     _refuse_foreign(folder)
     copy = h5.float32_copy(model)
@@ -92,7 +94,8 @@ def save(
     with files.replacing_folder(folder) as new:
         h5.write(copy, new / H5, canonical_json(contract))
         h5.check(new / H5)
-        export(copy, new / SAVED_MODEL, facts["image_size"], facts["temperature"])
+        size, served = facts["image_size"], facts["temperature"]
+        export(copy, new / SAVED_MODEL, size, served, preprocessing)
         (new / CARD).write_text(card, "utf-8")
         whole = write_contract(new, contract | {"formats": {}})
         allow_list.check(new, whole["files"])
@@ -106,9 +109,10 @@ def identity(
     temperature: float = 1.0,
     conformal: SetRule | None = None,
     novelty: NoveltyRule | None = None,
+    preprocessing: Preprocessing = STANDARD,
 ) -> str:
     """Return the ``model_id`` that ``save`` would give; nothing is written."""
-    facts = _facts(model, class_names, temperature, conformal, novelty)
+    facts = _facts(model, class_names, temperature, conformal, novelty, preprocessing)
     return _model_id(h5.float32_copy(model), facts)
 
 
@@ -208,6 +212,7 @@ def _facts(
     temperature: float,
     conformal: SetRule | None,
     novelty: NoveltyRule | None,
+    preprocessing: Preprocessing,
 ) -> dict[str, Any]:
     """Return the part of the contract that a prediction depends on, beside the network itself.
 
@@ -227,7 +232,7 @@ def _facts(
     facts = {
         "class_names": list(class_names),
         "image_size": image_size,
-        "preprocessing": asdict(Preprocessing(PREPROCESSING_VERSION)),
+        "preprocessing": asdict(preprocessing),
         "temperature": float(temperature),
         "conformal": asdict(conformal) if conformal else None,
         "novelty": asdict(novelty) if novelty else None,

@@ -10,21 +10,7 @@ from cnnlab.config import InputError
 from cnnlab.evaluation import conformal, ood_detection
 from cnnlab.evaluation.conformal import SetRule
 from cnnlab.evaluation.ood_detection import NoveltyRule
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """How the bytes of an image become pixels.
-
-    Attributes:
-        version: ``images.PREPROCESSING_VERSION`` of the program that exported the model.
-        fit: How an image becomes a square: "stretch".
-        background: What transparent pixels are laid over: "white".
-    """
-
-    version: int
-    fit: str = "stretch"
-    background: str = "white"
+from cnnlab.images import Preprocessing
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,13 @@ def tempered(probabilities: tf.Tensor, temperature: float) -> tf.Tensor:
     return tf.nn.softmax(tf.math.log(probabilities) / temperature)  # log 0 = -inf gives 0 again
 
 
-def export(model: keras.Model, folder: Path | str, image_size: int, temperature: float) -> None:
+def export(
+    model: keras.Model,
+    folder: Path | str,
+    image_size: int,
+    temperature: float,
+    preprocessing: images.Preprocessing = images.STANDARD,
+) -> None:
     """Write a SavedModel with the signatures ``prepare``, ``predict`` and ``predict_bytes``.
 
     - ``prepare``: image_bytes string () → pixels uint8 (S, S, 3)
@@ -53,6 +59,7 @@ def export(model: keras.Model, folder: Path | str, image_size: int, temperature:
         folder: Where to write; made if missing.
         image_size: S, pixels a side.
         temperature: Applied to the probabilities inside the graph; see ``tempered``.
+        preprocessing: How the bytes become pixels.
     """
     image = tf.TensorSpec((image_size, image_size, 3), tf.uint8)
     num_classes = int(model.output_shape[-1])
@@ -71,7 +78,7 @@ def export(model: keras.Model, folder: Path | str, image_size: int, temperature:
 
     @tf.function(input_signature=[tf.TensorSpec((), tf.string, name="image_bytes")])
     def prepare(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"pixels": images.prepare(image_bytes, image_size)}
+        return {"pixels": images.prepare(image_bytes, image_size, preprocessing)}
 
     @tf.function(input_signature=[tf.TensorSpec((None, *image.shape), tf.uint8, name="pixels")])
     def predict(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -80,7 +87,9 @@ def export(model: keras.Model, folder: Path | str, image_size: int, temperature:
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="image_bytes")])
     def predict_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         pixels = tf.map_fn(
-            lambda one: images.prepare(one, image_size), image_bytes, fn_output_signature=image
+            lambda one: images.prepare(one, image_size, preprocessing),
+            image_bytes,
+            fn_output_signature=image,
         )  # (B, S, S, 3)
         return {"probabilities": answer_batch(pixels)}
 

@@ -27,11 +27,11 @@ def audit(source: str, overrides: tuple[str, ...], as_json: bool) -> None:
 
     with contextlib.redirect_stdout(sys.stderr):  # bars must not get into a pipe
         watched = _watched()
-        found = selection.resolve(
-            make_settings("quick", overrides, source=source), progress=watched
-        )
-        files = manifest.build(found, progress=watched)
-        pictures = auditing.pictures(files, found, progress=watched)
+        settings = make_settings("quick", overrides, source=source)
+        found = selection.resolve(settings, progress=watched)
+        ground = settings.data.background
+        files = manifest.build(found, background=ground, progress=watched)
+        pictures = auditing.pictures(files, found, background=ground, progress=watched)
     findings = auditing.findings(files, pictures)
     summary = auditing.summary(files, findings)
     fit = picture_size.of_manifest(files)
@@ -48,9 +48,10 @@ def audit(source: str, overrides: tuple[str, ...], as_json: bool) -> None:
     if "groups" in summary:
         print_table(["groups", ""], [list(item) for item in summary["groups"].items()])
     if fit:
-        for table in (picture_size.size_table(fit), picture_size.fit_table(fit)):
+        chosen = settings.data.fit
+        for table in (picture_size.size_table(fit), picture_size.fit_table(fit, chosen)):
             print_table(list(table.columns), table.values.tolist())
-        for said in picture_size.conclusions(fit):
+        for said in picture_size.conclusions(fit, chosen):
             click.echo(click.wrap_text(said, width=88) + "\n")
     for note in found.notes:
         click.echo(f"note: {printable(note)}\n")

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from cnnlab.config.errors import InputError
 from cnnlab.config.section import Section, setting
 
+FITS = ("stretch", "pad", "crop")
+BACKGROUNDS = ("white", "black", "grey")
+
 
 @dataclass(frozen=True)
 class DataSettings(Section):
@@ -18,6 +21,14 @@ class DataSettings(Section):
         "", "a regular expression that captures in a path the group that stays on one side"
     )
     image_size: int = setting(224, "pixels a side that the network sees", low=16, high=1024)
+    fit: str = setting(
+        "stretch",
+        "how an image becomes a square: stretched, padded with borders, or cropped to its middle",
+        choices=FITS,
+    )
+    background: str = setting(
+        "white", "what transparent pixels are laid over, and what pad adds", choices=BACKGROUNDS
+    )
     validation_fraction: float = setting(
         0.2, "share of the training images kept for validation", low=0.05, high=0.5
     )
@@ -55,3 +66,20 @@ class DataSettings(Section):
                 f"group_by={self.group_by!r} captures nothing: expected the group's name in "
                 "brackets, such as group_by=patient(\\d+)."
             )
+
+
+def fitting(fit: str, background: str) -> str:
+    """Return how an image becomes a square, in words; "" where all is as it is by default.
+
+    Example:
+        >>> fitting("pad", "black")
+        'padded to a square, on black'
+    """
+    if (fit, background) == (FITS[0], BACKGROUNDS[0]):
+        return ""
+    words = {
+        "stretch": "stretched to a square",
+        "pad": "padded to a square",
+        "crop": "cropped to the square in the middle",
+    }
+    return f"{words[fit]}, on {background}"

@@ -15,6 +15,7 @@ from cnnlab.config import InputError, Settings, child_seed
 from cnnlab.data import downscale, prepared, splits
 from cnnlab.data.sources.entries import Source
 from cnnlab.engine import tf
+from cnnlab.images import Preprocessing
 
 Transform = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 Mix = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
@@ -100,7 +101,7 @@ def open_dataset(
     Args:
         table: From ``splits.assign``; excluded rows are dropped.
         source: Where the images lie.
-        settings: ``image_size``.
+        settings: ``image_size``, ``fit``, ``background``.
         contents: The SHA-256 (hex) of every file by its path, from the manifest.
         cache: Folder for prepared pixels; made if missing, may be deleted at any time.
         progress: Show a bar on standard output while decoding.
@@ -126,6 +127,7 @@ def open_dataset(
         settings.data.image_size,
         contents=[contents[path] for path in paths],
         cache=cache,
+        preprocessing=Preprocessing.of(settings.data),
         progress=progress,
     )
     return Dataset(pixels, usable, sorted(usable["label"].unique()))

@@ -62,7 +62,7 @@ _KINDS = {int: "int64", float: "float64", str: "str"}
 _TYPES = {name: _KINDS[kind] for name, kind in _Row.__annotations__.items()}
 
 
-def build(source: Source, *, progress: bool = False) -> pd.DataFrame:
+def build(source: Source, *, background: str = "white", progress: bool = False) -> pd.DataFrame:
     """Read every file below ``source.root`` once and return the manifest.
 
     Reasons are short codes: those of ``images.ImageRejected`` and ``hidden``, ``broken_link``,
@@ -75,6 +75,7 @@ def build(source: Source, *, progress: bool = False) -> pd.DataFrame:
 
     Args:
         source: A resolved source.
+        background: What transparent pixels are laid over before a picture is measured and hashed.
         progress: Show a bar on standard output.
 
     Returns:
@@ -91,8 +92,13 @@ def build(source: Source, *, progress: bool = False) -> pd.DataFrame:
     unlabelled = source.unlabelled()
     if lost := set(entries) - {path for path, _ in found}:
         raise InputError(f"{source.root / min(lost)} vanished while the folder was read.")
+    seen = images.Preprocessing(background=background)
+
+    def examine(found_file: tuple[str, str]) -> _Row:
+        return _examine(source, entries, unlabelled, *found_file, seen)
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding runs outside Python's lock
-        examined = pool.map(lambda each: _examine(source, entries, unlabelled, *each), found)
+        examined = pool.map(examine, found)
         bar = tqdm(examined, "manifest", len(found), unit="file", file=sys.stdout,
                    disable=not progress)  # fmt: skip
         rows = sorted(bar, key=lambda row: row.path)
@@ -150,7 +156,12 @@ def _typed(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _examine(
-    source: Source, entries: Mapping[str, Entry], unlabelled: str, path: str, trouble: str
+    source: Source,
+    entries: Mapping[str, Entry],
+    unlabelled: str,
+    path: str,
+    trouble: str,
+    seen: images.Preprocessing,
 ) -> _Row:
     """Return the manifest's row of one file: every way out has a status and a reason."""
     row = _Row(listing.text(path), bytes=_size(source.root / path))
@@ -171,7 +182,7 @@ def _examine(
         return replace(row, status=refused, reason=rejection.code)
     row = replace(row, sha256=hashing.digest(data), bytes=len(data))
     try:
-        row = _looked_at(row, data)
+        row = _looked_at(row, data, seen)
     except images.ImageRejected as rejection:
         if not promised and rejection.code in ("unknown_format", "empty"):
             return replace(row, status="skipped", reason="not_an_image")
@@ -191,11 +202,11 @@ def _unlisted(source: Source, unlabelled: str, path: str, trouble: str) -> str:
     return trouble or ("unlabelled" if is_to_be_predicted else source.unlisted)
 
 
-def _looked_at(row: _Row, data: bytes) -> _Row:
+def _looked_at(row: _Row, data: bytes, seen: images.Preprocessing) -> _Row:
     """Return the row with what header and pixels say; raises ``ImageRejected``."""
     header = images.inspect(data)
     readable = images.transcode(data)
-    pixels = images.decode(readable, comparison.SIDE)
+    pixels = images.decode(readable, comparison.SIDE, seen)
     brightness, contrast, sharpness = appearance.measure(pixels)
     return replace(
         row,

@@ -19,6 +19,7 @@ from cnnlab import files, hashing, images
 from cnnlab.config import InputError
 from cnnlab.data import array_entry
 from cnnlab.engine import tf
+from cnnlab.images import STANDARD, Preprocessing
 
 DTYPE = "uint8"
 _CHUNK = 16  # images that a thread takes at once
@@ -32,6 +33,7 @@ def open_pixels(
     *,
     contents: Sequence[str],
     cache: Path,
+    preprocessing: Preprocessing = STANDARD,
     progress: bool = False,
 ) -> np.ndarray:
     """Return the prepared pixels of ``paths``, from the cache or decoded now.
@@ -40,9 +42,10 @@ def open_pixels(
         paths: N POSIX paths relative to ``root``.
         root: The source's root.
         size: Pixels a side.
-        contents: The SHA-256 (hex) of each file, from the manifest; with the size and the version
-            of the preprocessing they name the entry.
+        contents: The SHA-256 (hex) of each file, from the manifest; with the size and the
+            preprocessing they name the entry.
         cache: Folder of the cache; made if missing.
+        preprocessing: Version, fit and background.
         progress: Show a bar on standard output while decoding.
 
     Returns:
@@ -52,18 +55,18 @@ def open_pixels(
         InputError: An image cannot be read or decoded, or is not what the manifest lists.
         CannotWrite: The disk has no room for them; or the cache cannot be written to.
     """
-    file = cache / f"{_key(contents, size)}.npy"
+    file = cache / f"{_key(contents, size, preprocessing)}.npy"
     shape = (len(paths), size, size, 3)
     if not array_entry.intact(file, shape, DTYPE):
         files.make_folder(cache)
         files.remove_abandoned(cache)
-        _build(file, paths, contents, root, shape, progress)
+        _build(file, paths, contents, root, shape, preprocessing, progress)
     return np.load(file, mmap_mode="r", allow_pickle=False)
 
 
-def _key(contents: Sequence[str], size: int) -> str:
+def _key(contents: Sequence[str], size: int, preprocessing: Preprocessing) -> str:
     """Return what decides the pixels, as a file name."""
-    parts = [str(size), str(images.PREPROCESSING_VERSION), *contents]
+    parts = [str(size), preprocessing.key, *contents]
     return hashing.digest("\0".join(parts).encode())[:32]
 
 
@@ -73,6 +76,7 @@ def _build(
     contents: Sequence[str],
     root: Path,
     shape: tuple[int, ...],
+    preprocessing: Preprocessing,
     progress: bool,
 ) -> None:
     """Decode every image into an entry of the cache."""
@@ -85,7 +89,7 @@ def _build(
 
         def fill(start: int) -> int:
             some = slice(start, start + _CHUNK)
-            put(start, read_images(root, paths[some], shape[1], contents[some]))
+            put(start, read_images(root, paths[some], shape[1], contents[some], preprocessing))
             return len(paths[some])
 
         try:
@@ -97,7 +101,11 @@ def _build(
 
 
 def read_images(
-    root: Path, paths: Iterable[str], size: int, contents: Sequence[str] | None = None
+    root: Path,
+    paths: Iterable[str],
+    size: int,
+    contents: Sequence[str] | None = None,
+    preprocessing: Preprocessing = STANDARD,
 ) -> np.ndarray:
     """Return a few images, decoded now and not cached: uint8 (N, size, size, 3), RGB, 0–255.
 
@@ -106,6 +114,7 @@ def read_images(
         paths: N POSIX paths relative to it.
         size: Pixels a side.
         contents: The SHA-256 (hex) that each file must have; None for any.
+        preprocessing: Fit and background.
 
     Raises:
         InputError: One cannot be decoded or has another SHA-256; it is named.
@@ -113,22 +122,25 @@ def read_images(
     paths = list(paths)
     contents = [""] * len(paths) if contents is None else contents
     wanted = list(zip(paths, contents, strict=True))
+    prepare_all = _prepare_all(size, preprocessing)
     pixels = np.empty((len(paths), size, size, 3), np.uint8)
     held: list[bytes] = []
     try:
         for end, (path, content) in enumerate(wanted, 1):
             held.append(images.transcode(_read(root, path, content)))
             if end == len(paths) or sum(map(len, held)) > _HELD:
-                pixels[end - len(held) : end] = _prepare_all(size)(tf.constant(held)).numpy()
+                pixels[end - len(held) : end] = prepare_all(tf.constant(held)).numpy()
                 held.clear()
     except (images.ImageRejected, tf.errors.OpError):  # which one is it?
-        return np.stack([read_image(root, path, size, content) for path, content in wanted])
+        return np.stack(
+            [read_image(root, path, size, content, preprocessing) for path, content in wanted]
+        )
     return pixels
 
 
 @functools.lru_cache(maxsize=16)
-def _prepare_all(size: int) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Return ``images.prepare`` for one size and N files as one graph: a call costs 0.5 ms.
+def _prepare_all(size: int, preprocessing: Preprocessing) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Return ``images.prepare`` for N files as one graph: a call costs 0.5 ms.
 
     One image after the other, because the callers are threads and a large image takes memory.
     """
@@ -138,21 +150,23 @@ def _prepare_all(size: int) -> Callable[[tf.Tensor], tf.Tensor]:
     def prepare_all(files: tf.Tensor) -> tf.Tensor:
         with tf.device("CPU:0"):
             return tf.map_fn(
-                lambda file: images.prepare(file, size), files,
+                lambda file: images.prepare(file, size, preprocessing), files,
                 fn_output_signature=pixels, parallel_iterations=1,
             )  # fmt: skip
 
     return prepare_all
 
 
-def read_image(root: Path, path: str, size: int, content: str = "") -> np.ndarray:
+def read_image(
+    root: Path, path: str, size: int, content: str = "", preprocessing: Preprocessing = STANDARD
+) -> np.ndarray:
     """Return one image of a manifest, decoded now: uint8 (size, size, 3), RGB, 0–255.
 
     Raises:
         InputError: It cannot be read or decoded any more, or its SHA-256 is not ``content``.
     """
     try:
-        return images.decode(_read(root, path, content), size)
+        return images.decode(_read(root, path, content), size, preprocessing)
     except images.ImageRejected as rejection:
         raise InputError(
             f"{path} was accepted when the manifest was made and is refused now "

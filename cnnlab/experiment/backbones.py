@@ -52,16 +52,18 @@ def opener(settings: Settings, *, progress: bool = False) -> Callable[[Settings]
     """Return what opens the images of the settings' source at any size, as a run does.
 
     Args:
-        settings: Source, groups, split and seed.
+        settings: Source, groups, background, split and seed.
         progress: Show bars on standard output.
 
     Raises:
         InputError: The source is not usable.
     """
     source = selection.resolve(settings, progress=progress)
-    files = manifest.build(source, progress=progress)
+    ground = settings.data.background
+    files = manifest.build(source, background=ground, progress=progress)
     blank.refuse(files)
-    table = splits.assign(files, audit.pictures(files, source, progress=progress), settings)
+    pictures = audit.pictures(files, source, background=ground, progress=progress)
+    table = splits.assign(files, pictures, settings)
     contents = dict(zip(files["path"], files["sha256"], strict=True))
 
     def opened(changed: Settings) -> Dataset:

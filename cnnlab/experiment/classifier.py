@@ -9,6 +9,7 @@ from cnnlab.config import InputError
 from cnnlab.engine import keras
 from cnnlab.evaluation.records import Calibration, ValidationResult
 from cnnlab.experiment.predictions import Predictions
+from cnnlab.images import Preprocessing
 from cnnlab.training import Fit
 
 
@@ -28,6 +29,7 @@ class Classifier:
         model: float32 (B, S, S, 3) in 0…255 → softmax (B, C), without the temperature.
         class_names: The C labels, in the order of the outputs.
         rules: Temperature, prediction sets and *none of these*.
+        preprocessing: How the bytes of an image become the pixels that it takes.
         model_id: Names all that an answer depends on, see ``model_folder.save``.
         history: What its training did; None of one that was loaded.
         validation: The same.
@@ -36,6 +38,7 @@ class Classifier:
     model: keras.Model
     class_names: tuple[str, ...]
     rules: Calibration
+    preprocessing: Preprocessing
     model_id: str
     history: Fit | None = None
     validation: Validation | None = None
@@ -48,7 +51,7 @@ class Classifier:
             class_names=self.class_names,
             run_id=run_id,
             card=card,
-            **_stated(self.rules),
+            **_stated(self.rules, self.preprocessing),
         )
 
 
@@ -56,11 +59,13 @@ def identified(
     model: keras.Model,
     class_names: tuple[str, ...],
     rules: Calibration,
+    preprocessing: Preprocessing,
     validation: Validation,
 ) -> Classifier:
     """Return a new classifier, its ``model_id`` computed."""
-    model_id = model_folder.identity(model, class_names=class_names, **_stated(rules))
-    return Classifier(model, class_names, rules, model_id, validation=validation)
+    stated = _stated(rules, preprocessing)
+    model_id = model_folder.identity(model, class_names=class_names, **stated)
+    return Classifier(model, class_names, rules, preprocessing, model_id, validation=validation)
 
 
 def load(folder: Path) -> Classifier:
@@ -78,12 +83,13 @@ def load(folder: Path) -> Classifier:
         )
     rules = Calibration(found.temperature, found.conformal, found.novelty)
     model = model_folder.load_keras(folder)
-    return Classifier(model, tuple(found.class_names), rules, found.model_id)
+    return Classifier(model, tuple(found.class_names), rules, found.preprocessing, found.model_id)
 
 
-def _stated(rules: Calibration) -> dict[str, Any]:
-    """Return the rules as a model folder names them."""
+def _stated(rules: Calibration, preprocessing: Preprocessing) -> dict[str, Any]:
+    """Return the rules and the preprocessing as a model folder names them."""
     return {
+        "preprocessing": preprocessing,
         "temperature": rules.temperature,
         "conformal": rules.sets,
         "novelty": rules.none_of_these,

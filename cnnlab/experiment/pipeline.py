@@ -88,7 +88,7 @@ def calibrate(model: keras.Model, dataset: Dataset, settings: Settings) -> Class
     Args:
         model: Takes images of the dataset's size, gives one output for each of its classes.
         dataset: Its validation images must not have been trained on.
-        settings: Batch size and resamples.
+        settings: Batch size, resamples, and how the dataset's pixels were made.
     """
     predictions = predict(model, dataset, dataset.indices("validation"), settings)
     served, groups = predictions.probabilities, predictions.groups
@@ -98,7 +98,8 @@ def calibrate(model: keras.Model, dataset: Dataset, settings: Settings) -> Class
         ood_detection.fit(served, groups=groups),
     )
     validation = _validation(predictions, rules, settings)
-    return identified(model, predictions.class_names, rules, validation)
+    preprocessing = images.Preprocessing.of(settings.data)
+    return identified(model, predictions.class_names, rules, preprocessing, validation)
 
 
 def validate(classifier: Classifier, dataset: Dataset, settings: Settings) -> Validation:
@@ -158,14 +159,17 @@ def _validation(predictions: Predictions, rules: Calibration, settings: Settings
 def _novel_scores(classifier: Classifier, settings: Settings) -> np.ndarray:
     """Return the novelty scores of generated images that show no class, float64 (M,)."""
     size = classifier.model.input_shape[1]
-    pixels = _novel_pixels(settings.evaluation.strangers, settings.seed, size)
+    preprocessing = classifier.preprocessing
+    pixels = _novel_pixels(settings.evaluation.strangers, settings.seed, size, preprocessing)
     batches = tf.data.Dataset.from_tensor_slices(pixels).batch(BATCH_SIZE)
     raw = training.predict(classifier.model, batches.map(lambda part: tf.cast(part, tf.float32)))
     return ood_detection.scores(calibration.apply(raw, classifier.rules.temperature))
 
 
 @lru_cache(maxsize=1)  # drawing them takes longer than all else, and every seed is asked the same
-def _novel_pixels(count: int, seed: int, size: int) -> np.ndarray:
+def _novel_pixels(
+    count: int, seed: int, size: int, preprocessing: images.Preprocessing
+) -> np.ndarray:
     """Return generated images that show no class, uint8 (count, size, size, 3)."""
     contents = out_of_distribution.pictures(count, seed=seed)
-    return np.stack([images.decode(content, size) for _, content in contents])
+    return np.stack([images.decode(content, size, preprocessing) for _, content in contents])

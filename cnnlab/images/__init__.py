@@ -21,7 +21,8 @@ from cnnlab.images.limits import (
     too_many_bytes,
 )
 from cnnlab.images.orientation import orientation
-from cnnlab.images.pixels import PREPROCESSING_VERSION, decode, prepare
+from cnnlab.images.pixels import decode, prepare
+from cnnlab.images.preprocessing import PREPROCESSING_VERSION, STANDARD, Preprocessing
 from cnnlab.images.validation import inspect, read_file, transcode
 
 __all__ = [
@@ -33,8 +34,10 @@ __all__ = [
     "MAX_SIDE",
     "MIN_SIDE",
     "PREPROCESSING_VERSION",
+    "STANDARD",
     "Header",
     "ImageRejected",
+    "Preprocessing",
     "decode",
     "inspect",
     "orientation",

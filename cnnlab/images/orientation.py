@@ -1,4 +1,4 @@
-"""EXIF orientation in TensorFlow ops: read from the bytes, applied to a square image.
+"""EXIF orientation in TensorFlow ops: read from the bytes, applied to an image.
 
 The rules are those of ``headers.exif_orientation``; here they are ops, so that a SavedModel
 carries them and a server in any language turns images as training did.
@@ -66,23 +66,23 @@ def _orientation_entry(entries: tf.Tensor, count: tf.Tensor, little: tf.Tensor) 
 
 
 def upright(pixels: tf.Tensor, turn: tf.Tensor) -> tf.Tensor:
-    """Return a square image turned and mirrored as its EXIF orientation asks.
+    """Return an image turned and mirrored as its EXIF orientation asks.
 
     All eight cases are one transposition and one reversal whose axes depend on ``turn``: two
     ops, no branches.
 
     Args:
-        pixels: (S, S, 3), any number type.
+        pixels: (H, W, 3), any number type.
         turn: int32 (), 1…8.
 
     Returns:
-        (S, S, 3) of the same type.
+        (H, W, 3) or, from 5 on, (W, H, 3) of the same type.
     """
     transposed = tf.transpose(pixels, tf.where(turn >= 5, [1, 0, 2], [0, 1, 2]))
     flip_rows = tf.reduce_any(turn == [3, 4, 7, 8])
     flip_columns = tf.reduce_any(turn == [2, 3, 6, 7])
     axes = tf.stack([flip_rows, flip_columns, tf.constant(False)])
-    return tf.ensure_shape(tf.raw_ops.Reverse(tensor=transposed, dims=axes), pixels.shape)
+    return tf.raw_ops.Reverse(tensor=transposed, dims=axes)
 
 
 def _stretch(image_bytes: tf.Tensor, start: tf.Tensor, count: tf.Tensor | int) -> tf.Tensor:

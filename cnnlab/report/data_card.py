@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from cnnlab.config.data import DataSettings, fitting
 from cnnlab.data.audit import picture_size
 from cnnlab.data.audit.picture_size import PictureSizes
 from cnnlab.runs.folder import Run
@@ -56,8 +57,8 @@ def dataset_card(
     from cnnlab.data import manifest  # they import TensorFlow
     from cnnlab.data.audit import audit
 
-    size = run.settings.data.image_size
-    summary = Audit.from_json(audit.summary(files, findings, size))
+    data = run.settings.data
+    summary = Audit.from_json(audit.summary(files, findings, data.image_size))
     name = (run.state()["dataset"] or {}).get("name", run.settings.data.source)
     counts = summary.files
     title = Markdown(
@@ -71,8 +72,8 @@ def dataset_card(
     )
     sections = {
         "Balance": _balance(table, summary.warnings),
-        "Images": _images(files[files["status"] == "accepted"], size),
-        "Size and shape": _size_and_shape(summary.sizes),
+        "Images": _images(files[files["status"] == "accepted"], data),
+        "Size and shape": _size_and_shape(summary.sizes, data),
         "Found, and what was decided": _found(findings, summary.reasons),
         "The split": _split(run, files, table),
         "Not shown": LIMITS,
@@ -90,8 +91,9 @@ def _balance(table: pd.DataFrame, warnings: Sequence[str]) -> Markdown:
     return markdown.paragraphs(markdown.table(["class", *SPLITS], rows), ratio, *told)
 
 
-def _images(accepted: pd.DataFrame, size: int) -> Markdown:
+def _images(accepted: pd.DataFrame, data: DataSettings) -> Markdown:
     measures = ["width", "height", "brightness", "contrast", "sharpness"]
+    side, how = data.image_size, fitting(data.fit, data.background)
     spread = accepted[measures].quantile([0, 0.5, 1])
     rows = [[name, *(f"{value:.4g}" for value in spread[name])] for name in measures]
     kinds = accepted.groupby(["format", "mode"]).size().sort_values(ascending=False)
@@ -99,17 +101,18 @@ def _images(accepted: pd.DataFrame, size: int) -> Markdown:
     return markdown.paragraphs(
         markdown.table(["", "smallest", "median", "largest"], rows),
         "Width and height in pixels as stored; brightness and contrast in grey levels (0–255); "
-        f"sharpness without a unit. The network sees {size} × {size} pixels.",
+        f"sharpness without a unit. The network sees {side} × {side} pixels"
+        f"{f', {how}' if how else ''}.",
         f"{listed}.",
     )
 
 
-def _size_and_shape(found: PictureSizes | None) -> str:
+def _size_and_shape(found: PictureSizes | None, data: DataSettings) -> str:
     if found is None:
         return "No image was accepted."
-    tables = picture_size.size_table(found), picture_size.fit_table(found)
+    tables = picture_size.size_table(found), picture_size.fit_table(found, data.fit)
     parts = [markdown.table(list(each.columns), each.to_numpy().tolist()) for each in tables]
-    return markdown.paragraphs(*parts, " ".join(picture_size.conclusions(found)))
+    return markdown.paragraphs(*parts, " ".join(picture_size.conclusions(found, data.fit)))
 
 
 def _found(findings: pd.DataFrame, reasons: dict[str, dict[str, int]]) -> str:

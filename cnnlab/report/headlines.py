@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from math import isnan
 
+from cnnlab.config.data import fitting
 from cnnlab.evaluation import registry
 from cnnlab.evaluation.records import CrossValidation, TestResult
 from cnnlab.evaluation.registry import METRICS, Metric
@@ -124,4 +125,7 @@ def model_row(model: results.ModelFacts | None) -> Row:
     if model is None:
         return Row("Model size", "no model", steps.hint("model/contract.json"), missing=True)
     note = f"{model.parameters:,} parameters, {model.image_size} pixels a side"
+    stated = model.preprocessing
+    if stated and (how := fitting(stated["fit"], stated["background"])):
+        note += f", {how}"
     return Row("Model size", f"{model.bytes / 1e6:.1f} MB", note)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from cnnlab.config import Settings
+from cnnlab.config.data import fitting
 from cnnlab.evaluation import registry
 from cnnlab.evaluation.intervals import Interval
 from cnnlab.evaluation.records import CrossValidation, TestResult, ValidationResult
@@ -96,6 +97,8 @@ def _protocol(run: Run) -> Markdown:
     data, model, training = run.settings.data, run.settings.model, run.settings.training
     options = f" ({model.network_options})" if model.network_options else ""
     network = f"{options}, input {data.image_size} × {data.image_size} RGB"
+    if how := fitting(data.fit, data.background):
+        network += f" ({how})"
     if model.hidden_units:
         network += f", with a hidden layer of {model.hidden_units} units"
     described, augmented = recipe.described(training), augment.described(run.settings.augmentation)

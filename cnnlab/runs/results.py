@@ -156,6 +156,7 @@ class ModelFacts(Record):
     bytes: int
     parameters: int
     image_size: int
+    preprocessing: dict[str, Any] | None = None  # of format 3
 
 
 def audit(run: Run) -> Audit | None:

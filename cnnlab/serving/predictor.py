@@ -75,6 +75,11 @@ class Predictor:
         return self.artifact.image_size
 
     @property
+    def preprocessing(self) -> images.Preprocessing:
+        """How the bytes of an image become what the network sees."""
+        return self.artifact.preprocessing
+
+    @property
     def model_id(self) -> str:
         """The model's identity, hexadecimal."""
         return self.artifact.model_id

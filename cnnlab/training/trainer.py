@@ -14,6 +14,7 @@ from cnnlab.augment.mixing import MIXERS
 from cnnlab.config import Settings, child_seed
 from cnnlab.data.batches import Dataset, Mix, evaluation_batches, training_batches
 from cnnlab.engine import keras, tf
+from cnnlab.images import Preprocessing
 from cnnlab.training import probe, processes
 from cnnlab.training.balance import NOTABLE, imbalance
 from cnnlab.training.fit import Fit, fit
@@ -68,6 +69,7 @@ def deciding(settings: Settings) -> dict[str, Any]:
     del training["epochs"]  # the caller's: folds have another number
     return {
         "image_size": settings.data.image_size,
+        "preprocessing": asdict(Preprocessing.of(settings.data)),
         "augmentation": asdict(settings.augmentation),
         "model": asdict(model) | ({"weights": origin.sha256} if origin else {}),
         "training": training,

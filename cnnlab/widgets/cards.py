@@ -17,7 +17,9 @@ def predicted(name: str, prediction: Prediction, photo: Photo, method: str, evid
         method: The name of the heatmap, "" for none.
         evidence: Its colours as a data URL, or why there are none.
     """
-    pictures = _figure(photo, f"{name}, upright", f"{photo.width} × {photo.height} px")
+    said = f"{photo.width} × {photo.height} px"
+    said += {"pad": ", padded", "crop": ", cropped"}.get(photo.fit, "")
+    pictures = _figure(photo, f"{name}, upright", said)
     if method:
         pictures += _evidence(photo, name, str(prediction.top[0][0]), method, evidence)
     rows = (_row(str(label), float(share), prediction) for label, share in prediction.top)

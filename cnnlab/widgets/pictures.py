@@ -20,24 +20,36 @@ class Photo:
     """An upright photo.
 
     Attributes:
-        url: It, as a data URL. Its pixels form a square that is to be stretched.
+        url: It, as a data URL: a square, fitted as the network's pixels are.
         width: Pixels across in the file, turned upright.
         height: Pixels down.
+        fit: How it became a square, see ``images.Preprocessing``.
     """
 
     url: str
     width: int
     height: int
+    fit: str = "stretch"
 
     @property
     def box(self) -> tuple[float, float]:
-        """Width and height to show it with, CSS pixels."""
+        """Width and height to show it with, CSS pixels.
+
+        What was stretched is shown in its own proportions again, and so is the heatmap over it;
+        of what was padded or cropped the square itself is shown.
+        """
+        if self.fit != "stretch":
+            return float(BOX), float(BOX)
         scale = BOX / max(self.width, self.height)
         return self.width * scale, self.height * scale
 
 
-def photo(image_bytes: bytes) -> Photo:
+def photo(image_bytes: bytes, preprocessing: images.Preprocessing = images.STANDARD) -> Photo:
     """Return a photo made small by the decoder that the network's pixels come from.
+
+    Args:
+        image_bytes: A whole file.
+        preprocessing: That of the network, so that a heatmap lies where it belongs.
 
     Raises:
         ImageRejected: The image is refused.
@@ -45,8 +57,8 @@ def photo(image_bytes: bytes) -> Photo:
     header = images.inspect(image_bytes)
     size = (header.width, header.height)
     width, height = size[::-1] if header.orientation >= _SIDEWAYS else size
-    pixels = images.decode(image_bytes, BOX * _DENSITY)
-    return Photo(_url(pixels, "JPEG", quality=88), width, height)
+    pixels = images.decode(image_bytes, BOX * _DENSITY, preprocessing)
+    return Photo(_url(pixels, "JPEG", quality=88), width, height, preprocessing.fit)
 
 
 def heat(heatmap: np.ndarray) -> str:

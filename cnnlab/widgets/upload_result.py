@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from cnnlab.config import InputError
-from cnnlab.images import too_many_bytes
+from cnnlab.images import Preprocessing, too_many_bytes
 from cnnlab.widgets import pictures
 
 # What the page sends instead of a file: see page/upload.js.
@@ -42,6 +42,10 @@ class Prediction(Protocol):
 
 class Predicts(Protocol):
     """What the app needs of a predictor, such as ``serving.predictor.Predictor``."""
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How the bytes of an image become what the network sees."""
 
     def predict(self, image_bytes: bytes) -> Prediction:
         """Return the prediction for the bytes of an image file."""
@@ -96,7 +100,8 @@ def predict_upload(
         if sizes := _NOT_SENT.fullmatch(kind):
             raise too_many_bytes(int(sizes[1]))
         prediction = predictor.predict(image_bytes)
-        view = View(pictures.photo(image_bytes), predictor.pixels(image_bytes))
+        photo = pictures.photo(image_bytes, predictor.preprocessing)
+        view = View(photo, predictor.pixels(image_bytes))
         return UploadResult(name, prediction), view
     except InputError as error:
         return UploadResult(name, error=str(getattr(error, "message", error))), None

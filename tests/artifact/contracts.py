@@ -7,6 +7,7 @@ by hand, so that a slip in the schema shows.
 
 import copy
 import hashlib
+import itertools
 import json
 import math
 from collections.abc import Iterator
@@ -369,6 +370,12 @@ def unknown() -> Iterator[Case]:
         yield f"3: unknown {place}", written(changed(base, place, "other_1")), UNSUPPORTED
         yield f"3: odd {place}", written(changed(base, place, "Other")), INVALID
         yield f"3: {place} on two lines", written(changed(base, place, "other\n")), INVALID
+    words = itertools.product(("stretch", "pad", "crop"), ("white", "black", "grey"))
+    for fit, background in words:
+        stated = {"version": 1, "fit": fit, "background": background}
+        yield f"3: {fit} {background}", written(changed(base, ("preprocessing",), stated)), OK
+    swapped = {"version": 1, "fit": "white", "background": "pad"}
+    yield "3: swapped words", written(changed(base, ("preprocessing",), swapped)), UNSUPPORTED
     aps = changed(base, ("conformal",), {"score": "aps", "thresholds": [0.1, 0.2]})
     yield "3: a rule of another shape", written(aps), UNSUPPORTED
     yield (

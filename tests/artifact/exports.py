@@ -16,7 +16,9 @@ import h5py
 
 from cnnlab import models
 from cnnlab.artifact import h5, saved_model
+from cnnlab.config.data import FITS
 from cnnlab.engine import SavedModel, keras
+from cnnlab.images import Preprocessing
 
 LIST = Path(saved_model.__file__).parent / "allowed.json"
 KINDS = (
@@ -45,7 +47,8 @@ def exported(name: str, folder: Path) -> Iterator[tuple[Path, Path]]:
         copy = h5.float32_copy(network)
         file, graph = folder / f"{number}.h5", folder / f"{number}"
         h5.write(copy, file, "{}")
-        saved_model.export(copy, graph, network.input_shape[1], temperature=1.0 + number / 2)
+        temperature, size = 1.0 + number / 2, network.input_shape[1]
+        saved_model.export(copy, graph, size, temperature, Preprocessing(fit=FITS[number % 3]))
         yield file, graph
 
 
@@ -57,7 +60,10 @@ def networks(name: str) -> Iterator[keras.Model]:
             keras.layers.Flatten(),
             keras.layers.Dense(2, "softmax", kernel_initializer=draw()),
         )
-        yield keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Rescaling(1 / 255), *layers])
+        network = keras.Sequential(
+            [keras.Input((32, 32, 3)), keras.layers.Rescaling(1 / 255), *layers]
+        )
+        yield from [network] * len(FITS)  # one a fit; the other families have that of their turn
         return
     for number, options in enumerate(OPTIONS.get(name, ("",))):
         yield models.build(

@@ -14,10 +14,11 @@ from jsonschema import Draft202012Validator
 
 from cnnlab.artifact import contract, h5, model_folder, schema
 from cnnlab.artifact.integrity import ArtifactDamaged, ModelRefused
-from cnnlab.artifact.records import Artifact, Check, Preprocessing
+from cnnlab.artifact.records import Artifact, Check
 from cnnlab.config import InputError
+from cnnlab.config.data import BACKGROUNDS, FITS
 from cnnlab.evaluation import conformal, ood_detection
-from cnnlab.images import PREPROCESSING_VERSION
+from cnnlab.images import PREPROCESSING_VERSION, Preprocessing
 from cnnlab.serving.predictor import Predictor
 
 FOLDER = Path("/models/lab")
@@ -65,8 +66,8 @@ def test_the_schema_knows_the_words_of_this_version():
     known = schema.contract_schema()["$defs"]
     stated = known["preprocessing"]["then"]["properties"]
     assert known["preprocessing_version"]["enum"] == [PREPROCESSING_VERSION]
-    assert stated["fit"]["enum"] == [Preprocessing(1).fit]
-    assert stated["background"]["enum"] == [Preprocessing(1).background]
+    assert stated["fit"]["enum"] == list(FITS)
+    assert stated["background"]["enum"] == list(BACKGROUNDS)
     assert known["known_conformal"]["properties"]["score"]["enum"] == [conformal.SCORE]
     assert known["known_novelty"]["properties"]["score"]["enum"] == [ood_detection.SCORE]
 
@@ -121,9 +122,9 @@ def test_every_refusal_is_one_line_that_names_the_entry():
         ),
         (
             contracts.written(
-                contracts.changed(contracts.format_3(), ("preprocessing", "fit"), "pad")
+                contracts.changed(contracts.format_3(), ("preprocessing", "fit"), "letterbox")
             ),
-            "preprocessing: fit: got 'pad': expected one of ['stretch']",
+            "preprocessing: fit: got 'letterbox': expected one of ['stretch', 'pad', 'crop']",
         ),
     ],
 )

@@ -10,11 +10,11 @@ import pytest
 from cnnlab import models
 from cnnlab.artifact import model_folder
 from cnnlab.artifact.model_folder import ArtifactDamaged
-from cnnlab.artifact.records import Preprocessing
 from cnnlab.config import InputError
 from cnnlab.engine import keras, tf
 from cnnlab.evaluation.conformal import SetRule
 from cnnlab.evaluation.ood_detection import NoveltyRule
+from cnnlab.images import Preprocessing
 
 NAMES = ["zebra", "ant", "mole"]
 PIXELS = np.random.default_rng(1).integers(0, 256, (4, 16, 16, 3), dtype=np.uint8)
@@ -225,7 +225,7 @@ def test_the_id_depends_on_what_an_answer_depends_on_and_on_nothing_else(saved, 
 def test_the_id_depends_on_preprocessing_and_scores(tiny, part):
     rules = {"conformal": SetRule(0.9, 0.25, 40), "novelty": NoveltyRule(0.95, 0.5, 40)}
     model = tiny()
-    facts = model_folder._facts(model, NAMES, 1.0, **rules)
+    facts = model_folder._facts(model, NAMES, 1.0, **rules, preprocessing=Preprocessing())
     other = json.loads(json.dumps(facts))
     place, name = ("preprocessing", part) if part not in rules else (part, "score")
     assert other[place][name] in (1, "stretch", "white", "lac", "max_softmax")

@@ -1,6 +1,8 @@
 """The Go server answers the golden set as Python does: same labels, codes and probabilities."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 
 import golden
@@ -10,11 +12,12 @@ import pytest
 
 from cnnlab import models
 from cnnlab.artifact import model_folder
+from cnnlab.config.data import BACKGROUNDS, FITS
 from cnnlab.config.model import MODULES
 from cnnlab.engine import keras
 from cnnlab.evaluation.conformal import SetRule
 from cnnlab.evaluation.ood_detection import NoveltyRule
-from cnnlab.images import ImageRejected, inspect, limits
+from cnnlab.images import ImageRejected, Preprocessing, decode, inspect, limits
 from cnnlab.serving.predictor import Predictor
 from cnnlab.serving.server import parity
 from cnnlab.serving.server.server_process import ServerProcess
@@ -113,6 +116,25 @@ def test_one_grey_level_in_one_pixel_would_show(predictor) -> None:
     gaps = np.abs(after - before).max(axis=1)
     assert (gaps > parity.TOLERANCE).mean() > 0.9
     assert before.max(axis=1).std() > 0.1  # some answers are sure, others are not
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("fit", "background"), [*product(FITS, BACKGROUNDS)][1:])
+def test_every_fit_and_background(server_program, tmp_path, fit, background) -> None:
+    rng = np.random.default_rng(4)
+    files = golden.sizes(rng) | golden.turned(rng) | golden.pngs(rng)
+    wanted, place = Preprocessing(fit=fit, background=background), tmp_path / "model"
+    named = {"class_names": CLASS_NAMES, "run_id": "fit", "card": "#\n"}
+    model_folder.save(network(), place, preprocessing=wanted, **named)
+    ours = Predictor(place)
+    assert all(
+        np.array_equal(ours.pixels(content), decode(content, SIZE, wanted))
+        for content in files.values()
+    )
+    with ServerProcess(place, program=server_program) as running:
+        assert running.contract()["preprocessing"] == asdict(wanted)
+        table = parity.compare(ours, running.predict, files)
+    assert table["same"].all(), table[~table["same"]]
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -39,9 +40,9 @@ def hashes(root, paths=PATHS):
     return [hashlib.sha256((root / path).read_bytes()).hexdigest() for path in paths]
 
 
-def opened(root, cache, paths=PATHS, size=SIZE, contents=None):
+def opened(root, cache, paths=PATHS, size=SIZE, contents=None, **options):
     contents = contents or hashes(root, paths)
-    return prepared.open_pixels(paths, root, size, contents=contents, cache=cache)
+    return prepared.open_pixels(paths, root, size, contents=contents, cache=cache, **options)
 
 
 def test_they_are_the_decoders_pixels_in_the_order_given(root, cache):
@@ -66,10 +67,10 @@ def groups(monkeypatch):
     """The bytes of the files that were decoded together, call by call."""
     prepare_all, sizes = prepared._prepare_all, []
 
-    def spied(size):
+    def spied(size, preprocessing):
         def prepare(files):
             sizes.append([len(file) for file in files.numpy()])
-            return prepare_all(size)(files)
+            return prepare_all(size, preprocessing)(files)
 
         return prepare
 
@@ -132,11 +133,26 @@ def test_other_content_under_the_same_names_is_another_entry(root, cache):
     assert [i for i in range(6) if not np.array_equal(first[i], second[i])] == [2]
 
 
-def test_another_preprocessing_version_is_another_entry(root, cache, monkeypatch):
+@pytest.mark.parametrize("other", [{"version": 2}, {"fit": "crop"}, {"background": "black"}])
+def test_another_preprocessing_is_another_entry(root, cache, other):
+    standard, another = images.STANDARD, replace(images.STANDARD, **other)
+    assert prepared._key(["a"], 32, standard) != prepared._key(["a"], 32, another)
+    if "version" in other:  # no program makes it yet
+        return
     opened(root, cache)
-    monkeypatch.setattr(images, "PREPROCESSING_VERSION", images.PREPROCESSING_VERSION + 1)
-    opened(root, cache)
+    found = opened(root, cache, preprocessing=another)
     assert len(list(cache.glob("*.npy"))) == 2
+    for i, path in enumerate(PATHS):
+        content = (root / path).read_bytes()
+        np.testing.assert_array_equal(found[i], images.decode(content, SIZE, another))
+        np.testing.assert_array_equal(
+            found[i], prepared.read_image(root, path, SIZE, preprocessing=another)
+        )
+
+
+def test_the_standard_preprocessing_keeps_the_entries_of_before_there_was_a_choice():
+    before = hashlib.sha256(b"32\0001\0a\0b").hexdigest()[:32]
+    assert prepared._key(["a", "b"], 32, images.STANDARD) == before
 
 
 def flip_a_bit(file, record):
@@ -210,7 +226,7 @@ def test_files_read_one_by_one_after_a_failure_are_checked_too(root, cache, monk
         raise tf.errors.ResourceExhaustedError(None, None, "no memory for so many at once")
 
     monkeypatch.setattr(prepared, "_HELD", 0)
-    monkeypatch.setattr(prepared, "_prepare_all", lambda _: full)
+    monkeypatch.setattr(prepared, "_prepare_all", lambda *_: full)
     contents = hashes(root)
     (root / PATHS[3]).write_bytes(another_image())
     with pytest.raises(InputError, match=r"cat/3\.jpg changed"):

@@ -1,15 +1,18 @@
 """The experiment's functions give what their steps give one by one, and never see the test set."""
 
+import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from cnnlab import experiment, training
+from cnnlab import experiment, images, training
 from cnnlab.artifact import model_folder
 from cnnlab.config import InputError
 from cnnlab.data.batches import SealedTestSet, evaluation_batches
 from cnnlab.evaluation import calibration, conformal, metrics, ood_detection
+from cnnlab.serving.predictor import Predictor
 
 pytestmark = pytest.mark.slow  # they train
 
@@ -89,6 +92,31 @@ def test_a_loaded_classifier_is_tested_like_the_one_that_was_saved(
     np.testing.assert_array_equal(tests[0].novel_scores, tests[1].novel_scores)
     again = experiment.validate(loaded, dataset, settings)
     assert again.result == classifier.validation.result
+
+
+def test_fit_and_background_reach_the_contract_the_graph_and_the_pictures_of_no_class(
+    dataset, opened, settings, tmp_path, monkeypatch
+):
+    seen, decode = [], images.decode
+
+    def watched(content, size, preprocessing):
+        seen.append(preprocessing)
+        return decode(content, size, preprocessing)
+
+    monkeypatch.setattr(images, "decode", watched)
+    wanted = images.Preprocessing(fit="pad", background="black")
+    found = experiment.fit_classifier(dataset, settings.replace(fit="pad", background="black"))
+    experiment.evaluate(found, opened, settings)
+    assert {*seen} == {wanted}
+    found.save(tmp_path / "model", run_id="demo", card="")
+    loaded, predictor = experiment.load(tmp_path / "model"), Predictor(tmp_path / "model")
+    assert found.preprocessing == loaded.preprocessing == predictor.preprocessing == wanted
+    assert loaded.model_id == found.model_id
+    content = io.BytesIO()
+    Image.effect_noise((40, 16), 90).convert("LA").save(content, "PNG")
+    expected = decode(content.getvalue(), 16, wanted)
+    np.testing.assert_array_equal(predictor.pixels(content.getvalue()), expected)
+    assert (expected[[0, -1]] == 0).all()
 
 
 def test_other_classes_and_a_model_without_rules_are_refused(

@@ -78,6 +78,15 @@ def test_a_clean_dataset(run):
     assert "Excluded images: none." in text
 
 
+def test_fit_and_background_are_named_where_they_were_chosen(run):
+    assert "The network sees 32 × 32 pixels." in card(run)[0]
+    run.settings = run.settings.replace(fit="crop", background="grey")
+    text, _ = card(run)
+    assert "32 × 32 pixels, cropped to the square in the middle, on grey." in text
+    assert "| crop | as here: share of the picture that is cut off | 20% | 20% |" in text
+    assert "fit=crop cuts 20% off the median image" in text
+
+
 def test_declared_groups_are_counted_a_side(run):
     files, pictures = dataset()
     plain = splits.assign(files, pictures, run.settings)

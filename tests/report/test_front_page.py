@@ -101,6 +101,21 @@ def test_the_summary_of_a_full_run(full):
     assert not any(row.missing for row in rows.values())
 
 
+def test_the_size_of_the_model_names_fit_and_background_where_they_were_chosen(full):
+    note = "1,234,567 parameters, 32 pixels a side"
+    for words, added in (
+        (("stretch", "white"), ""),
+        (("pad", "grey"), ", padded to a square, on grey"),
+    ):
+        stated = dict(zip(("fit", "background"), words, strict=True))
+        contract = full.load_json("model/contract.json") | {
+            "preprocessing": {"version": 1} | stated
+        }
+        full.save_json("model/contract.json", contract)
+        rows = {row.label: row for row in front_page.summary(full)}
+        assert rows["Model size"].note == note + added
+
+
 def test_what_was_not_measured_says_which_notebook_measures_it(run):
     rows = {row.label: row for row in front_page.summary(run)}
     for label in ("Test accuracy", "Test macro F1", "Test macro AUC", "k-fold accuracy"):

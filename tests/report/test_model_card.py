@@ -159,6 +159,9 @@ def test_a_card_says_that_the_probe_was_kept(run):
             "stopped after",
         ),
         ({"hidden_units": 8}, "RGB, with a hidden layer of 8 units.", "Augmentation"),
+        ({"fit": "pad"}, "RGB (padded to a square, on white). ", "stretch"),
+        ({"background": "black"}, "RGB (stretched to a square, on black). ", "pad"),
+        ({}, "RGB. ", "square"),
     ],
 )
 def test_a_card_of_a_probe_says_what_its_head_learned_from(run, changes, says, says_not):

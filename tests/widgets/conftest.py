@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cnnlab import images
 from cnnlab.config import InputError
 
 SIZE = 8
@@ -23,7 +24,8 @@ class RefusedError(InputError):
 class FakePredictor:
     """Remembers what it has seen, refuses the empty file, fails on ``bug``, doubts ``strange``."""
 
-    def __init__(self) -> None:
+    def __init__(self, preprocessing: images.Preprocessing = images.STANDARD) -> None:
+        self.preprocessing = preprocessing
         self.asked: Counter[bytes] = Counter()
 
     def predict(self, image_bytes: bytes) -> SimpleNamespace:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cnnlab import images
 from cnnlab.plots import heatmap_overlay
 from cnnlab.widgets import pictures
 
@@ -27,6 +28,20 @@ def test_a_photo_keeps_its_colours_and_its_shape(picture):
 def test_a_photo_stands_upright(picture, orientation, size):
     photo = pictures.photo(picture(size=(60, 20), orientation=orientation))
     assert (photo.width, photo.height) == size
+
+
+def test_a_photo_is_fitted_as_the_network_sees_it(picture):
+    content = picture("teal", size=(60, 20))
+    padded = pictures.photo(content, images.Preprocessing(fit="pad", background="black"))
+    side = 2 * pictures.BOX
+    shown = _decoded(padded.url).reshape(3, side // 3, side, 3)
+    assert (shown[[0, 2]] < 30).mean() > 0.9  # two borders of a third each; JPEG smears a little
+    np.testing.assert_allclose(
+        shown[1, 8:-8], np.broadcast_to((0, 128, 128), (side // 3 - 16, side, 3)), atol=9
+    )
+    cropped = pictures.photo(content, images.Preprocessing(fit="crop"))
+    assert padded.box == cropped.box == (pictures.BOX, pictures.BOX)
+    assert (cropped.width, cropped.height) == (60, 20)
 
 
 def test_heat_over_a_photo_is_what_the_figures_show():

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from cnnlab import images
 from cnnlab.data import prepared
 from cnnlab.data.audit import appearance, blank, comparison, duplicates, picture_size
 from cnnlab.data.manifest import unusable
@@ -39,7 +40,9 @@ _REFUSALS = {
 _SIDES = {"test": 0, "validation": 1}  # of a leaking pair, the image on the held-out side is kept
 
 
-def pictures(manifest: pd.DataFrame, source: Source, *, progress: bool = False) -> pd.Series:
+def pictures(
+    manifest: pd.DataFrame, source: Source, *, background: str = "white", progress: bool = False
+) -> pd.Series:
     """Return which accepted images show the same picture.
 
     Equal bytes are one picture, and so are near copies: perceptual hashes propose them, their
@@ -48,6 +51,7 @@ def pictures(manifest: pd.DataFrame, source: Source, *, progress: bool = False) 
     Args:
         manifest: From ``manifest.build``.
         source: The same source; only candidates are opened again.
+        background: The same, too.
         progress: Show a bar on standard output.
 
     Returns:
@@ -64,8 +68,12 @@ def pictures(manifest: pd.DataFrame, source: Source, *, progress: bool = False) 
     distinct = accepted.drop_duplicates("sha256").sort_values("sha256")  # names decide nothing
     paths, hashes = (distinct[name].to_numpy(object).tolist() for name in ("path", "phash"))
 
+    seen = images.Preprocessing(background=background)
+
     def load(indices: Sequence[int]) -> np.ndarray:
-        return prepared.read_images(source.root, [paths[i] for i in indices], comparison.SIDE)
+        return prepared.read_images(
+            source.root, [paths[i] for i in indices], comparison.SIDE, preprocessing=seen
+        )
 
     copies = duplicates.find_copies(hashes, load, progress=progress)
     area = distinct["width"] * distinct["height"]

@@ -1,6 +1,6 @@
 """What a network's square input keeps of images of other sizes and shapes.
 
-The decoder stretches every image to a square (``stretch``). Two other ways are common: ``pad``
+The setting ``fit`` says how an image becomes a square: ``stretch`` changes its proportions, ``pad``
 shrinks it until its longer side fits and fills the rest, ``crop`` shrinks it until its shorter
 side fits and cuts off what stands out. All that is said here follows from widths and heights.
 """
@@ -134,21 +134,29 @@ def size_table(found: PictureSizes) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def fit_table(found: PictureSizes) -> pd.DataFrame:
-    """Return what each fit costs, as text: one row a fit, that of cnnlab first."""
+def fit_table(found: PictureSizes, fit: str = "stretch") -> pd.DataFrame:
+    """Return what each fit costs, as text: one row a fit; the one that the settings name says so.
+
+    Args:
+        found: From ``measure``.
+        fit: The setting.
+    """
     lost = _share(found.lost), _share(found.lost_tenth)
     rows = [
-        ("stretch", "as here: one side shrinks more, by", f"{found.ratio:.2f} : 1",
+        ("stretch", "one side shrinks more, by", f"{found.ratio:.2f} : 1",
          f"{found.ratio_tenth:.2f} : 1"),
         ("pad", "share of the square that is background", *lost),
         ("crop", "share of the picture that is cut off", *lost),
     ]  # fmt: skip
-    return pd.DataFrame(rows, columns=["fit", "costs", "median", "a tenth at least"])
+    table = pd.DataFrame(rows, columns=["fit", "costs", "median", "a tenth at least"])
+    chosen = table["fit"] == fit
+    table["costs"] = table["costs"].where(~chosen, "as here: " + table["costs"])
+    return table
 
 
-def conclusions(found: PictureSizes) -> list[str]:
-    """Return what the figures say in sentences: about the size, about the fit."""
-    return [_about_size(found), _about_fit(found)]
+def conclusions(found: PictureSizes, fit: str = "stretch") -> list[str]:
+    """Return what the figures say in sentences: about the size, about the fit of the settings."""
+    return [_about_size(found), _about_fit(found, fit)]
 
 
 def _at_size(wide: np.ndarray, high: np.ndarray, size: int) -> AtSize:
@@ -190,24 +198,39 @@ def _about_size(found: PictureSizes) -> str:
     )
 
 
-def _about_fit(found: PictureSizes) -> str:
-    mixed = min(found.portrait, found.landscape)
+def _about_fit(found: PictureSizes, fit: str) -> str:
     if found.beyond < COMMON and max(found.portrait, found.landscape) < COMMON:
-        return "Nearly all images are about square: stretching them changes little."
+        doing = "stretching" if fit == "stretch" else f"fit={fit} instead of stretching"
+        return f"Nearly all images are about square: {doing} them changes little."
+    half, tenth = _share(found.lost), _share(found.lost_tenth)
+    if fit == "pad":
+        return (
+            f"fit=pad fills {half} of the median image's square with background, and {tenth} or "
+            "more for a tenth of the images: so much less is left for the picture. Nothing is "
+            "distorted or cut off. A larger image_size gives the picture its pixels back."
+        )
+    if fit == "crop":
+        return (
+            f"fit=crop cuts {half} off the median image, and {tenth} or more off a tenth of the "
+            "images: what lies there is never seen. Where that matters, --set fit=pad shows every "
+            "image whole."
+        )
+    return _about_stretching(found)
+
+
+def _about_stretching(found: PictureSizes) -> str:
+    mixed = min(found.portrait, found.landscape)
     text = f"Stretching distorts {_share(found.beyond)} of the images by more than 4 : 3"
+    cure = "This matters where proportions tell the classes apart: then --set fit=pad or fit=crop."
     if mixed >= COMMON:
         high, broad = _share(found.portrait), _share(found.landscape)
         return (
             f"{text}; {high} are upright and get wider, {broad} are broad and get narrower, so "
-            "one and the same thing has two shapes. This matters where proportions tell the "
-            "classes apart: then crop all images to one shape beforehand."
+            f"one and the same thing has two shapes. {cure}"
         )
     if found.beyond >= COMMON:
-        return (
-            f"{text}. This matters where proportions tell the classes apart: then crop or pad the "
-            "images beforehand."
-        )
+        return f"{text}. {cure}"
     return (
         f"{text}, and most in one direction, which a network learns. It matters if the images in "
-        "use will have other shapes than these."
+        "use will have other shapes than these: then --set fit=pad or fit=crop."
     )

@@ -79,11 +79,14 @@ def test_tables_as_text():
         ["10 × 10", "under 1%", "under 1%", "0%"],
         ["100 × 100", "8%", "8%", "0%"],
     ]
-    assert picture_size.fit_table(found)[["fit", "median"]].to_numpy().tolist() == [
-        ["stretch", "1.33 : 1"],
-        ["pad", "25%"],
-        ["crop", "25%"],
-    ]
+    for fit in ("stretch", "pad", "crop"):
+        table = picture_size.fit_table(found, fit)
+        assert table[["fit", "median"]].to_numpy().tolist() == [
+            ["stretch", "1.33 : 1"],
+            ["pad", "25%"],
+            ["crop", "25%"],
+        ]
+        assert table["fit"][table["costs"].str.startswith("as here")].tolist() == [fit]
 
 
 @pytest.mark.parametrize(
@@ -101,3 +104,13 @@ def test_conclusions_follow_from_the_figures(sizes, about_size, about_fit):
     first, second = picture_size.conclusions(found)
     assert about_size in first
     assert about_fit in second
+
+
+def test_what_is_said_is_about_the_fit_of_the_settings():
+    found = measured(*[(400, 800)] * 8, *[(400, 1600)] * 2, at=picture_size.SIZES)
+    said = {fit: picture_size.conclusions(found, fit)[1] for fit in ("stretch", "pad", "crop")}
+    assert "then --set fit=pad or fit=crop" in said["stretch"]
+    assert "fills 50% of the median image's square with background, and 75% or more" in said["pad"]
+    assert "cuts 50% off the median image, and 75% or more off a tenth" in said["crop"]
+    square = measured((100, 100), at=picture_size.SIZES)
+    assert "changes little" in picture_size.conclusions(square, "crop")[1]
