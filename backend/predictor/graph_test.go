@@ -107,7 +107,7 @@ func TestManyAtOnceAnswerTheSame(t *testing.T) {
 			images, names = append(images, models.Image(t, name)), append(names, name)
 		}
 	}
-	results, err := p.PredictMany(t.Context(), images)
+	results, err := p.PredictMany(t.Context(), images, DefaultTop)
 	must(t, err)
 	for index, result := range results {
 		sameAnswer(t, names[index], result.Prediction, models.Answers(t, "model")[names[index]])

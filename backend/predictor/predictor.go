@@ -27,7 +27,8 @@ import (
 	"cnnlab/backend/validation"
 )
 
-const defaultTop = 5
+// DefaultTop is how many classes an answer lists where nobody asks for another number.
+const DefaultTop = 5
 
 // Options say how a predictor works. Their zero value is a good start.
 type Options struct {
@@ -135,6 +136,13 @@ func (p *Predictor) Waiting() int { return int(p.queue.inside.Load()) }
 // An image that is refused gives a *validation.Rejected, a full queue ErrBusy, a context that ends
 // its error. Callers with the same image share one run of the network.
 func (p *Predictor) Predict(ctx context.Context, image []byte) (Prediction, error) {
+	return p.PredictTop(ctx, image, DefaultTop)
+}
+
+// PredictTop is Predict with another number of classes to list, at least 1; at most all of them are.
+func (p *Predictor) PredictTop(
+	ctx context.Context, image []byte, top int,
+) (Prediction, error) {
 	start := time.Now()
 	digest := sha256.Sum256(image)
 	sum := hex.EncodeToString(digest[:])
@@ -142,22 +150,24 @@ func (p *Predictor) Predict(ctx context.Context, image []byte) (Prediction, erro
 	if err != nil {
 		return Prediction{}, err
 	}
-	prediction := answer(&p.model.Contract, row, defaultTop)
+	prediction := answer(&p.model.Contract, row, top)
 	prediction.SHA256, prediction.Cached = sum, cached
 	prediction.ElapsedMS = milliseconds(start)
 	return prediction, nil
 }
 
-// PredictMany answers for several images, in order. A refused image spoils only its own result; any
-// other error is returned for all of them.
-func (p *Predictor) PredictMany(ctx context.Context, images [][]byte) ([]Result, error) {
+// PredictMany answers for several images, in order, listing so many classes for each; see PredictTop.
+// A refused image spoils only its own result; any other error is returned for all of them.
+func (p *Predictor) PredictMany(
+	ctx context.Context, images [][]byte, top int,
+) ([]Result, error) {
 	results := make([]Result, len(images))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(p.options.Workers) // one request never fills the queue
 	for index, image := range images {
 		group.Go(func() (err error) {
 			defer recovered("answering", &err)
-			prediction, err := p.Predict(ctx, image)
+			prediction, err := p.PredictTop(ctx, image, top)
 			results[index] = Result{prediction, err}
 			if rejected := (*validation.Rejected)(nil); errors.As(err, &rejected) {
 				return nil

@@ -267,7 +267,7 @@ func TestWaitingImagesShareARun(t *testing.T) {
 func TestPredictMany(t *testing.T) {
 	p := fakePredictor(&fakeEngine{}, Options{Workers: 2})
 	images := [][]byte{picture(0, 5), []byte("<html>"), picture(1, 0), nil}
-	results, err := p.PredictMany(t.Context(), images)
+	results, err := p.PredictMany(t.Context(), images, DefaultTop)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,7 +283,7 @@ func TestPredictMany(t *testing.T) {
 		}
 	}
 	broken := fakePredictor(&fakeEngine{predict: errors.New("broken")}, Options{})
-	if results, err := broken.PredictMany(t.Context(), images); err == nil {
+	if results, err := broken.PredictMany(t.Context(), images, DefaultTop); err == nil {
 		t.Errorf("a broken network answered: %+v", results)
 	}
 }

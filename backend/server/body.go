@@ -117,13 +117,14 @@ func (l *loan) single(w http.ResponseWriter, r *http.Request) (upload, error) {
 		}
 		return uploads[0], nil
 	case kind == "" || kind == "application/octet-stream" || strings.HasPrefix(kind, "image/"):
-		if err := limitBody(w, r, validation.MaxBytes); err != nil {
+		announced, err := l.decode(w, r, validation.MaxBytes)
+		if err != nil {
 			return upload{}, err
 		}
-		content, err := l.read(r.Body, r.ContentLength)
+		content, err := l.read(r.Body, announced)
 		return upload{content: content}, readingError(err)
 	}
-	return upload{}, unsupportedType(kind)
+	return upload{}, unsupportedType(kind, "application/octet-stream, image/* or "+formType)
 }
 
 // several returns the images of a form, in order.
@@ -135,7 +136,7 @@ func (l *loan) several(
 		return nil, err
 	}
 	if kind != formType {
-		return nil, unsupportedType(kind)
+		return nil, unsupportedType(kind, formType+" with the images")
 	}
 	return l.form(w, r, boundary, most, limit)
 }
@@ -149,7 +150,7 @@ func (l *loan) form(
 	if boundary == "" || len(boundary) > maxBoundary {
 		return nil, malformed("The form names no boundary of 1 to %d characters.", maxBoundary)
 	}
-	if err := limitBody(w, r, limit); err != nil {
+	if _, err := l.decode(w, r, limit); err != nil {
 		return nil, err
 	}
 	if err := l.take(formMemory); err != nil {
@@ -163,16 +164,15 @@ func (l *loan) form(
 		body.left = math.MaxInt64
 		switch {
 		case errors.Is(err, io.EOF) && len(uploads) > 0:
-			return uploads, nil
+			return uploads, ended(r.Body)
 		case errors.Is(err, io.EOF):
 			return nil, malformed("The form is empty: expected a file in the field %q.", field)
 		case err != nil:
 			return nil, readingError(err)
 		case part.FormName() != field:
-			return nil, malformed("The form has a field besides %q: expected no other.", field)
+			return nil, otherField(part.FormName())
 		case len(uploads) == most:
-			return nil, newProblem(http.StatusRequestEntityTooLarge, "too_many_images",
-				"The form holds more than %d images.", most)
+			return nil, tooManyImages(r.URL.Path, most)
 		}
 		received, err := l.part(part)
 		if err != nil {
@@ -180,6 +180,34 @@ func (l *loan) form(
 		}
 		uploads = append(uploads, received)
 	}
+}
+
+// ended reads a compressed form to its end: what is behind the last part is no image, but whether the
+// form came whole is only told there.
+func ended(body io.Reader) error {
+	if packed, is := body.(*gunzipped); is {
+		_, err := io.Copy(io.Discard, packed)
+		return readingError(err)
+	}
+	return nil
+}
+
+func otherField(name string) *problem {
+	switch name {
+	case "":
+		return malformed("The form has a field without a name; expected '%s'.", field)
+	case topName:
+		return malformed("The form has the field '%s'; expected it in the address: ?%[1]s=3.", topName)
+	}
+	return malformed("The form has the field '%s'; expected '%s'.", escaped(name), field)
+}
+
+func tooManyImages(path string, most int) *problem {
+	message := fmt.Sprintf("The form holds more than %d images: send them in several requests.", most)
+	if path == pathPredict {
+		message = "The form holds more than one image: send several to " + pathBatch + "."
+	}
+	return newProblem(http.StatusRequestEntityTooLarge, "too_many_images", "%s", message)
 }
 
 // part reads one image of a form; one that is too large is passed over, for the sake of the others.
@@ -236,10 +264,9 @@ func contentType(r *http.Request) (kind, boundary string, err error) {
 	return kind, parameters["boundary"], nil
 }
 
-func unsupportedType(kind string) *problem {
+func unsupportedType(kind, expected string) *problem {
 	return newProblem(http.StatusUnsupportedMediaType, "unsupported_content_type",
-		"Bodies of type %q are not read: expected application/octet-stream, image/* or %s.",
-		escaped(kind), formType)
+		"Bodies of type %q are not read: expected %s.", escaped(kind), expected)
 }
 
 // readingError returns an error as it is where it says more than that the body is no good.

@@ -78,7 +78,7 @@ func TestFormsAreCounted(t *testing.T) {
 // verbose answers with very many labels.
 type verbose struct{ fakeModel }
 
-func (v *verbose) Predict(context.Context, []byte) (predictor.Prediction, error) {
+func (v *verbose) PredictTop(context.Context, []byte, int) (predictor.Prediction, error) {
 	labels := strings.Split(strings.Repeat("label ", 30_000), " ")
 	return predictor.Prediction{Plausible: labels}, nil
 }

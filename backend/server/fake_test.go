@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/textproto"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,16 +24,19 @@ import (
 
 // fakeModel answers with the number of bytes it got; what an image says may make it fail.
 type fakeModel struct {
-	id     string
-	hold   chan struct{} // if set, answers wait until it is closed
-	mutex  sync.Mutex
-	asked  int
-	closed bool
+	id      string
+	hold    chan struct{} // if set, answers wait until it is closed
+	classes int           // more than one
+	mutex   sync.Mutex
+	asked   int
+	closed  bool
 }
 
 func hash(letter string) string { return strings.Repeat(letter, 64) }
 
-func (m *fakeModel) Predict(ctx context.Context, image []byte) (predictor.Prediction, error) {
+func (m *fakeModel) PredictTop(
+	ctx context.Context, image []byte, top int,
+) (predictor.Prediction, error) {
 	m.mutex.Lock()
 	m.asked++
 	closed := m.closed
@@ -61,18 +65,19 @@ func (m *fakeModel) Predict(ctx context.Context, image []byte) (predictor.Predic
 		return predictor.Prediction{}, &validation.Rejected{Code: "empty", Message: "Empty."}
 	}
 	label := fmt.Sprintf("<%d>", len(image))
+	candidates := slices.Repeat([]predictor.Candidate{{Label: label, Probability: 1}}, min(top, m.classes+1))
 	return predictor.Prediction{
-		Label: label, Probability: 1, Top: []predictor.Candidate{{Label: label, Probability: 1}},
+		Label: label, Probability: 1, Top: candidates,
 		Plausible: []string{}, SHA256: hash("0"), ModelID: m.id,
 	}, nil
 }
 
 func (m *fakeModel) PredictMany(
-	ctx context.Context, images [][]byte,
+	ctx context.Context, images [][]byte, top int,
 ) ([]predictor.Result, error) {
 	results := make([]predictor.Result, len(images))
 	for index, image := range images {
-		prediction, err := m.Predict(ctx, image)
+		prediction, err := m.PredictTop(ctx, image, top)
 		results[index] = predictor.Result{Prediction: prediction, Err: err}
 		if rejected := (*validation.Rejected)(nil); err != nil && !errors.As(err, &rejected) {
 			return nil, err
@@ -83,7 +88,7 @@ func (m *fakeModel) PredictMany(
 
 func (m *fakeModel) Artifact() *artifact.Artifact {
 	return &artifact.Artifact{
-		Contract: artifact.Contract{ModelID: m.id},
+		Contract: artifact.Contract{ModelID: m.id, ClassNames: make([]string, m.classes+1)},
 		Public: json.RawMessage(`{"format":3,"class_names":["<b>","a"],"image_size":16,` +
 			`"preprocessing":{"version":1,"fit":"stretch","background":"white"},"temperature":1.0,` +
 			`"conformal":{"score":"lac","coverage":0.9,"threshold":0.25,"calibrated_on":9},` +

@@ -1,10 +1,13 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,14 +20,27 @@ const (
 
 // Guard lets at most so many connections of a listener be open at a time; more get 503 at once. On
 // each, a request whose end two programs could see in different places gets 400, and nothing
-// behind it is read; see framing. net/http would serve some of them, and keep the connection.
-func Guard(listener net.Listener, connections int) net.Listener {
-	return &guard{Listener: listener, free: make(chan struct{}, connections)}
+// behind it is read; see framing. net/http would serve some of them, and keep the connection. Both
+// are counted and logged as other requests are.
+func (s *Server) Guard(listener net.Listener, connections int) net.Listener {
+	return &guard{Listener: listener, free: make(chan struct{}, connections), refused: s.refused}
 }
 
 type guard struct {
 	net.Listener
-	free chan struct{} // holds one for each open connection
+	free    chan struct{} // holds one for each open connection
+	refused func(client net.Addr, status int, code string)
+}
+
+// refused counts and logs what was answered before a request was read.
+func (s *Server) refused(client net.Addr, status int, code string) {
+	s.config.Metrics.requests.WithLabelValues("unread", strconv.Itoa(status)).Inc()
+	level := slog.LevelInfo
+	if status >= http.StatusInternalServerError {
+		level = slog.LevelWarn
+	}
+	s.config.Logger.Log(context.Background(), level, "request not read",
+		"status", status, "client", client.String(), "code", code)
 }
 
 // Accept returns the next connection for which there is room.
@@ -37,8 +53,9 @@ func (g *guard) Accept() (net.Conn, error) {
 		select {
 		case g.free <- struct{}{}:
 			leave := sync.OnceFunc(func() { <-g.free })
-			return &guarded{Conn: connection, leave: leave}, nil
+			return &guarded{Conn: connection, leave: leave, refused: g.refused}, nil
 		default:
+			g.refused(connection.RemoteAddr(), http.StatusServiceUnavailable, "overloaded")
 			turnAway(connection)
 		}
 	}
@@ -59,6 +76,7 @@ func turnAway(connection net.Conn) {
 type guarded struct {
 	net.Conn
 	leave   func()
+	refused func(client net.Addr, status int, code string)
 	framing framing
 	said    int         // bytes of spoilt that were read
 	cut     atomic.Bool // a fault was found
@@ -77,6 +95,9 @@ func (g *guarded) Read(buffer []byte) (int, error) {
 			return count, err
 		}
 		g.cut.Store(true)
+		if g.framing.inHead() { // else the handler says that the body ends early
+			g.refused(g.RemoteAddr(), http.StatusBadRequest, "unsound_http")
+		}
 		if sound > 0 {
 			return sound, nil
 		}

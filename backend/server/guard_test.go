@@ -3,16 +3,19 @@ package server
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
 
 // guarded serves behind a guard, as the program does, and returns the address and what was asked.
-func serveGuarded(t *testing.T, connections int, handler http.Handler) string {
+func serveGuarded(t *testing.T, connections int, handler *Server) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -23,7 +26,7 @@ func serveGuarded(t *testing.T, connections int, handler http.Handler) string {
 		MaxHeaderBytes: 16 << 10,
 	}
 	ended := make(chan error)
-	go func() { ended <- server.Serve(Guard(listener, connections)) }()
+	go func() { ended <- server.Serve(handler.Guard(listener, connections)) }()
 	t.Cleanup(func() {
 		server.Close()
 		<-ended
@@ -215,15 +218,68 @@ func TestConnectionsAreBounded(t *testing.T) {
 	waitFor(t, func() bool { return statuses(exchange(t, address, last)) == "200" })
 }
 
+// What the guard answers is counted and logged, once; in the middle of a body the handler does both.
+func TestWhatIsNotReadIsCountedAndLogged(t *testing.T) {
+	var lines lockedBuffer
+	s := New(Config{Logger: slog.New(slog.NewJSONHandler(&lines, nil))}, &fakeModel{id: hash("a")})
+	address := serveGuarded(t, 1, s)
+	counted := func(line string) bool {
+		text := ask(s, httptest.NewRequest("GET", "/metrics", nil)).Body.String()
+		return strings.Contains(text, "\n"+line+"\n")
+	}
+	exchange(t, address, framings["folded"].stream)
+	waitFor(t, func() bool { return counted(`cnnlab_requests_total{code="400",route="unread"} 1`) })
+	if said := lines.String(); strings.Count(said, `"code":"unsound_http"`) != 1 ||
+		!strings.Contains(said, `"client":"127.0.0.1:`) || !strings.Contains(said, `"status":400`) {
+		t.Errorf("the log is %s", said)
+	}
+	waitFor(t, func() bool { return statuses(exchange(t, address, last)) == "200" })
+	exchange(t, address, framings["chunk too long"].stream)
+	waitFor(t, func() bool { return counted(`cnnlab_requests_total{code="400",route="/v1/predict"} 1`) })
+	waitFor(t, func() bool { return statuses(exchange(t, address, last)) == "200" })
+	connection, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	waitFor(t, func() bool { return statuses(exchange(t, address, last)) == "503" })
+	if said := lines.String(); !strings.Contains(said, `"status":503`) ||
+		strings.Count(said, `"code":"unsound_http"`) != 1 {
+		t.Errorf("the log is %s", said)
+	}
+	if !counted(`cnnlab_requests_total{code="400",route="unread"} 1`) {
+		t.Error("a body was counted twice")
+	}
+}
+
+// lockedBuffer is a log that several goroutines write.
+type lockedBuffer struct {
+	mutex sync.Mutex
+	text  strings.Builder
+}
+
+func (b *lockedBuffer) Write(text []byte) (int, error) {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	return b.text.Write(text)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	return b.text.String()
+}
+
 // The end waits for none of those whose connections were cut.
 func TestCutConnectionsDoNotDelayTheEnd(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: New(Config{}, &fakeModel{id: hash("a")})}
+	handler := New(Config{}, &fakeModel{id: hash("a")})
+	server := &http.Server{Handler: handler}
 	ended := make(chan error)
-	go func() { ended <- server.Serve(Guard(listener, 100)) }()
+	go func() { ended <- server.Serve(handler.Guard(listener, 100)) }()
 	for range 20 {
 		connection, err := net.Dial("tcp", listener.Addr().String())
 		if err != nil {

@@ -6,6 +6,10 @@ import (
 )
 
 func (s *Server) predict(w http.ResponseWriter, r *http.Request) error {
+	top, err := wantedTop(r)
+	if err != nil {
+		return err
+	}
 	body := loan{from: s.bodies}
 	defer body.repay()
 	image, err := body.single(w, r)
@@ -20,7 +24,10 @@ func (s *Server) predict(w http.ResponseWriter, r *http.Request) error {
 	defer s.models.giveBack(model)
 	ctx, cancel := context.WithTimeout(r.Context(), s.config.Timeout)
 	defer cancel()
-	prediction, err := model.Predict(ctx, image.content)
+	if err := body.takeListed(model, 1, top); err != nil {
+		return err
+	}
+	prediction, err := model.PredictTop(ctx, image.content, top)
 	if err != nil {
 		return err
 	}
@@ -29,6 +36,10 @@ func (s *Server) predict(w http.ResponseWriter, r *http.Request) error {
 
 // predictBatch answers for each image of a form, in order: a prediction or an error.
 func (s *Server) predictBatch(w http.ResponseWriter, r *http.Request) error {
+	top, err := wantedTop(r)
+	if err != nil {
+		return err
+	}
 	body := loan{from: s.bodies}
 	defer body.repay()
 	images, err := body.several(w, r, s.config.MaxImages, s.config.MaxBatchBytes)
@@ -47,7 +58,10 @@ func (s *Server) predictBatch(w http.ResponseWriter, r *http.Request) error {
 	defer s.models.giveBack(model)
 	ctx, cancel := context.WithTimeout(r.Context(), s.config.Timeout)
 	defer cancel()
-	results, err := model.PredictMany(ctx, contents)
+	if err := body.takeListed(model, len(contents), top); err != nil {
+		return err
+	}
+	results, err := model.PredictMany(ctx, contents, top)
 	if err != nil {
 		return err
 	}

@@ -10,8 +10,8 @@ import (
 
 // Model answers for images; *predictor.Predictor is one.
 type Model interface {
-	Predict(ctx context.Context, image []byte) (predictor.Prediction, error)
-	PredictMany(ctx context.Context, images [][]byte) ([]predictor.Result, error)
+	PredictTop(ctx context.Context, image []byte, top int) (predictor.Prediction, error)
+	PredictMany(ctx context.Context, images [][]byte, top int) ([]predictor.Result, error)
 	Artifact() *artifact.Artifact
 	Waiting() int
 	Close() error

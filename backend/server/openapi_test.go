@@ -5,6 +5,9 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -73,12 +76,47 @@ func TestDescribedCodes(t *testing.T) {
 	}
 }
 
+// The codes that the server itself answers with are described, too.
+func TestOwnCodesAreDescribed(t *testing.T) {
+	document, _ := description(t)
+	codes := document.Components.Schemas["Error"].Value.Properties["error"].Value.Properties["code"]
+	sources, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, source := range sources {
+		text, err := os.ReadFile(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(source, "_test.go") {
+			continue
+		}
+		for _, match := range regexp.MustCompile(`newProblem\(\s*[\w.]+,\s*"(\w+)"`).FindAllSubmatch(text, -1) {
+			found++
+			if code := string(match[1]); code != "client_gone" && !slices.Contains(codes.Value.Enum, any(code)) {
+				t.Errorf("%s of %s is not described", code, source)
+			}
+		}
+	}
+	if found < 15 {
+		t.Errorf("%d codes were found", found)
+	}
+}
+
 // Requests and answers of the live handlers are what the description says.
 func TestAnswersAreAsDescribed(t *testing.T) {
 	_, router := description(t)
 	ready := New(Config{MaxImages: 2}, &fakeModel{id: hash("a")})
 	locked := New(Config{Token: "secret"}, &fakeModel{id: hash("a")})
 	starting := New(Config{}, nil)
+	many := New(Config{}, &fakeModel{id: hash("a"), classes: 9})
+	here := New(Config{OnlyHere: true}, &fakeModel{id: hash("a")}) // the requests are for example.com
+	asking := func(r *http.Request, query string) *http.Request {
+		r.URL.RawQuery = query
+		return r
+	}
 	image := part{"image", "", "12345"}
 	raw := func(content string) *http.Request {
 		return post("/v1/predict", "application/octet-stream", strings.NewReader(content))
@@ -107,6 +145,15 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{"batch", ready, formPost(t, "/v1/predict:batch", image, part{"image", "", "refuse corrupt"}), 200, true},
 		{"large batch", ready, formPost(t, "/v1/predict:batch", image, image, image), 413, true},
 		{"starting batch", starting, formPost(t, "/v1/predict:batch", image), 503, true},
+		{"gzip", ready, coded("/v1/predict", "image/png", "gzip", packed(t, "12345")), 200, true},
+		{"br", ready, coded("/v1/predict", "image/png", "br", "12345"), 415, false},
+		{"top", many, asking(raw("12345"), "top=3"), 200, true},
+		{"all", many, asking(raw("12345"), "top=all"), 200, true},
+		{"no top", many, asking(raw("12345"), "top=0"), 400, false},
+		{"top of a batch", many, asking(formPost(t, "/v1/predict:batch", image), "top=all"), 200, true},
+		{"elsewhere", here, raw("12345"), 421, true},
+		{"model elsewhere", here, get("/v1/model"), 421, true},
+		{"health elsewhere", here, get("/healthz"), 421, true},
 		{"model", ready, get("/v1/model"), 200, true},
 		{"locked model", locked, get("/v1/model"), 401, true},
 		{"starting model", starting, get("/v1/model"), 503, true},

@@ -31,6 +31,12 @@ type Config struct {
 	MaxBatchBytes int64
 	// MaxBodyBytes bounds all bodies together; 256 MiB.
 	MaxBodyBytes int64
+	// Origins are those of web pages whose scripts may read the answers, as browsers write them:
+	// https://a.example; "*" are all. None.
+	Origins []string
+	// OnlyHere refuses what is addressed to a name or address of another machine than this: a web
+	// page could let its own name lead here (DNS rebinding) and ask where no token is needed.
+	OnlyHere bool
 	// Metrics are the figures to show; new ones.
 	Metrics *Metrics
 	// Logger gets one line a request; none.
@@ -47,6 +53,11 @@ type Server struct {
 	token    [sha256.Size]byte
 	routes   map[string]route
 }
+
+const (
+	pathPredict = "/v1/predict"
+	pathBatch   = "/v1/predict:batch"
+)
 
 type route struct {
 	method string
@@ -67,11 +78,11 @@ func New(config Config, model Model) *Server {
 	}
 	metrics := config.Metrics.handler()
 	s.routes = map[string]route{
-		"/v1/predict":       {http.MethodPost, false, s.predict},
-		"/v1/predict:batch": {http.MethodPost, false, s.predictBatch},
-		"/v1/model":         {http.MethodGet, false, s.model},
-		"/healthz":          {http.MethodGet, true, s.health},
-		"/readyz":           {http.MethodGet, true, s.ready},
+		pathPredict: {http.MethodPost, false, s.predict},
+		pathBatch:   {http.MethodPost, false, s.predictBatch},
+		"/v1/model": {http.MethodGet, false, s.model},
+		"/healthz":  {http.MethodGet, true, s.health},
+		"/readyz":   {http.MethodGet, true, s.ready},
 		"/metrics": {http.MethodGet, false, func(w http.ResponseWriter, r *http.Request) error {
 			metrics.ServeHTTP(w, r)
 			return nil
@@ -146,7 +157,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serve finds who answers and returns the route's name for the metrics.
 func (s *Server) serve(w *recorder, r *http.Request, full bool) (name string, err error) {
+	if s.config.OnlyHere && !isHere(r.Host) {
+		return "other", misdirected(r.Host)
+	}
 	found, known := s.routes[r.URL.Path]
+	allowOrigin := s.allowOrigin(w.Header(), r)
 	if !known {
 		return "other", newProblem(http.StatusNotFound, "not_found", "There is nothing here.")
 	}
@@ -157,6 +172,8 @@ func (s *Server) serve(w *recorder, r *http.Request, full bool) (name string, er
 	}()
 	name = r.URL.Path
 	switch {
+	case s.isPreflight(r):
+		return name, s.preflight(w, r, found, allowOrigin)
 	case r.Method != found.method && !(r.Method == http.MethodHead && found.method == http.MethodGet):
 		w.Header().Set("Allow", found.method)
 		return name, newProblem(http.StatusMethodNotAllowed, "method_not_allowed",

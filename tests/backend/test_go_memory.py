@@ -1,6 +1,7 @@
 """Whatever clients send, and however slowly, the Go server's memory stays below its bound."""
 
 import asyncio
+import gzip
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
@@ -116,13 +117,40 @@ async def long_boundary() -> AsyncIterator[bytes]:
     yield b"b" * 2**16
 
 
+async def bomb() -> AsyncIterator[bytes]:
+    """Ten kilobytes that stand for ten megabytes, just within the bound of an image."""
+    packed = gzip.compress(bytes(10 * MIB))
+    yield wire.request(packed, "Content-Encoding: gzip")
+
+
+async def slow_bomb() -> AsyncIterator[bytes]:
+    """The same without its end: what it stands for is held, and more is waited for."""
+    packed = gzip.compress(bytes(9 * MIB))
+    yield wire.request(packed, "Content-Encoding: gzip")[:-8]
+
+
+async def bomb_of_a_batch() -> AsyncIterator[bytes]:
+    """A form that stands for thirty images of nearly a mebibyte, without its end."""
+    form = (PART + b"\r\n" + bytes(15 * 2**16) + b"\r\n") * 30
+    packed = gzip.compress(form)
+    head = wire.form_head("x", path="/v1/predict:batch").removesuffix(b"\r\n")
+    yield head + b"Content-Encoding: gzip\r\n\r\n" + packed
+
+
+async def large_gzip_head() -> AsyncIterator[bytes]:
+    """A gzip header that announces 64 KiB of extra bytes, and holds nearly as many."""
+    extra = b"\x1f\x8b\x08\x04" + bytes(5) + b"\xff" + b"\xff\xff" + bytes(60_000)
+    yield wire.head("Content-Length: 99999", "Content-Encoding: gzip") + extra
+
+
 async def nothing() -> AsyncIterator[bytes]:
     yield b""
 
 
 HOSTILE = [
     one_long_line, many_short_lines, long_preamble, large_image, chunks, tiny_chunks, batch,
-    tiny_parts, long_name, large_head, short_lines_of_head, long_boundary, nothing,
+    tiny_parts, long_name, large_head, short_lines_of_head, long_boundary, nothing, bomb, slow_bomb,
+    bomb_of_a_batch, large_gzip_head,
 ]  # fmt: skip
 
 

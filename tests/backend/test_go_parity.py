@@ -151,6 +151,17 @@ def test_every_golden_file_gets_the_same_answer(server, predictor, files) -> Non
     assert set(table["there"]) - CODES == {"foreign_format", *CLASS_NAMES}
 
 
+@pytest.mark.slow
+def test_as_many_classes_are_listed_as_python_lists(server, predictor) -> None:
+    content = next(iter(golden.sizes(np.random.default_rng(1)).values()))
+    for top, asked in ((1, 1), (3, 3), (5, None), (5, "all"), (9, 9)):
+        here, there = predictor.predict(content, top).to_json(), server.predict(content, asked)
+        assert [each["label"] for each in there["top"]] == [each["label"] for each in here["top"]]
+        assert len(there["top"]) == min(top, len(CLASS_NAMES))
+    refused = server.predict(content, 0)["error"]["message"]
+    assert refused == "top is '0': expected a whole number of 1 or more, or all."
+
+
 def warmed_up(name: str, size: int) -> keras.Model:
     """A network of the registry whose normalisations have seen images and whose answers differ."""
     model = models.build(

@@ -42,6 +42,8 @@ func newService(settings *settings, output io.Writer) (*service, error) {
 	settings.predictor.OnRun = metrics.ObserveRun
 	settings.server.Metrics = metrics
 	settings.server.Logger = log
+	// Without a token it listens to this machine alone, unless somebody's word is given; see listen.
+	settings.server.OnlyHere = settings.server.Token == "" && !settings.insecure
 	answering := server.New(settings.server, nil)
 	return &service{settings, log, metrics, answering, &http.Server{
 		Handler:           answering,
@@ -61,7 +63,7 @@ func (s *service) run(ctx context.Context, reload <-chan os.Signal) error {
 		return err
 	}
 	served := make(chan error, 1)
-	go func() { served <- s.http.Serve(server.Guard(listener, s.settings.connections)) }()
+	go func() { served <- s.http.Serve(s.server.Guard(listener, s.settings.connections)) }()
 	s.log.Info("listening", "addr", listener.Addr().String())
 	err = within(ctx, math.MaxInt64, func() error { return s.load(s.settings.model) })
 	if errors.Is(err, context.Canceled) {

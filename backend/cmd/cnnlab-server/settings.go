@@ -43,7 +43,7 @@ type settings struct {
 
 func parse(
 	args []string, environment func(string) (string, bool), output io.Writer,
-) (*settings, error) {
+) (_ *settings, err error) {
 	s := &settings{}
 	flags := flag.NewFlagSet("cnnlab-server", flag.ContinueOnError)
 	flags.SetOutput(output)
@@ -52,7 +52,9 @@ func parse(
 		"load the model, answer for one image and end; a reload does so first, in a process of its own")
 	flags.StringVar(&s.address, "addr", "127.0.0.1:8080", "`address` to listen on; port 0 takes any")
 	flags.BoolVar(&s.insecure, "insecure", false,
-		"listen beyond this machine without a token")
+		"listen beyond this machine without a token, and answer whatever name the server is asked by")
+	origins := flags.String("cors-origin", "",
+		"`origins` of web pages whose scripts may ask and read answers: https://a.example,…; or *")
 	tokenFile := flags.String("token-file", "",
 		"`file` with the token that requests must bear; or set "+tokenVariable)
 	flags.StringVar(&s.trustedKey, "trusted-key", "",
@@ -100,8 +102,10 @@ func parse(
 	if err := s.readKey(environment); err != nil {
 		return nil, err
 	}
-	token, err := readToken(*tokenFile, environment)
-	s.server.Token = token
+	if s.server.Token, err = readToken(*tokenFile, environment); err != nil {
+		return nil, err
+	}
+	s.server.Origins, err = readOrigins(*origins, s.server.Token != "")
 	return s, err
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -91,6 +92,72 @@ func TestTheOpenDoor(t *testing.T) {
 		}
 		if warned := strings.Contains(output.text.String(), "insecure"); warned != test.warns {
 			t.Errorf("%s %v: the log is %s", test.address, test.flags, output.text.String())
+		}
+	}
+}
+
+// An origin is what browsers write; everything else would never be allowed, and is refused at the start.
+func TestOriginsOfTheCommandLine(t *testing.T) {
+	for text, expected := range map[string]string{
+		"": "", "https://a.example": "https://a.example", "*": "*",
+		"https://a.example, http://b.example:3000": "https://a.example http://b.example:3000",
+		"http://[::1]:3000":                        "http://[::1]:3000",
+		"https://xn--caf-dma.example":              "https://xn--caf-dma.example",
+		"a.example":                                "expected https://host",
+		"null":                                     "expected https://host",
+		"file://":                                  "expected https://host",
+		"ftp://a.example":                          "expected https://host",
+		"https://a.example,":                       "expected https://host",
+		"https://*.a.example b":                    "expected https://host",
+		"https://a.example/":                       `browsers write "https://a.example"`,
+		"https://a.example/app":                    `browsers write "https://a.example"`,
+		"https://A.example":                        `browsers write "https://a.example"`,
+		"https://a.example:443":                    `browsers write "https://a.example"`,
+		"http://me:word@a.example":                 `browsers write "http://a.example"`,
+		"https://café.example":                     "in ASCII",
+		"https://*.a.example":                      "no patterns",
+		"*,https://a.example":                      "expected * alone",
+	} {
+		origins, err := readOrigins(text, false)
+		refused := expected != "" && !strings.HasPrefix(expected, "http") && expected != "*"
+		switch {
+		case refused && (err == nil || !strings.Contains(err.Error(), expected)):
+			t.Errorf("%q: got %v, %v: expected %q", text, origins, err, expected)
+		case !refused && (err != nil || strings.Join(origins, " ") != expected):
+			t.Errorf("%q: got %q, %v: expected %q", text, origins, err, expected)
+		}
+	}
+	if _, err := readOrigins("*", true); err == nil {
+		t.Error("every web page may use the token")
+	}
+	if _, err := readOrigins("https://a.example", true); err != nil {
+		t.Error(err)
+	}
+}
+
+// Only a server that listens to this machine alone, without a token, goes by the name it is asked by.
+func TestTheNamesItAnswersTo(t *testing.T) {
+	none := func(string) (string, bool) { return "", false }
+	secret := func(name string) (string, bool) { return "secret", name == tokenVariable }
+	for _, test := range []struct {
+		environment func(string) (string, bool)
+		flags       []string
+		status      int
+	}{{none, nil, 421}, {none, []string{"--insecure"}, 200}, {secret, nil, 200}} {
+		settings, err := parse(append([]string{"--model", "x"}, test.flags...), test.environment, &log{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		service, err := newService(settings, &log{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequest("GET", "/healthz", nil)
+		r.Host = "evil.example"
+		answer := httptest.NewRecorder()
+		service.server.ServeHTTP(answer, r)
+		if answer.Code != test.status {
+			t.Errorf("%v: got %d: expected %d", test.flags, answer.Code, test.status)
 		}
 	}
 }

@@ -114,9 +114,15 @@ class ServerProcess:
         """Return a connection that can be kept for many requests; never through a proxy."""
         return HTTPConnection("127.0.0.1", self.port, timeout=REQUEST_SECONDS)
 
-    def predict(self, image_bytes: bytes) -> dict[str, Any]:
-        """Return what the server says of an image: the fields of ``Prediction``, or ``error``."""
-        return json.loads(self._request("POST", "/v1/predict", image_bytes)[1])
+    def predict(self, image_bytes: bytes, top: int | str | None = None) -> dict[str, Any]:
+        """Return what the server says of an image: the fields of ``Prediction``, or ``error``.
+
+        Args:
+            image_bytes: The content of an image file.
+            top: How many classes to list, or ``"all"``; None for the server's own number, 5.
+        """
+        path = "/v1/predict" if top is None else f"/v1/predict?top={top}"
+        return json.loads(self._request("POST", path, image_bytes)[1])
 
     def contract(self) -> dict[str, Any]:
         """Return the contract of the model that it serves."""
