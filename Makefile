@@ -24,16 +24,17 @@ ONLY ?=
 SET ?=
 JOBS ?=
 SEEDS ?=
+FROM ?=
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP)  ## make .venv from requirements.lock, hashes checked
 
-run: $(STAMP)  ## execute the notebooks: [DATA=folder or labels.csv] [PROFILE=full] [RUN=name] [SET="epochs=3 seed=1"] [SEEDS=0,1,2] [ONLY=03,05] [JOBS=2]
+run: $(STAMP)  ## execute the notebooks: [DATA=folder or labels.csv] [PROFILE=full] [RUN=name] [FROM=run] [SET="epochs=3 seed=1"] [SEEDS=0,1,2] [ONLY=03,05] [JOBS=2]
 	@$(BIN)/cnnlab run --run '$(RUN)' $(if $(DATA),--data '$(DATA)') \
 		$(if $(PROFILE),--profile '$(PROFILE)') $(if $(ONLY),--only '$(ONLY)') $(if $(JOBS),--jobs '$(JOBS)') \
-		$(if $(SEEDS),--seeds '$(SEEDS)') $(foreach pair,$(SET),--set '$(pair)')
+		$(if $(SEEDS),--seeds '$(SEEDS)') $(if $(FROM),--from '$(FROM)') $(foreach pair,$(SET),--set '$(pair)')
 
 test: $(STAMP)  ## run the tests side by side: [JOBS=2]; the server's need Go, the pages' Chromium
 	@(cd backend && go list -m) >/dev/null 2>&1 || test -x $(BIN)/go || \

@@ -2,6 +2,7 @@
 
 import sys
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,6 +17,9 @@ from cnnlab.config import (
 )
 from cnnlab.places import CannotWrite
 
+if TYPE_CHECKING:
+    from cnnlab.runs.folder import Run
+
 
 @click.command()
 @click.option(
@@ -23,6 +27,9 @@ from cnnlab.places import CannotWrite
 )
 @click.option("--profile", default="", help=f"One of {', '.join(PROFILES)}; quick if not given.")
 @click.option("--run", "name", default="", help="Name of the run; the profile's if not given.")
+@click.option(
+    "--from", "earlier", default="", metavar="RUN", help="Start from an earlier run's split."
+)
 @click.option("--only", default="", help="Numbers of the notebooks to run, such as 03,05.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting.")
 @click.option(
@@ -33,6 +40,7 @@ def run(
     data: str,
     profile: str,
     name: str,
+    earlier: str,
     only: str,
     overrides: tuple[str, ...],
     seeds: str,
@@ -47,6 +55,11 @@ def run(
     With several --seeds the network is trained again on the same split with each of the others, and
     mean ± deviation stand beside the figures of the first, whose model ships. A run that exists
     takes further seeds without training its model again.
+
+    --from starts a run from an earlier one after images or classes were added or removed. Images
+    known by their content stay on their side, new ones join their group or draw one; new classes
+    come after the others; settings are those of the earlier run unless given. The network learns
+    anew: no weights are taken over. The earlier run is only read, and may be deleted afterwards.
     """
     # A wrong key is told before anything is loaded.
     overrides += _of_seeds(seeds, overrides)
@@ -59,24 +72,34 @@ def run(
     from cnnlab.runs import opening
 
     wanted = (name or profile or "quick", profile, data, " ".join(overrides))
-    asked = opening.asked(*wanted)
+    if earlier:
+        from cnnlab.runs import growing
+
+        growing.refuse(earlier, wanted[0])
     opening.refuse(*wanted)
+    asked = growing.asked(earlier, *wanted) if earlier else opening.asked(*wanted)
     with opening.alone(wanted[0]):
-        _execute(wanted, asked, only, jobs)
+        _execute(wanted, asked, only, jobs, earlier)
 
 
-def _execute(wanted: tuple[str, str, str, str], asked: Settings, only: str, jobs: int) -> None:
+def _execute(
+    wanted: tuple[str, str, str, str], asked: Settings, only: str, jobs: int, earlier: str
+) -> None:
     """Execute the notebooks and show what they found; nothing else executes the run meanwhile."""
     from cnnlab.data.sources import selection
     from cnnlab.report import caveats, front_page
-    from cnnlab.runs import amendments, execute, opening
+    from cnnlab.runs import amendments, execute, growing, opening
 
     names = execute.selected(execute.available(), only)
     if asked.data.source != selection.SHAPES:  # a folder that cannot be used makes no run
         for note in selection.resolve(asked).notes:
             click.echo(f"note: {printable(note)}")
+    if earlier:
+        growing.start(earlier, *wanted)
     opened = opening.open_run(*wanted)
     click.echo(_headline(opened.name, opened.settings))
+    if told := growing.foretold(opened):
+        click.echo(printable(told))
     if not only and (due := amendments.due(opened.state(), names)):
         names = due
         said = ", ".join(names)
@@ -85,9 +108,11 @@ def _execute(wanted: tuple[str, str, str, str], asked: Settings, only: str, jobs
         done = execute.execute(opened, names, jobs=jobs)
     except execute.NotebookFailed as failure:
         complain(str(failure))
+        _say_growth(opened, names)
         with suppress(CannotWrite):  # a full disk, of which the failure says more
             click.echo(front_page.build(opened))
         sys.exit(1)
+    _say_growth(opened, names)
     page = front_page.build(opened)
     for executed in done:
         if executed.red_lines:
@@ -98,6 +123,16 @@ def _execute(wanted: tuple[str, str, str, str], asked: Settings, only: str, jobs
     if said := caveats.beside_test(opened):
         click.echo(f"{said}\n")
     click.echo(page)
+
+
+def _say_growth(opened: "Run", names: list[str]) -> None:
+    """Show what differs from the run that this one starts from, where notebook 01 was executed."""
+    from cnnlab.runs import growing
+
+    if any(name.startswith("01") for name in names):
+        click.echo(
+            "".join(f"{printable(sentence)}\n" for sentence in growing.said(opened)), nl=False
+        )
 
 
 def _of_seeds(seeds: str, overrides: tuple[str, ...]) -> tuple[str, ...]:

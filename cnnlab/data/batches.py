@@ -4,7 +4,7 @@ Any subset (a fold, a split) is a list of row numbers. An epoch is a permutation
 from (seed, epoch), so the shuffle is complete and needs no buffer.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from cnnlab.config import InputError, Settings, child_seed
-from cnnlab.data import downscale, prepared, splits
+from cnnlab.data import downscale, earlier, prepared, splits
 from cnnlab.data.sources.entries import Source
 from cnnlab.engine import tf
 from cnnlab.images import Preprocessing
@@ -94,6 +94,7 @@ def open_dataset(
     *,
     contents: Mapping[str, str],
     cache: Path,
+    class_order: Sequence[str] = (),
     progress: bool = False,
 ) -> Dataset:
     """Return the images of a split as prepared pixels, decoding them on first use.
@@ -104,6 +105,8 @@ def open_dataset(
         settings: ``image_size``, ``fit``, ``background``.
         contents: The SHA-256 (hex) of every file by its path, from the manifest.
         cache: Folder for prepared pixels; made if missing, may be deleted at any time.
+        class_order: Labels that come first, in this order, where there are such; see
+            ``earlier.ordered``. The others follow, sorted.
         progress: Show a bar on standard output while decoding.
 
     Returns:
@@ -130,7 +133,7 @@ def open_dataset(
         preprocessing=Preprocessing.of(settings.data),
         progress=progress,
     )
-    return Dataset(pixels, usable, sorted(usable["label"].unique()))
+    return Dataset(pixels, usable, earlier.ordered(usable["label"].tolist(), class_order))
 
 
 def training_batches(

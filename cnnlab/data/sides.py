@@ -5,6 +5,7 @@ play a part.
 """
 
 from collections import Counter
+from collections.abc import Mapping
 
 import pandas as pd
 
@@ -19,7 +20,13 @@ Members = dict[str, dict[str, int]]
 
 
 def draw(
-    rows: pd.DataFrame, fraction: float, *, seed: int, left: int, rule: str = "hash"
+    rows: pd.DataFrame,
+    fraction: float,
+    *,
+    seed: int,
+    left: int,
+    rule: str = "hash",
+    settled: Mapping[str, bool] | None = None,
 ) -> set[str]:
     """Return the units that are drawn; of every class at least one is, and ``left`` are not.
 
@@ -44,10 +51,11 @@ def draw(
         seed: Of this side's numbers.
         left: Units of each class that must stay, at least.
         rule: ``hash`` or ``rank``.
+        settled: Units that stand on this side (True) or another already, and stay there.
 
     Raises:
         InputError: A class has too few units, or those it has belong to other classes, too, which
-            need them on the other side.
+            need them on the other side, or are settled elsewhere.
     """
     members: Members = {}
     for (unit, label), count in rows.groupby(["unit", "label"]).size().items():
@@ -56,11 +64,13 @@ def draw(
     for label in sorted(total):
         if total[label] <= left:
             raise _too_small(label, members)
-    numbers = {unit: own_number(seed, unit) for unit in members}
+    settled = settled or {}
+    inside = {unit for unit in settled if settled[unit]}
+    numbers = {unit: own_number(seed, unit) for unit in members if unit not in settled}
     if rule == "rank":
-        drawn = _ranked(members, numbers, fraction)
+        drawn = _ranked(members, numbers, fraction, inside)
     else:
-        drawn = {unit for unit in members if numbers[unit] < fraction}
+        drawn = {unit for unit in numbers if numbers[unit] < fraction} | inside
     return _filled(drawn, members, numbers, total, left)
 
 
@@ -69,17 +79,21 @@ def own_number(seed: int, unit: str) -> float:
     return int(hashing.digest(f"{seed}/{unit}".encode())[:16], 16) / 2**64
 
 
-def _ranked(members: Members, numbers: dict[str, float], fraction: float) -> set[str]:
+def _ranked(
+    members: Members, numbers: dict[str, float], fraction: float, settled: set[str]
+) -> set[str]:
     """Return the units that bring the shares nearer to the fraction, by the order of numbers."""
     images: Counter = Counter()
     for labels in members.values():
         images.update(labels)
-    drawn, inside = set(), Counter(dict.fromkeys(images, 0))
+    drawn, inside = set(settled), Counter(dict.fromkeys(images, 0))
+    for unit in settled:
+        inside.update(members[unit])
 
     def off(label: str, count: int) -> float:
         return (count / images[label] - fraction) ** 2
 
-    for unit in sorted(members, key=lambda each: (numbers[each], each)):
+    for unit in sorted(numbers, key=lambda each: (numbers[each], each)):
         nearer = sum(
             off(label, inside[label]) - off(label, inside[label] + count)
             for label, count in members[unit].items()
@@ -107,7 +121,7 @@ def _filled(
             nearest = sorted(
                 (step * numbers[unit], unit)
                 for unit, labels in members.items()
-                if label in labels and (unit in drawn) == (step < 0)
+                if unit in numbers and label in labels and (unit in drawn) == (step < 0)
             )
             better = (
                 unit
@@ -119,7 +133,7 @@ def _filled(
                 inside.update(dict.fromkeys(members[unit], step))
                 break
         else:
-            raise _tied(short[0], members)
+            raise (_tied if len(numbers) == len(members) else _settled)(short[0], members)
     return drawn
 
 
@@ -145,6 +159,13 @@ def _tied(label: str, members: Members) -> InputError:
         f"Class {label!r} cannot stand on every side: it is in {_listed(own)}, which other classes "
         "need on the other side, and a group is never divided. Add images of it from other groups, "
         "or give the split yourself."
+    )
+
+
+def _settled(label: str, _: Members) -> InputError:
+    return InputError(
+        f"Class {label!r} has no image on one side any more, and those that stood on the others in "
+        "the earlier run stay there: add new images of it, or start a run without --from."
     )
 
 

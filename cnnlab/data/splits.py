@@ -6,6 +6,7 @@ is what the user declared to belong together (a patient, a video, a burst); all 
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,18 +17,30 @@ from cnnlab.config import InputError, Settings, child_seed
 from cnnlab.data import sides, tables
 from cnnlab.data.manifest import unusable
 
+if TYPE_CHECKING:
+    from cnnlab.data.earlier import Earlier
+
 COLUMNS = ["path", "label", "split", "picture", "group", "reason"]
 EARLIER = ["path", "label", "split", "group", "reason"]  # whose groups were the pictures
 SPLITS = ("train", "validation", "test", "excluded")
 UNREADABLE = ("unreadable", "unreadable_folder")  # reasons that the file system gives
 
 
-def assign(manifest: pd.DataFrame, pictures: pd.Series, settings: Settings) -> pd.DataFrame:
+def assign(
+    manifest: pd.DataFrame,
+    pictures: pd.Series,
+    settings: Settings,
+    earlier: "Earlier | None" = None,
+) -> pd.DataFrame:
     """Put every accepted image into train, validation or test, or exclude it with a reason.
 
     Test and validation folders are used as they are. Where there is none, the units draw it, see
     ``sides.draw``. What else can move an image are its own copies: they join its picture, which may
     then bear another name (see ``audit.pictures``), exclude it, or tie its group to another.
+
+    Where the split goes on from an earlier one, known images stay on their side, whatever folder
+    they lie in now, and new ones of their units join it; only the other units draw. An image tied
+    to two sides is taken out of the weaker one, so no test image ever leaves the test.
 
     Reasons: ``copy_of_test``, ``copy_of_validation``, ``group_of_test`` and
     ``group_of_validation`` (images of its unit are there), ``duplicate`` (the first path is kept)
@@ -38,6 +51,7 @@ def assign(manifest: pd.DataFrame, pictures: pd.Series, settings: Settings) -> p
         manifest: From ``manifest.build``.
         pictures: From ``audit.pictures``: index path, value the name of the picture.
         settings: ``seed``, ``validation_fraction``, ``test_fraction``, ``split_rule``.
+        earlier: The split to go on from.
 
     Returns:
         One row per accepted image with ``COLUMNS``, in the manifest's order. ``split`` is
@@ -52,7 +66,8 @@ def assign(manifest: pd.DataFrame, pictures: pd.Series, settings: Settings) -> p
     """
     require_usable(manifest)
     accepted = manifest["status"] == "accepted"
-    table = manifest.loc[accepted, ["path", "label", "split", "group"]].reset_index(drop=True)
+    named = ["path", "label", "split", "group", "sha256"]
+    table = manifest.loc[accepted, named].reset_index(drop=True)
     if not table["path"].isin(pictures.index).all():
         raise InputError("These pictures are of another manifest: make them with audit.pictures.")
     table["picture"] = pictures.loc[table["path"]].to_numpy()
@@ -60,16 +75,21 @@ def assign(manifest: pd.DataFrame, pictures: pd.Series, settings: Settings) -> p
     table.loc[table["split"] == "", "split"] = "train"
     table["unit"] = units(table)
     given = {split: bool((manifest["split"] == split).any()) for split in ("test", "validation")}
+    table = table.assign(settled=False, new=False, rank=0)
+    if earlier is not None:
+        earlier.place(table, given)
+        _exclude_new_copies(table, given["test"])
     for held, others in (("test", ("validation", "train")), ("validation", ("train",))):
         for split in others:
             for column, reason in (("picture", "copy"), ("unit", "group")):
                 there = table.loc[table["split"] == held, column]
                 _exclude(table, split, table[column].isin(there), f"{reason}_of_{held}")
     for split in ("train", "validation"):
-        _exclude_copies(table, split)
+        _exclude_copies(table, split, table["split"] == split)
     for split, left in (("test", 1 if given["validation"] else 2), ("validation", 1)):
         if not given[split]:
-            _draw(table, split, left, settings)
+            beside = ("test", "validation") if left == 2 else (split,)
+            _draw(table, split, left, settings, table["settled"] & table["split"].isin(beside))
     _check(table, manifest)
     return table[COLUMNS].astype("str")
 
@@ -158,23 +178,47 @@ def _exclude(table: pd.DataFrame, split: str, chosen: pd.Series, reason: str) ->
     table.loc[rows, "reason"] = reason
 
 
-def _exclude_copies(table: pd.DataFrame, split: str) -> None:
-    """Leave one image of every picture in a split, none if its copies disagree; in place."""
-    rows = table[table["split"] == split]
+def _exclude_copies(table: pd.DataFrame, split: str, chosen: pd.Series) -> None:
+    """Leave one of the chosen rows of every picture, none if its copies disagree; in place."""
+    rows = table[chosen]
     labels = rows.groupby("picture")["label"].nunique()
-    _exclude(table, split, table["picture"].isin(labels[labels > 1].index), "label_conflict")
-    rows = table[table["split"] == split]
+    disagree = table["picture"].isin(labels[labels > 1].index)
+    _exclude(table, split, chosen & disagree, "label_conflict")
+    rows = table[chosen & ~disagree].sort_values("rank", kind="stable")
     repeated = rows.index[rows.duplicated("picture")]
     _exclude(table, split, pd.Series(table.index.isin(repeated)), "duplicate")
 
 
-def _draw(table: pd.DataFrame, split: str, left: int, settings: Settings) -> None:
-    """Move the units that draw ``split`` from train there; in place."""
-    rows = table[table["split"] == "train"]
+def _exclude_new_copies(table: pd.DataFrame, given: bool) -> None:
+    """Let no new image that joined a drawn test be a copy of what stands there; in place."""
+    new = (table["split"] == "test") & table["new"] & (not given)
+    there = table.loc[(table["split"] == "test") & ~new, "picture"]
+    _exclude(table, "test", new & table["picture"].isin(there), "copy_of_test")
+    _exclude_copies(table, "test", new & (table["split"] == "test"))
+
+
+def _draw(
+    table: pd.DataFrame, split: str, left: int, settings: Settings, beside: pd.Series
+) -> None:
+    """Move the units that draw ``split`` from train there; in place.
+
+    Args:
+        table: What is drawn from: train, and settled units that only count.
+        split: The side.
+        left: See ``sides.draw``.
+        settings: See ``assign``.
+        beside: Rows outside train that stand on a side already and count like drawn ones.
+    """
+    rows = table[(table["split"] == "train") | beside]
+    settled = rows[rows["settled"]]
+    inside = (settled["split"] == split).groupby(settled["unit"]).any().to_dict()
     fraction = getattr(settings.data, f"{split}_fraction")
     seed = child_seed(settings.seed, f"split/{split}")
-    drawn = sides.draw(rows, fraction, seed=seed, left=left, rule=settings.data.split_rule)
-    table.loc[rows.index[rows["unit"].isin(drawn)], "split"] = split
+    drawn = sides.draw(
+        rows, fraction, seed=seed, left=left, rule=settings.data.split_rule, settled=inside
+    )
+    moved = rows.index[rows["unit"].isin(drawn) & ~rows["settled"]]
+    table.loc[moved, "split"] = split
 
 
 def _check(table: pd.DataFrame, manifest: pd.DataFrame) -> None:

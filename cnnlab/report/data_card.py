@@ -76,6 +76,7 @@ def dataset_card(
         "Size and shape": _size_and_shape(summary.sizes, data),
         "Found, and what was decided": _found(findings, summary.reasons),
         "The split": _split(run, files, table),
+        **_growth(run, files, table),
         "Not shown": LIMITS,
     }
     return markdown.document(title, sections)
@@ -127,6 +128,17 @@ def _found(findings: pd.DataFrame, reasons: dict[str, dict[str, int]]) -> str:
     if not rows:
         return "Nothing: every file is an image, and no two show the same picture."
     return markdown.table(["finding", "count", "of these", "first", "decision"], rows)
+
+
+def _growth(run: Run, files: pd.DataFrame, table: pd.DataFrame) -> dict[str, Markdown]:
+    """Return the section on the earlier run, if there is one."""
+    from cnnlab.runs import growing
+
+    if (found := growing.growth(run, files, table)) is None:
+        return {}
+    classes = found.classes.reset_index().astype("object").fillna("–")
+    listed = markdown.table(list(classes.columns), classes.to_numpy().tolist())
+    return {"Since the earlier run": markdown.paragraphs(listed, *found.sentences)}
 
 
 def _split(run: Run, files: pd.DataFrame, table: pd.DataFrame) -> Markdown:

@@ -179,6 +179,7 @@ class Run:
             self.settings,
             contents=dict(zip(found["path"], found["sha256"], strict=True)),
             cache=home() / "data" / "prepared",
+            class_order=(self.state().get("from") or {}).get("class_names", ()),
             progress=True,
         )
 

@@ -243,8 +243,14 @@ def differing(folder: Path, profile: str, data: str, overrides: str) -> dict[str
     return found
 
 
-def create(folder: Path, settings: Settings) -> None:
-    """Write ``run.json`` and ``settings.json``, unless another process just did."""
+def create(folder: Path, settings: Settings, origin: dict[str, Any] | None = None) -> None:
+    """Write ``run.json`` and ``settings.json``, unless another process just did.
+
+    Args:
+        folder: The run folder.
+        settings: Of the run.
+        origin: What else ``run.json`` says: of the run that this one starts from.
+    """
     files.make_folder(folder)
     state = {
         "name": folder.name,
@@ -255,6 +261,7 @@ def create(folder: Path, settings: Settings) -> None:
         "dataset": None,
         "notebooks": {},
         "test_set_opened": [],
+        **(origin or {}),
     }
     with storage.locked(folder):
         if not (folder / "run.json").exists():

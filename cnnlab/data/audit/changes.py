@@ -57,6 +57,45 @@ def difference(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS, dtype="str")
 
 
+def by_class(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    """Return how many accepted images of each class came and went between two manifests.
+
+    An image is known by its content: one that lies elsewhere now is not counted, unless its label
+    is another. One whose content is new under a path that was there is *changed*.
+
+    Args:
+        old: From ``manifest.build`` or ``manifest.read``.
+        new: The same, later.
+
+    Returns:
+        Index: the class, sorted. Columns before, added, removed, changed, relabelled (those that
+        have this label now and had another) and now; int64.
+    """
+    before, after = (
+        files.loc[files["status"] == "accepted", ["path", "label", "sha256"]]
+        for files in (old, new)
+    )
+    gone = before[~before["sha256"].isin(after["sha256"])]
+    came = after[~after["sha256"].isin(before["sha256"])]
+    replaced = came["path"].isin(gone["path"])
+    labels = before.groupby("sha256")["label"].agg(frozenset)
+    stayed = after[after["sha256"].isin(before["sha256"])]
+    other = [
+        label not in labels[content]
+        for label, content in zip(stayed["label"], stayed["sha256"], strict=True)
+    ]
+    columns = {
+        "before": before["label"],
+        "added": came.loc[~replaced, "label"],
+        "removed": gone.loc[~gone["path"].isin(came["path"]), "label"],
+        "changed": came.loc[replaced, "label"],
+        "relabelled": stayed.loc[other, "label"],
+        "now": after["label"],
+    }
+    counts = {name: labels.value_counts() for name, labels in columns.items()}
+    return pd.DataFrame(counts).fillna(0).astype("int64").sort_index().rename_axis("class")
+
+
 def since(
     files: pd.DataFrame, root: Path, made: int, entries: Mapping[str, Entry] | None = None
 ) -> pd.DataFrame:
