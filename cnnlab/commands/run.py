@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnnlab.commands.terminal import JOBS, complain, printable
+from cnnlab.commands.terminal import BAD_INPUT, JOBS, complain, printable
 from cnnlab.config import (
     PROFILES,
     InputError,
@@ -111,7 +111,7 @@ def _execute(
         _say_growth(opened, names)
         with suppress(CannotWrite):  # a full disk, of which the failure says more
             click.echo(front_page.build(opened))
-        sys.exit(1)
+        sys.exit(BAD_INPUT if failure.refused else 1)
     _say_growth(opened, names)
     page = front_page.build(opened)
     for executed in done:

@@ -41,9 +41,19 @@ class NotebookFailed(RuntimeError):  # noqa: N818
         title: The first line of the cell.
         error: Error name and value.
         path: The partly executed notebook.
+        refused: Whether the cell raised an ``InputError``: what was given cannot be used.
     """
 
-    def __init__(self, notebook: str, cell: int, title: str, error: str, path: Path) -> None:
+    def __init__(
+        self,
+        notebook: str,
+        cell: int,
+        title: str,
+        error: str,
+        path: Path,
+        *,
+        refused: bool = False,
+    ) -> None:
         super().__init__(
             f"notebook {notebook}, cell {cell} ({title}): {error.rstrip('.')}. "
             f"The partly executed notebook is {path}."
@@ -53,6 +63,7 @@ class NotebookFailed(RuntimeError):  # noqa: N818
         self.title = title
         self.error = error
         self.path = path
+        self.refused = refused
 
 
 @dataclass(frozen=True)
@@ -221,7 +232,8 @@ def _call_papermill(
     except PapermillExecutionError as error:
         message = f"{error.ename}: {' '.join(error.evalue.split()) or '(no message)'}"
         number, title = executed.read(target).failed[0]
-        raise NotebookFailed(target.stem, number, title, message, target) from None
+        refused = list(error.traceback) == [f"{error.ename}: {error.evalue}"]  # as it shows itself
+        raise NotebookFailed(target.stem, number, title, message, target, refused=refused) from None
     except DeadKernelError:
         number, title = executed.read(target).started[-1]
         message = "the kernel died, which most often means that the memory was full."

@@ -6,8 +6,9 @@
 from cnnlab.models import weights_digest
 from cnnlab.training import checkpoint
 from cnnlab.training.balance import balanced_weights, imbalance
+from cnnlab.training.divergence import Diverged
 from cnnlab.training.executor import TrainingFailed
-from cnnlab.training.fit import Diverged, Fit, fit, predict
+from cnnlab.training.fit import Fit, fit, predict
 from cnnlab.training.folds import fold_runner
 from cnnlab.training.linear_baseline import linear_runner
 from cnnlab.training.lr_range_test import find_rate

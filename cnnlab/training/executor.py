@@ -58,7 +58,8 @@ def train_each(
         report: Is given a number and its row after each epoch.
 
     Raises:
-        TrainingFailed: One failed; those beside it were finished, no other was begun.
+        TrainingFailed: One failed; those beside it were finished, no other was begun. Where it was
+            refused (an ``InputError``, such as ``Diverged``), so is the whole.
     """
     results: dict[int, Result] = {}
     workers = min(jobs or affordable(memory(), len(calls)), len(calls)) if calls else 0
@@ -104,8 +105,12 @@ def _train_mapped(
     return train(replace(bare, pixels=pixels), number, *arguments, tell)
 
 
-def _failed(name: str, number: int, error: Exception) -> TrainingFailed:
-    """Return the exception that names the training."""
+def _failed(name: str, number: int, error: Exception) -> Exception:
+    """Return the exception that names the training; bad input stays bad input."""
+    if isinstance(error, InputError):
+        refused = type(error)(f"{name.capitalize()} {number}: {error}")
+        refused.__cause__ = error
+        return refused
     reason = f"{type(error).__name__}: {error}"
     if isinstance(error, BrokenProcessPool):
         reason = (

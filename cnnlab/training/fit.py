@@ -6,7 +6,6 @@ same bits whatever ran before it, and a training that was killed and goes on fro
 ends with the weights that it would have had.
 """
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ import pandas as pd
 
 from cnnlab.config import InputError
 from cnnlab.engine import keras, make_deterministic, new_traces_expected, tf
-from cnnlab.training import checkpoint
+from cnnlab.training import checkpoint, divergence
 from cnnlab.training.learner import Learner, check_stage
 from cnnlab.training.recipe import Recipe, Stage
 from cnnlab.training.stopping import EarlyStopping
@@ -29,10 +28,6 @@ COLUMNS = (
     "epoch", "stage", "loss", "accuracy", "validation_loss", "validation_accuracy",
     "learning_rate", "seconds",
 )  # fmt: skip
-
-
-class Diverged(RuntimeError):  # noqa: N818 - a name that says what happened
-    """The loss became infinite or not a number: the message says when, and what to change."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +94,8 @@ def fit(
         The history and which epoch was best.
 
     Raises:
-        Diverged: A loss is infinite or not a number. The model is of no use then.
+        Diverged: A loss is no number or has exploded, see ``divergence``. The model is of no use
+            then, and no checkpoint holds such an epoch.
         InputError: A number out of range; no batches; batches that do not fit the model; a
             checkpoint that cannot be written; a stage that the model cannot be trained by; a probe
             that is asked for and not given.
@@ -120,6 +116,7 @@ def fit(
             model, recipe=asdict(recipe), seed=seed, class_weights=weights, identity=identity
         )
         done = checkpoint.load(folder, mark) or done
+    limit = divergence.most(model, weights)  # of the first weights, whoever goes on
     rows, stopping, learner = list(done.rows), _stopping(recipe, done.rows), None
     if rows:
         model.set_weights(done.judged)
@@ -140,11 +137,11 @@ def fit(
                 learner = Learner(model, stage, recipe, steps=steps, class_weights=weights)
                 if begun:
                     learner.restore(done)
-            row |= learner.run(batches, seed=seed, epoch=epoch)
+            row |= learner.run(batches, seed=seed, epoch=epoch, limit=limit)
             model.set_weights(learner.judged)
             row |= _judged(judge, validation) | {"learning_rate": learner.rate}
         row["seconds"] = time.perf_counter() - began
-        _check_finite(row, stage)
+        divergence.check(row, 0.0 if stage.probes else stage.learning_rate)
         rows.append(row)
         if number == len(recipe.stages):
             stopping.update(epoch, row["validation_loss"])
@@ -160,10 +157,13 @@ def fit(
             last = len(rows) == recipe.epochs or stopping.should_stop
             told = {"epochs": recipe.epochs, "best": improved, "last": last}
             report(row | told | {"kept_probe": last and recipe.keeps_probe(rows)})
+    number = recipe.best_epoch(rows)
+    lowest, rate = rows[number - 1]["validation_loss"], recipe.stages[-1].learning_rate
+    divergence.check_best(lowest, number, limit, rate)
     model.set_weights(best)
     return Fit(
         history=pd.DataFrame(rows, columns=list(COLUMNS)),
-        best_epoch=recipe.best_epoch(rows),
+        best_epoch=number,
         stopped_early=len(rows) < recipe.epochs,
         seconds=done.seconds + time.perf_counter() - started,
         kept_probe=recipe.keeps_probe(rows),
@@ -229,22 +229,6 @@ def _judged(judge: keras.Model, validation: tf.data.Dataset) -> dict[str, float]
     with new_traces_expected():
         found = judge.evaluate(validation, verbose=0, return_dict=True)
     return {f"validation_{name}": float(found[name]) for name in ("loss", "accuracy")}
-
-
-def _check_finite(row: dict[str, Any], stage: Stage) -> None:
-    """Raise Diverged if a loss of this epoch is no finite number."""
-    if not math.isfinite(row["loss"] + row["validation_loss"]):
-        if stage.probes:
-            raise Diverged(
-                f"The probe gives loss {row['loss']}, validation loss {row['validation_loss']}: "
-                "look for damaged weights, images or labels."
-            )
-        rate = stage.learning_rate
-        raise Diverged(
-            f"Training diverged in epoch {row['epoch']}: loss {row['loss']}, validation loss "
-            f"{row['validation_loss']}, at learning_rate={rate:g}. Lower it (try {rate / 10:g}), "
-            "or look for damaged images or labels."
-        )
 
 
 def _checked_weights(model: keras.Model, class_weights: np.ndarray | None) -> list[float] | None:

@@ -4,6 +4,7 @@ The network itself is never frozen, resized or cast: after each epoch it gets th
 is judged with them.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,6 +16,7 @@ from cnnlab.engine import keras, make_deterministic, new_traces_expected, tf
 from cnnlab.models import structure
 from cnnlab.training.averaging import MovingAverage
 from cnnlab.training.checkpoint import Progress
+from cnnlab.training.divergence import Guard
 from cnnlab.training.losses import LOSSES
 from cnnlab.training.optimizers import optimizer, rate
 from cnnlab.training.recipe import Recipe, Stage
@@ -50,7 +52,7 @@ class Learner:
         if stage.fixed_statistics:
             for layer in _normalisations(self.network):
                 layer.trainable = False  # which means inference mode as well
-        self._rate = rate(stage, steps)
+        self._stage, self._rate = stage, rate(stage, steps)
         variables = self.network.trainable_variables
         factors = rate_factors(self.network, stage.depth_factor, ends)
         self.network.compile(
@@ -61,15 +63,20 @@ class Learner:
         decay = recipe.ema_decay
         self._average = MovingAverage(self.network.weights, decay) if decay else None
 
-    def run(self, batches: tf.data.Dataset, *, seed: int, epoch: int) -> dict[str, float]:
-        """Train one epoch; return its loss and accuracy."""
+    def run(
+        self, batches: tf.data.Dataset, *, seed: int, epoch: int, limit: float = math.inf
+    ) -> dict[str, float]:
+        """Train one epoch; return its loss and accuracy. Raises Diverged above ``limit``."""
         reseed(self.network, seed, epoch)
+        guard = Guard(
+            limit, epoch=epoch, steps=int(batches.cardinality()), rate=self._stage.learning_rate
+        )
         # One call an epoch, because each epoch has a dataset of its own. The compiled step is kept
         # between calls; the order of the batches is the dataset's (shuffle=False).
         with new_traces_expected():  # every stage of every training has a network of its own
             logs = self.network.fit(
                 batches, epochs=1, verbose=0, shuffle=False,
-                callbacks=[self._average] if self._average else [],
+                callbacks=[guard, *([self._average] if self._average else [])],
             ).history  # fmt: skip
         return {name: float(logs[name][0]) for name in ("loss", "accuracy")}
 

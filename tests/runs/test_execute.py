@@ -130,6 +130,22 @@ def test_a_failure_names_notebook_cell_and_error_and_keeps_the_notebook(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("source", "refused"),
+    [
+        ("from cnnlab.config import InputError; raise InputError('two lines\\nof it')", True),
+        ("from cnnlab.data.batches import SealedTestSet; raise SealedTestSet('no')", True),
+        ("raise ValueError('no')", False),
+    ],
+)
+def test_bad_input_is_told_from_a_fault(folder, run, source, refused):
+    _write(folder, "01_a", source)
+    with pytest.raises(execute.NotebookFailed) as caught:
+        execute.execute(run, ["01_a"], folder)
+    assert caught.value.refused == refused
+
+
+@pytest.mark.slow
 def test_running_again_forgets_the_failure(folder, run):
     _write(folder, "01_a", "1/0")
     with pytest.raises(execute.NotebookFailed):
