@@ -4,6 +4,7 @@
 set; ``fit_seeds`` trains again with other seeds. Notebooks show the parts of what these return.
 """
 
+from cnnlab.experiment import feasible
 from cnnlab.experiment.classifier import Classifier, Validation, load
 from cnnlab.experiment.pipeline import Test, calibrate, evaluate, fit_classifier, validate
 from cnnlab.experiment.predictions import Predictions, predict
@@ -16,6 +17,7 @@ __all__ = [
     "Validation",
     "calibrate",
     "evaluate",
+    "feasible",
     "fit_classifier",
     "fit_seeds",
     "load",
