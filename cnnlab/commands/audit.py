@@ -13,16 +13,24 @@ LISTED = 20  # findings of one kind in a table
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object that lists everything.")
+@click.option(
+    "--groups",
+    type=(str, click.Path()),
+    metavar="RULE FILE",
+    help="Write the groups that a rule suspects as a table, to be groups.csv.",
+)
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting.")
 @click.argument("source")
-def audit(source: str, overrides: tuple[str, ...], as_json: bool) -> None:
+def audit(
+    source: str, overrides: tuple[str, ...], as_json: bool, groups: tuple[str, str] | None
+) -> None:
     """Look through SOURCE and list what is wrong with it.
 
     SOURCE is 'shapes', a dataset, a folder or a CSV table.
     """
     from cnnlab.data import manifest
     from cnnlab.data.audit import audit as auditing
-    from cnnlab.data.audit import picture_size
+    from cnnlab.data.audit import picture_size, suspected_groups
     from cnnlab.data.sources import selection
 
     with contextlib.redirect_stdout(sys.stderr):  # bars must not get into a pipe
@@ -32,8 +40,14 @@ def audit(source: str, overrides: tuple[str, ...], as_json: bool) -> None:
         ground = settings.data.background
         files = manifest.build(found, background=ground, progress=watched)
         pictures = auditing.pictures(files, found, background=ground, progress=watched)
+        suspicions = suspected_groups.search(files, pictures, found.root, settings)
+    if groups:
+        click.echo(suspected_groups.write(suspicions, *groups))
+        return
     findings = auditing.findings(files, pictures)
     summary = auditing.summary(files, findings)
+    summary["suspected_groups"] = suspected_groups.rows(suspicions, files)
+    summary["warnings"] += suspected_groups.described(summary["suspected_groups"], source)
     fit = picture_size.of_manifest(files)
     if as_json:
         named = {"source": found.name, "sha256": manifest.digest(files), **summary}

@@ -8,6 +8,7 @@ from cnnlab.config.section import Section, setting
 
 FITS = ("stretch", "pad", "crop")
 BACKGROUNDS = ("white", "black", "grey")
+NO_GROUPS = "none"  # of group_by: somebody looked, and nothing belongs together
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,9 @@ class DataSettings(Section):
         "shapes", "shapes, a fetched dataset, a folder of class folders or a CSV table"
     )
     group_by: str = setting(
-        "", "a regular expression that captures in a path the group that stays on one side"
+        "",
+        "a regular expression that captures in a path the group that stays on one side; none: no "
+        "images belong together, whatever the audit suspects",
     )
     image_size: int = setting(224, "pixels a side that the network sees", low=16, high=1024)
     fit: str = setting(
@@ -61,11 +64,21 @@ class DataSettings(Section):
             raise InputError(
                 f"group_by={self.group_by!r} is no regular expression: {error}."
             ) from None
-        if self.group_by and not captured:
+        if self.group_pattern and not captured:
             raise InputError(
                 f"group_by={self.group_by!r} captures nothing: expected the group's name in "
                 "brackets, such as group_by=patient(\\d+)."
             )
+
+    @property
+    def group_pattern(self) -> str:
+        """The pattern that declares groups; "" where none does."""
+        return "" if self.group_by == NO_GROUPS else self.group_by
+
+    @property
+    def groups_dismissed(self) -> bool:
+        """Whether the settings say that no images belong together."""
+        return self.group_by == NO_GROUPS
 
 
 def fitting(fit: str, background: str) -> str:

@@ -1,6 +1,13 @@
 """What a figure does not say, in the one wording that pages, cards, notebooks and terminal use."""
 
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
 from cnnlab.config import Settings
+from cnnlab.config.data import NO_GROUPS
+from cnnlab.data.audit.suspected_groups import RULES
 from cnnlab.evaluation.seeds import SeedResults
 from cnnlab.runs import results
 from cnnlab.runs.folder import Run
@@ -54,6 +61,46 @@ def beside_test(run: Run) -> str:
     few = test.scores.interval.warning  # of few groups
     said = trainings(results.seeds(run), folds=results.kfold(run) is not None)
     return " ".join(filter(None, (few, said)))
+
+
+def groups(run: Run, table: pd.DataFrame) -> str:
+    """Return whether groups (a patient, a video) were declared, dismissed, suspected, or neither.
+
+    Args:
+        run: Gives the settings and what notebook 01 suspected, which an earlier version did not.
+        table: The split.
+    """
+    declared = table.loc[table["group"] != "", "group"].nunique()
+    if declared:
+        return f"{declared:,} groups were declared; no group stands on two sides."
+    if run.settings.data.groups_dismissed:
+        return (
+            f"No groups: the settings say that no images belong together (group_by={NO_GROUPS}). "
+            "Two pictures count as independent."
+        )
+    found = results.audit(run)
+    if found is None or found.suspected_groups is None:
+        return "No groups were declared: two pictures count as independent."
+    if not found.suspected_groups:
+        return "No groups were declared, and none are suspected: two pictures count as independent."
+    return suspected_groups(found.suspected_groups)
+
+
+def suspected_groups(rows: Iterable[dict[str, Any]]) -> str:
+    """Return which groups were suspected and not declared, and what that means for the figures.
+
+    Args:
+        rows: Of ``Audit.suspected_groups``, at least one.
+    """
+    listed = "; ".join(
+        f"{row['groups']:,} by {RULES[row['rule']]}, such as {row['example']!r}, "
+        f"{row['divided']:,} of them divided by the split"
+        for row in rows
+    )
+    return (
+        f"No groups were declared, but some are suspected: {listed}. Where images of a group stand "
+        "on several sides, all figures are better than they should be."
+    )
 
 
 def wrong_labels(run: Run) -> str:

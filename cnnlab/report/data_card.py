@@ -7,6 +7,7 @@ import pandas as pd
 from cnnlab.config.data import DataSettings, fitting
 from cnnlab.data.audit import picture_size
 from cnnlab.data.audit.picture_size import PictureSizes
+from cnnlab.report import caveats
 from cnnlab.runs.folder import Run
 from cnnlab.runs.results import Audit
 from cnnlab.text import markdown
@@ -160,7 +161,7 @@ def _split(run: Run, files: pd.DataFrame, table: pd.DataFrame) -> Markdown:
     if len(groups):
         text += "Nor do groups, of which all images are used. "
     else:
-        text += "No groups were declared: two pictures count as independent. "
+        text += f"{caveats.groups(run, table)} "
     text += f"{'; '.join(drawn).capitalize()}." if drawn else "All parts are the source's own."
     excluded = table.loc[table["split"] == "excluded", "reason"].value_counts()
     listed = ", ".join(f"{count} {reason}" for reason, count in excluded.items())

@@ -39,6 +39,8 @@ def findings(run: Run) -> list[Finding]:
         found.append(Finding("Test images", _test(test.scores)))
     if seen := exposure.of(run).text:
         found.append(Finding("Models tested on these images", seen))
+    if audit and audit.suspected_groups:
+        found.append(Finding("Groups", caveats.suspected_groups(audit.suspected_groups)))
     if wrong := caveats.wrong_labels(run):
         found.append(Finding("Wrong labels", wrong))
     if kfold and kfold.comparison:

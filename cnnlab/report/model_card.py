@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from cnnlab.config import Settings
 from cnnlab.config.data import fitting
+from cnnlab.data import splits
 from cnnlab.evaluation import registry
 from cnnlab.evaluation.intervals import Interval
 from cnnlab.evaluation.records import CrossValidation, TestResult, ValidationResult
@@ -78,7 +79,8 @@ def _data(run: Run) -> Markdown:
         "Images per class and split; *excluded* are copies and conflicts:"
     ).format(*(markdown.code(dataset.get(key, "?")) for key in ("name", "sha256")))
     listed = markdown.table(list(counts), counts.to_numpy().tolist())
-    return markdown.paragraphs(named, listed, caveats.wrong_labels(run))
+    grouped = caveats.groups(run, splits.read(run.require("splits.csv")))
+    return markdown.paragraphs(named, listed, grouped, caveats.wrong_labels(run))
 
 
 def _weights(run: Run) -> str:

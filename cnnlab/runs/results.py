@@ -41,6 +41,8 @@ class Audit(Record):
         sizes: How the images fit a square; None of an earlier version.
         warnings: What is worth a look before anything is trained.
         score: Rows of ``data.audit.score``: what was planted and found, of generated data.
+        suspected_groups: Rows of ``suspected_groups.Suspicion.to_json``; None of an earlier
+            version, which suspected nothing.
     """
 
     files: FileCounts
@@ -51,6 +53,7 @@ class Audit(Record):
     sizes: PictureSizes | None = None
     warnings: tuple[str, ...] = ()
     score: tuple[dict[str, Any], ...] = ()
+    suspected_groups: tuple[dict[str, Any], ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 import json
+import shlex
 import sys
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -69,6 +71,43 @@ def test_audit_takes_a_pattern_for_groups(call, refused, photos):
     told = json.loads(call("audit", photos, "--json", "--set", r"group_by=/(\d)\.png").stdout)
     assert told["groups"]["groups"] == told["groups"]["images"] / 2
     refused(["audit", photos, "--set", "group_by=["], "no regular expression")
+
+
+@pytest.mark.slow
+def test_audit_suspects_groups_that_are_declared_or_dismissed(call, refused, patients, tmp_path):
+    said = call("audit", patients).stdout
+    assert "warning: 24 images look like 4 groups, by the names of their files" in said
+    cure = r"--set 'group_by=(patient\d+)'"
+    assert f"declare them by {cure}; if not, dismiss them by --set group_by=none" in said
+    told = json.loads(call("audit", patients, "--json").stdout)
+    assert [row["groups"] for row in told["suspected_groups"]] == [4]
+    declared = shlex.split(cure)
+    told = json.loads(call("audit", patients, "--json", *declared).stdout)
+    assert (told["groups"]["groups"], told["groups"]["images"]) == (4, 24)
+    assert (told["suspected_groups"], told["warnings"]) == ([], [])
+    told = json.loads(call("audit", patients, "--json", "--set", "group_by=none").stdout)
+    assert (told["suspected_groups"], told["warnings"]) == ([], [])
+    assert "groups" not in told
+    refused(["audit", patients, "--groups", "looks", "x.csv"], "expected names")
+    table = patients / "groups.csv"
+    assert call("audit", patients, "--groups", "names", table).output.endswith(
+        "groups.csv: 24 images in 4 groups.\n"
+    )
+    told = json.loads(call("audit", patients, "--json").stdout)
+    assert told["groups"]["groups"] == 4
+
+
+@pytest.fixture
+def patients(tmp_path):
+    """Four patients with three frames in each of two classes."""
+    rng = np.random.default_rng(0)
+    for label in ("ill", "well"):
+        (tmp_path / "scans" / label).mkdir(parents=True)
+        for n in range(12):
+            noise = rng.integers(0, 256, (8, 8, 3), np.uint8)
+            picture = Image.fromarray(noise).resize((32, 32), Image.Resampling.NEAREST)
+            picture.save(tmp_path / "scans" / label / f"patient{n // 3:02}_{n % 3:03}.png")
+    return tmp_path / "scans"
 
 
 def test_audit_as_json_is_one_object(call, photos):

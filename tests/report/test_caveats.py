@@ -1,8 +1,10 @@
+import pandas as pd
 import pytest
 
 from cnnlab import runs
 from cnnlab.evaluation.seeds import SeedResult, SeedResults
 from cnnlab.report import caveats, findings
+from cnnlab.text import markdown
 
 GRADE = {
     **{"images": 1200, "planted": 24, "suspected": 60, "found": 20, "recall": 20 / 24},
@@ -42,6 +44,39 @@ def test_one_seed_says_how_to_get_more(run):
 def test_nothing_is_said_before_there_are_figures(run):
     assert caveats.beside_test(run) == ""
     assert caveats.wrong_labels(run) == ""
+
+
+ROW = {"rule": "names", "groups": 8, "images": 48, "divided": 7, "pattern": r"(p\d+)"}
+AUDIT = {"files": {"accepted": 9, "quarantined": 0, "skipped": 0, "found": 9}, "reasons": {}}
+
+
+def test_cards_say_whether_groups_were_declared_dismissed_or_suspected(run):
+    table = pd.DataFrame({"path": ["a", "b", "c"], "group": ""})
+    assert caveats.groups(run, table) == (
+        "No groups were declared: two pictures count as independent."
+    )
+    run.save_json("metrics/audit.json", AUDIT)  # of an earlier version
+    assert "suspected" not in caveats.groups(run, table)
+    run.save_json("metrics/audit.json", AUDIT | {"suspected_groups": []})
+    assert "and none are suspected" in caveats.groups(run, table)
+    assert "Groups" not in [each.about for each in findings.findings(run)]
+    row = ROW | {"example": "patient<b>"}
+    run.save_json("metrics/audit.json", AUDIT | {"suspected_groups": [row]})
+    said = caveats.groups(run, table)
+    assert said.startswith(
+        "No groups were declared, but some are suspected: 8 by the names of their files, such as "
+        "'patient<b>', 7 of them divided by the split. "
+    )
+    assert [each.text for each in findings.findings(run) if each.about == "Groups"] == [said]
+    assert "'patient&lt;b&gt;'" in markdown.paragraphs(said, said)
+    declared = table.assign(group=["x", "y", ""])
+    assert caveats.groups(run, declared).startswith("2 groups were declared")
+
+
+def test_cards_say_that_groups_were_dismissed():
+    run = runs.open_run("alone", profile="smoke", overrides="group_by=none")
+    said = caveats.groups(run, pd.DataFrame({"group": ["", ""]}))
+    assert said.startswith("No groups: the settings say that no images belong together")
 
 
 def test_wrong_labels_are_told_with_what_they_do_to_the_figures(run):

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from cnnlab import report, runs
+from cnnlab.data import splits
 from cnnlab.evaluation import records, seeds
 from cnnlab.evaluation.conformal import SetRule
 from cnnlab.evaluation.intervals import Interval
@@ -43,7 +44,8 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setenv("CNNLAB_HOME", str(tmp_path))
     opened = runs.open_run("carded", profile="smoke")
     table = pd.DataFrame({"label": ["cup", "cup", "hat"], "split": ["train", "test", "train"]})
-    opened.save_table("splits.csv", table)
+    table = table.assign(path=["a", "b", "c"], picture=["1", "2", "3"], group="", reason="")
+    splits.write(table[splits.COLUMNS], opened.path("splits.csv"))
     history = pd.DataFrame({"epoch": [1, 2, 3], "validation_loss": [0.9, 0.5, 0.7]})
     opened.save_table("training/history.csv", history)
     opened.record("dataset", {"name": "cups", "sha256": "f" * 64})
@@ -60,6 +62,7 @@ def test_a_card_before_the_test_set_is_opened(run):
     assert "cross-validation of the protocol" not in card
     assert "| macro AUC | – |" in card  # undefined
     assert "T = 1.250" in card
+    assert "No groups were declared: two pictures count as independent." in card
     assert "at least 0.125, to contain the true one in about 90% of all cases or more.\n" in card
     assert "no class reaches 0.375: of known classes, 5%." in card
     assert "stopped after 3, weights of epoch 2" in card

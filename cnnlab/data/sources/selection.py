@@ -47,10 +47,10 @@ def resolve(settings: Settings, *, progress: bool = False) -> Source:
         )
     root = root.resolve()
     if root.suffix.lower() in user_table.SUFFIXES and not root.is_dir():
-        return table_source.read(root, settings.data.group_by)
+        return table_source.read(root, settings.data.group_pattern)
     if not root.is_dir():
         raise InputError(f"{root} is a file, and no CSV table: {refusals.EXPECTED}.")
-    return folder_source.open_folder(root, settings.data.group_by)
+    return folder_source.open_folder(root, settings.data.group_pattern)
 
 
 def _shapes(settings: Settings, progress: bool) -> Source:
@@ -69,4 +69,4 @@ def _shapes(settings: Settings, progress: bool) -> Source:
     root, truth = folder / "images", folder / "truth"
     if not (root.is_dir() and truth.is_dir()):
         raise InputError(f"{folder} is incomplete: delete it, and it will be generated anew.")
-    return FolderSource(SHAPES, root, truth, settings.data.group_by)
+    return FolderSource(SHAPES, root, truth, settings.data.group_pattern)

@@ -1,0 +1,292 @@
+"""Images that look as if they belonged together, where no group was declared.
+
+Frames of one video or photos of one patient that stand on several sides of a split make every
+figure better than it should be. Four rules look for such groups: names of files, see
+``numbered_names``; sub-folders of the classes; camera and minute of the exposure; pictures that
+look alike but are no copies. Each asks for more evidence than a plain folder of photographs gives.
+What they find is a suspicion: it changes nothing, and is declared or dismissed by a person.
+"""
+
+import shlex
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from cnnlab.config import InputError, Settings
+from cnnlab.config.data import NO_GROUPS
+from cnnlab.data import tables
+from cnnlab.data.audit import hash_search, numbered_names, taken
+
+RULES = {
+    "names": "the names of their files",
+    "folders": "sub-folders of the classes",
+    "camera": "camera and minute of the exposure (EXIF)",
+    "looks": "pictures that look alike but are no copies",
+}
+GROUPS = 3  # of two or more images that a rule must find
+FOLDER_SHARE = 0.5  # of all images that must lie in sub-folders
+FOLDER_SIZE = 50  # images; larger sub-folders without a number in their names are kinds
+CAMERA_SHARE = 0.1  # of the images with a time, that share camera and minute with others
+DISTANCE = 6  # bits of 64
+# Of the distinct pictures that must be so near to another: by chance 1.7 % of 3,408 photographs of
+# clothes are, 4.9 % of 1,600 generated shapes.
+LOOKS_SHARE = 0.2
+PROBED = 64  # files whose EXIF is read before that of all others is
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """Groups of two or more images that one rule finds.
+
+    Attributes:
+        rule: A key of ``RULES``.
+        groups: Path → name of the group.
+        pattern: For the setting ``group_by``; captures these groups. "" where no pattern does.
+    """
+
+    rule: str
+    groups: Mapping[str, str]
+    pattern: str = ""
+
+    def to_json(self, split: Mapping[str, str]) -> dict[str, Any]:
+        """Return rule, groups, images, divided (groups on several sides), example and pattern.
+
+        Args:
+            split: Path → train, validation or test; other paths stand nowhere.
+        """
+        sides: dict[str, set[str]] = {}
+        for path, group in self.groups.items():
+            if path in split:
+                sides.setdefault(group, set()).add(split[path])
+        counts = Counter(self.groups.values())
+        return {
+            "rule": self.rule,
+            "groups": len(counts),
+            "images": len(self.groups),
+            "divided": sum(len(each) > 1 for each in sides.values()),
+            "example": min(counts, key=lambda name: (-counts[name], name)),
+            "pattern": self.pattern,
+        }
+
+
+def search(
+    manifest: pd.DataFrame, pictures: pd.Series, root: Path, settings: Settings
+) -> list[Suspicion]:
+    """Return what each rule finds among the accepted images.
+
+    Nothing where groups were declared or dismissed. A rule that finds no group beyond those of an
+    earlier one is left out.
+
+    Args:
+        manifest: From ``manifest.build``.
+        pictures: From ``audit.pictures``.
+        root: The source's folder; the EXIF blocks are read there.
+        settings: ``group_by`` is "none" where they were dismissed.
+    """
+    accepted = manifest[manifest["status"] == "accepted"]
+    declared = (accepted["group"] != "").any()
+    if accepted.empty or declared or settings.data.groups_dismissed:
+        return []
+    labels = dict(zip(accepted["path"], accepted["label"], strict=True))
+    distinct = accepted[~pictures.reindex(accepted["path"]).duplicated().to_numpy()]
+    hashes = dict(zip(distinct["path"], distinct["phash"], strict=True))
+    found: list[Suspicion] = []
+    for rule in (
+        lambda: by_names(labels),
+        lambda: by_folders(labels),
+        lambda: by_camera(times(root, accepted.loc[accepted["format"] == "jpeg", "path"])),
+        lambda: by_looks(hashes),
+    ):
+        suspicion = rule()
+        if suspicion and not any(_within(suspicion, earlier) for earlier in found):
+            found.append(suspicion)
+    return found
+
+
+def by_names(labels: Mapping[str, str]) -> Suspicion | None:
+    """Return the groups that names of files suggest, see ``numbered_names``."""
+    groups, pattern = numbered_names.found(labels)
+    return _suspicion("names", groups, pattern)
+
+
+def by_folders(labels: Mapping[str, str]) -> Suspicion | None:
+    """Return the sub-folders of the classes, where most images lie in several of them.
+
+    A sub-folder is the first folder below that of the class, and equal names in several classes are
+    one group. Where a table gives the labels, it is the folder of the file. Large ones count only
+    if they are numbered: ``dog/poodle`` of a hundred pictures is a kind of dog, ``ill/patient07``
+    of a hundred is none.
+
+    Args:
+        labels: Path → class.
+    """
+    places = {path: _place(path, label) for path, label in labels.items()}
+    depths = {depth for depth, _ in places.values()}
+    groups = {path: name for path, (_, name) in places.items() if name}
+    of_class = Counter(label for label, _ in {(labels[path], groups[path]) for path in groups})
+    if len(depths) != 1 or max(of_class.values(), default=0) < 2:
+        return None
+    sizes = Counter(groups.values())
+    numbered = {name: any(map(str.isdigit, name)) for name in sizes}
+    if len(groups) < FOLDER_SHARE * len(labels) or not (
+        all(numbered.values()) or np.median(list(sizes.values())) <= FOLDER_SIZE
+    ):
+        return None
+    depth = depths.pop()
+    if depth is None:
+        return _suspicion("folders", groups, r"^(.+)/[^/]+$")
+    return _suspicion("folders", groups, rf"^(?:[^/]+/){{{depth}}}([^/]+)/")
+
+
+def by_camera(moments: Mapping[str, taken.Taken]) -> Suspicion | None:
+    """Return the images of one camera and one minute.
+
+    Args:
+        moments: Path → camera and minute, of the images that tell it.
+    """
+    groups = {path: f"{moment.camera} {moment.minute}" for path, moment in moments.items()}
+    suspicion = _suspicion("camera", groups)
+    many = suspicion and len(suspicion.groups) >= CAMERA_SHARE * len(moments)
+    return suspicion if many else None
+
+
+def by_looks(hashes: Mapping[str, str]) -> Suspicion | None:
+    """Return the pictures whose perceptual hashes are near, ``DISTANCE`` at most, transitively.
+
+    Args:
+        hashes: Path → hash (16 hex digits, or empty) of distinct pictures: no two are copies.
+    """
+    paths = sorted(path for path, text in hashes.items() if text)
+    if not paths:
+        return None
+    numbers = np.array([int(hashes[path], 16) for path in paths], np.uint64)
+    pairs = [each.pairs for each in hash_search.candidate_pairs(numbers, DISTANCE)]
+    near = np.concatenate([*pairs, np.empty((0, 2), np.int64)])
+    ties = coo_array((np.ones(len(near)), (near[:, 0], near[:, 1])), (len(paths), len(paths)))
+    _, component = connected_components(ties, directed=False)
+    first: dict[int, str] = {}
+    groups = {
+        path: first.setdefault(number, path)
+        for path, number in zip(paths, component.tolist(), strict=True)
+    }
+    suspicion = _suspicion("looks", groups)
+    return suspicion if suspicion and len(suspicion.groups) >= LOOKS_SHARE * len(paths) else None
+
+
+def times(root: Path, paths: Collection[str]) -> dict[str, taken.Taken]:
+    """Return path → camera and minute of the photographs that tell it.
+
+    A few files all over the folder are read first; if none of them tells it, no other is read.
+    """
+    paths = list(paths)
+    probe = paths[:: max(1, len(paths) // PROBED)]
+    found = _read(root, probe)
+    return _read(root, paths) if found else {}
+
+
+def rows(found: Iterable[Suspicion], table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return what ``Suspicion.to_json`` says of each suspicion.
+
+    Args:
+        found: From ``search``.
+        table: ``path`` and ``split``: of ``splits.assign``, or a manifest whose files bring theirs.
+    """
+    placed = table[table["split"].isin(("train", "validation", "test"))]
+    split = dict(zip(placed["path"], placed["split"], strict=True))
+    return [each.to_json(split) for each in found]
+
+
+def described(found: Sequence[Mapping[str, Any]], source: str) -> list[str]:
+    """Return a sentence, without its full stop, for each row of ``Suspicion.to_json``.
+
+    It says what is suspected and why, how many groups the split divides, and how to declare the
+    groups or dismiss them.
+
+    Args:
+        found: The rows.
+        source: The setting ``source``: what ``cnnlab audit`` looks through.
+    """
+    return [_sentence(row, source) for row in found]
+
+
+def write(found: Sequence[Suspicion], rule: str, file: str) -> str:
+    """Write the groups of one suspicion as a table that declares them: path,group.
+
+    Returns:
+        A sentence: how many of what were written.
+
+    Raises:
+        InputError: No such rule, it suspects nothing, or the file exists.
+    """
+    chosen = [each for each in found if each.rule == rule]
+    if not chosen:
+        known = ", ".join(each.rule for each in found) or "nothing is suspected here"
+        raise InputError(f"There are no suspected groups {rule!r} to write: expected {known}.")
+    if Path(file).exists():
+        raise InputError(f"{file} exists: name another file, or remove it.")
+    rows = sorted(chosen[0].groups.items())
+    tables.write(pd.DataFrame(rows, columns=["path", "group"]), Path(file))
+    groups = len({*chosen[0].groups.values()})
+    return f"{file}: {len(chosen[0].groups)} images in {groups} groups."
+
+
+def _sentence(row: Mapping[str, Any], source: str) -> str:
+    divided = f", {row['divided']} of them on several sides of the split" * bool(row["divided"])
+    if row["pattern"]:
+        declare = "--set " + shlex.quote(f"group_by={row['pattern']}")
+    else:
+        command = shlex.join(["cnnlab", "audit", source, "--groups", row["rule"], "groups.csv"])
+        declare = f"{command} and put that table into the folder"
+    return (
+        f"{row['images']} images look like {row['groups']} groups, by {RULES[row['rule']]}, such "
+        f"as {row['example']!r}{divided}: if the images of a group belong together (one patient, "
+        f"video or burst), declare them by {declare}; if not, dismiss them by "
+        f"--set group_by={NO_GROUPS}"
+    )
+
+
+def _suspicion(rule: str, groups: Mapping[str, str], pattern: str = "") -> Suspicion | None:
+    """Return the groups of two or more images, if there are ``GROUPS`` of them."""
+    sizes = Counter(groups.values())
+    several = {path: name for path, name in groups.items() if sizes[name] > 1}
+    return Suspicion(rule, several, pattern) if len({*several.values()}) >= GROUPS else None
+
+
+def _within(suspicion: Suspicion, earlier: Suspicion) -> bool:
+    """Tell whether each group lies within one that an earlier rule found."""
+    pairs = sorted((name, earlier.groups.get(path, "")) for path, name in suspicion.groups.items())
+    around = (
+        {outer for _, outer in members} for _, members in groupby(pairs, key=lambda pair: pair[0])
+    )
+    return all(len(outer) == 1 and "" not in outer for outer in around)
+
+
+def _place(path: str, label: str) -> tuple[int | None, str]:
+    """Return how many folders lead to the sub-folder of the class, and its name; "" if none."""
+    folders = path.split("/")[:-1]
+    if label not in folders:
+        return None, "/".join(folders)
+    depth = folders.index(label) + 1
+    return depth, folders[depth] if depth < len(folders) else ""
+
+
+def _read(root: Path, paths: Sequence[str]) -> dict[str, taken.Taken]:
+    from cnnlab import images  # it loads TensorFlow, which no page needs
+
+    found = {}
+    for path in paths:
+        try:
+            moment = taken.read(images.read_file(root / path))
+        except images.ImageRejected:  # it is gone: whoever needs it will say so
+            continue
+        if moment:
+            found[path] = moment
+    return found
