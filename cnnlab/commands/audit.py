@@ -33,6 +33,8 @@ def audit(
     from cnnlab.data.audit import picture_size, suspected_groups
     from cnnlab.data.sources import selection
 
+    if groups:
+        suspected_groups.refuse(*groups)
     with contextlib.redirect_stdout(sys.stderr):  # bars must not get into a pipe
         watched = _watched()
         settings = make_settings("quick", overrides, source=source)

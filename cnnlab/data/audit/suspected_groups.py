@@ -217,6 +217,16 @@ def described(found: Sequence[Mapping[str, Any]], source: str) -> list[str]:
     return [_sentence(row, source) for row in found]
 
 
+def refuse(rule: str, file: str) -> None:
+    """Raise InputError of arguments with which ``write`` could not do anything."""
+    if rule not in RULES:
+        raise InputError(f"There is no rule {rule!r}: expected one of {', '.join(RULES)}.")
+    if Path(file).exists():
+        raise InputError(f"{file} exists: name another file, or remove it.")
+    if not Path(file).absolute().parent.is_dir():
+        raise InputError(f"There is no folder {Path(file).parent} for {Path(file).name}: make it.")
+
+
 def write(found: Sequence[Suspicion], rule: str, file: str) -> str:
     """Write the groups of one suspicion as a table that declares them: path,group.
 
@@ -224,14 +234,13 @@ def write(found: Sequence[Suspicion], rule: str, file: str) -> str:
         A sentence: how many of what were written.
 
     Raises:
-        InputError: No such rule, it suspects nothing, or the file exists.
+        InputError: The rule suspects nothing, or see ``refuse``.
     """
+    refuse(rule, file)
     chosen = [each for each in found if each.rule == rule]
     if not chosen:
         known = ", ".join(each.rule for each in found) or "nothing is suspected here"
         raise InputError(f"There are no suspected groups {rule!r} to write: expected {known}.")
-    if Path(file).exists():
-        raise InputError(f"{file} exists: name another file, or remove it.")
     rows = sorted(chosen[0].groups.items())
     tables.write(pd.DataFrame(rows, columns=["path", "group"]), Path(file))
     groups = len({*chosen[0].groups.values()})

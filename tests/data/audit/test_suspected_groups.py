@@ -220,6 +220,10 @@ def test_a_table_of_suspected_groups_declares_them(tmp_path):
     said = suspected_groups.write(found, "camera", str(file))
     assert said == f"{file}: 3 images in 2 groups."
     assert groups.by_table(tmp_path, frozenset(names)) == names
+    with pytest.raises(InputError, match="no rule 'name': expected one of names, folders"):
+        suspected_groups.write(found, "name", "x.csv")
+    with pytest.raises(InputError, match="There is no folder"):
+        suspected_groups.write(found, "camera", str(tmp_path / "new" / "x.csv"))
     with pytest.raises(InputError, match="exists: name another file"):
         suspected_groups.write(found, "camera", str(file))
     with pytest.raises(InputError, match="no suspected groups 'looks' to write: expected camera"):
