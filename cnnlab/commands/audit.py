@@ -30,7 +30,7 @@ def audit(
     """
     from cnnlab.data import manifest
     from cnnlab.data.audit import audit as auditing
-    from cnnlab.data.audit import picture_size, suspected_groups
+    from cnnlab.data.audit import blank, picture_size, suspected_groups
     from cnnlab.data.sources import selection
 
     if groups:
@@ -48,6 +48,7 @@ def audit(
         return
     findings = auditing.findings(files, pictures)
     summary = auditing.summary(files, findings)
+    summary["warnings"] += blank.described(files, found.root)
     summary["suspected_groups"] = suspected_groups.rows(suspicions, files)
     summary["warnings"] += suspected_groups.described(summary["suspected_groups"], source)
     fit = picture_size.of_manifest(files)

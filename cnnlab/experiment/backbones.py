@@ -61,7 +61,7 @@ def opener(settings: Settings, *, progress: bool = False) -> Callable[[Settings]
     source = selection.resolve(settings, progress=progress)
     ground = settings.data.background
     files = manifest.build(source, background=ground, progress=progress)
-    blank.refuse(files)
+    blank.refuse(files, source.root)
     pictures = audit.pictures(files, source, background=ground, progress=progress)
     table = splits.assign(files, pictures, settings)
     contents = dict(zip(files["path"], files["sha256"], strict=True))

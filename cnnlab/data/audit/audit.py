@@ -165,9 +165,8 @@ def summary(manifest: pd.DataFrame, findings: pd.DataFrame, *inputs: int) -> dic
         f"{sizes.iloc[0]}: judge by macro scores, and add images of the small class"
     )
     if not sizes.iloc[0]:
-        warning = unusable(manifest)
+        warning = unusable(manifest[manifest["reason"] != blank.REASON])  # those have a cure
     declared, doubts = groups.counts(manifest)
-    empty = blank.described(manifest)
     fit = picture_size.of_manifest(manifest, *inputs)
     return {
         "files": files | {"found": len(manifest)},
@@ -176,9 +175,7 @@ def summary(manifest: pd.DataFrame, findings: pd.DataFrame, *inputs: int) -> dic
         "balance": counts.to_dict(orient="records"),
         "imbalance": ratio,
         "sizes": fit.to_json() if fit else None,
-        "warnings": empty
-        + [warning] * (not empty and (ratio is None or ratio > UNBALANCED))
-        + doubts,
+        "warnings": [warning] * (ratio is None or ratio > UNBALANCED) * bool(warning) + doubts,
     } | ({"groups": declared} if declared else {})
 
 

@@ -9,14 +9,21 @@ black line of one pixel on white spans 6 in a picture of 2,000 pixels a side, 12
 is not.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
 from cnnlab.config import InputError
+from cnnlab.config.data import BACKGROUNDS
+from cnnlab.data import prepared
+from cnnlab.images import Preprocessing
 
 REASON = "blank"  # why such a file is quarantined
 LEVELS = 4  # of 255
+SIDE = 64  # pixels a side: those of ``comparison``
 NAMED = 3  # classes in a message
+TRIED = 8  # files that are prepared on other backgrounds, and as many of the others
 _ALPHA = ("rgba", "grey_alpha")
 
 
@@ -33,52 +40,65 @@ def is_blank(pixels: np.ndarray) -> bool:
     return bool(np.ptp(pixels, axis=(0, 1)).max() <= LEVELS)
 
 
-def described(manifest: pd.DataFrame) -> list[str]:
+def described(manifest: pd.DataFrame, root: Path) -> list[str]:
     """Return a sentence, without its full stop, for each class of which more than half is blank.
 
-    It names the class, the counts, an example and the cure.
+    It names the class, the counts, an example and the cure: the background over which the pictures
+    are not blank, if there is one.
 
     Args:
         manifest: From ``manifest.build``.
+        root: The source's folder; a few of the blank files are opened again.
     """
     blank = manifest["reason"] == REASON
-    of_class = manifest[blank | (manifest["status"] == "accepted")].groupby("label").size()
-    blanks = manifest[blank].groupby("label")
+    accepted = manifest[manifest["status"] == "accepted"]
+    of_class = pd.concat([manifest[blank], accepted]).groupby("label").size()
     return [
-        _sentence(str(label), rows, int(of_class[label]))
-        for label, rows in blanks
+        f"class {label!r}: {len(rows)} of {of_class[label]} images are blank, {_colour(rows)} all "
+        f"over, such as {rows['path'].iloc[0]!r}; {_cure(rows, accepted, root)}"
+        for label, rows in manifest[blank].groupby("label")
         if 2 * len(rows) > of_class[label]
     ]
 
 
-def refuse(manifest: pd.DataFrame) -> None:
+def refuse(manifest: pd.DataFrame, root: Path) -> None:
     """Raise InputError where more than half of a class is blank: nothing could be learnt of it.
 
+    Args are those of ``described``.
+
     Example:
-        >>> refuse(manifest.build(source))  # doctest: +SKIP
+        >>> refuse(manifest.build(source), source.root)  # doctest: +SKIP
     """
-    told = described(manifest)
+    told = described(manifest, root)
     if told:
         more = f" So are most images of {len(told) - NAMED} more classes." * (len(told) > NAMED)
         listed = ". ".join(text[0].upper() + text[1:] for text in told[:NAMED])
         raise InputError(f"{listed}.{more}")
 
 
-def _sentence(label: str, rows: pd.DataFrame, images: int) -> str:
+def _colour(rows: pd.DataFrame) -> str:
     level = float(rows["brightness"].median())
-    colour, other = "white", "black"
-    if level < 250:
-        colour = "black" if level < 6 else "an even colour"
-        other = "white" if level < 128 else "black"
-    alpha = int(rows["mode"].isin(_ALPHA).sum())
-    cure = (
-        f"{alpha} of them have an alpha channel, and what is drawn in the colour of the background "
-        f"does not show: choose background={other}"
-        if alpha
-        else "none of them has an alpha channel, so no other background would help: look at them, "
-        "and replace or remove them"
+    return "white" if level > 249 else "black" if level < 6 else "of one colour"
+
+
+def _cure(rows: pd.DataFrame, accepted: pd.DataFrame, root: Path) -> str:
+    """Return what to do: the background on which most of the blank and of the other files show."""
+    transparent = [each.loc[each["mode"].isin(_ALPHA), "path"] for each in (rows, accepted)]
+    blank, others = (
+        [_show(root, paths.iloc[:: len(paths) // TRIED + 1].tolist(), on) for on in BACKGROUNDS]
+        for paths in transparent
     )
-    return (
-        f"class {label!r}: {len(rows)} of {images} images are blank, {colour} all over, such as "
-        f"{rows['path'].iloc[0]!r}; {cure}"
-    )
+    ground = max(range(len(BACKGROUNDS)), key=lambda n: blank[n] + others[n])
+    if blank[ground] > 0.5:
+        return (
+            f"{len(transparent[0])} of them have a transparent ground and the colour that is laid "
+            f"under it: choose background={BACKGROUNDS[ground]}"
+        )
+    return "no background would show more: look at them, and replace or remove them"
+
+
+def _show(root: Path, paths: list[str], background: str) -> float:
+    """Return the share of a few files that are not blank on a background; 0 of none."""
+    seen = Preprocessing(background=background)
+    pictures = prepared.read_images(root, paths, SIDE, preprocessing=seen)
+    return float(np.mean([not is_blank(pixels) for pixels in pictures])) if paths else 0.0

@@ -77,11 +77,18 @@ def test_white_drawings_on_transparent_ground_are_blank_and_no_copies(drawings):
     told = audit.summary(files, findings)
     assert told["files"] == {"accepted": 10, "quarantined": 10, "skipped": 0, "found": 20}
     assert told["reasons"]["quarantined"] == {"blank": 10}
-    (warning,) = told["warnings"]
+    assert told["warnings"] == []
+    (warning,) = blank.described(files, drawings)
     assert warning.startswith("class 'dog': 10 of 10 images are blank, white all over, such as ")
-    assert warning.endswith("choose background=black")
-    with pytest.raises(InputError, match=r"^Class 'dog': 10 of 10 .*: choose background=black\.$"):
-        blank.refuse(files)
+    assert warning.endswith("choose background=grey")  # the cats are black
+    with pytest.raises(InputError, match=r"^Class 'dog': 10 of 10 .*: choose background=grey\.$"):
+        blank.refuse(files, drawings)
+
+
+def test_without_other_drawings_the_cure_is_the_opposite_background(drawings):
+    for path in (drawings / "cat").iterdir():
+        drawing(int(path.stem), ink="red", ground="green").save(path)
+    assert blank.described(looked_through(drawings)[0], drawings)[0].endswith("background=black")
 
 
 def test_fewer_than_half_of_a_class_are_left_out_and_no_reason_to_stop(drawings):
@@ -90,8 +97,8 @@ def test_fewer_than_half_of_a_class_are_left_out_and_no_reason_to_stop(drawings)
     for number in range(3):  # equal bytes, too
         Image.new("RGB", (40, 40), "black").save(drawings / "cat" / f"dark{number}.png")
     files, pictures, findings = looked_through(drawings)
-    blank.refuse(files)
-    assert blank.described(files) == []
+    blank.refuse(files, drawings)
+    assert blank.described(files, drawings) == []
     assert (files["reason"] == "blank").sum() == 13
     assert not findings["kind"].isin(audit.COPIES).any()
     table = splits.assign(files, pictures, make_settings("quick"))
@@ -102,9 +109,10 @@ def test_fewer_than_half_of_a_class_are_left_out_and_no_reason_to_stop(drawings)
 @pytest.mark.parametrize(
     ("mode", "colour", "says"),
     [
-        ("RGB", "white", "white all over.*none of them has an alpha channel"),
-        ("RGBA", (0, 0, 0, 255), "black all over.*choose background=white"),
-        ("RGB", (90, 10, 200), "an even colour all over"),
+        ("RGB", "white", "white all over.*no background would show more"),
+        ("RGBA", (0, 0, 0, 255), "black all over.*no background would show more"),
+        ("RGBA", (0, 0, 0, 0), "white all over.*no background would show more"),
+        ("RGB", (90, 10, 200), "of one colour all over"),
     ],
 )
 def test_the_cure_is_that_of_the_colour(drawings, mode, colour, says):
@@ -112,4 +120,4 @@ def test_the_cure_is_that_of_the_colour(drawings, mode, colour, says):
         Image.new(mode, (40, 40), colour).save(path)
     files = looked_through(drawings)[0]
     with pytest.raises(InputError, match=says):
-        blank.refuse(files)
+        blank.refuse(files, drawings)
