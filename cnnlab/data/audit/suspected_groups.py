@@ -39,6 +39,11 @@ DISTANCE = 6  # bits of 64
 # Of the distinct pictures that must be so near to another: by chance 1.7 % of 3,408 photographs of
 # clothes are, 4.9 % of 1,600 generated shapes.
 LOOKS_SHARE = 0.2
+# Pairs so near, for each that is further apart but within WIDER: by chance 0.06 among the
+# photographs, 0.09 among the shapes, 0.12 among 1,797 written digits; among frames of one scene
+# 1.4 to 1.8. By chance pairs grow with the square of the images, both kinds alike.
+LOOKS_RATIO = 0.5
+WIDER = 10
 PROBED = 64  # files whose EXIF is read before that of all others is
 
 
@@ -161,6 +166,8 @@ def by_camera(moments: Mapping[str, taken.Taken]) -> Suspicion | None:
 def by_looks(hashes: Mapping[str, str]) -> Suspicion | None:
     """Return the pictures whose perceptual hashes are near, ``DISTANCE`` at most, transitively.
 
+    None where so few are near, or so many a little further apart, that chance explains it.
+
     Args:
         hashes: Path → hash (16 hex digits, or empty) of distinct pictures: no two are copies.
     """
@@ -178,7 +185,10 @@ def by_looks(hashes: Mapping[str, str]) -> Suspicion | None:
         for path, number in zip(paths, component.tolist(), strict=True)
     }
     suspicion = _suspicion("looks", groups)
-    return suspicion if suspicion and len(suspicion.groups) >= LOOKS_SHARE * len(paths) else None
+    if suspicion is None or len(suspicion.groups) < LOOKS_SHARE * len(paths):
+        return None
+    further = hash_search.candidate_pairs(numbers, WIDER, beyond=DISTANCE)
+    return suspicion if len(near) > LOOKS_RATIO * sum(len(each.pairs) for each in further) else None
 
 
 def times(root: Path, paths: Collection[str]) -> dict[str, taken.Taken]:

@@ -151,6 +151,20 @@ def test_pictures_that_look_alike_are_suspected_if_they_are_many():
     assert suspected_groups.by_looks(hashes(200, 5)) is None  # one picture in eleven
     assert suspected_groups.by_looks(hashes(2, 2)) is None  # two groups
     assert suspected_groups.by_looks({"flat": ""}) is None
+
+
+def test_where_more_pictures_look_a_little_less_alike_it_is_chance():
+    """Three pairs of 1 bit, and 12 of 8 to 10, in each set: simple pictures are all alike."""
+    rng = np.random.default_rng(0)
+    near = {
+        f"{number}/{pair}/{twin}": f"{int(start) ^ (15 << 8 * pair) ^ (twin << 40):016x}"
+        for number, start in enumerate(rng.integers(2**63, size=9))
+        for pair in range(3)
+        for twin in (0, 1)
+    }
+    assert suspected_groups.by_looks(near) is None
+    first = {path: text for path, text in near.items() if "/0/" in path}
+    assert len(suspected_groups.by_looks(first).groups) == 18
     assert suspected_groups.by_looks({}) is None
 
 
