@@ -43,7 +43,7 @@ func notReady() *problem {
 
 func tooLarge(limit int64) *problem {
 	return newProblem(http.StatusRequestEntityTooLarge, validation.CodeTooManyBytes,
-		"Too many bytes: at most %d are accepted.", limit)
+		"Too many bytes: at most %s MB are accepted.", validation.Megabytes(int(limit)))
 }
 
 // rejectionStatus returns the status of a refused image; what is not listed is 422.

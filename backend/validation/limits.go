@@ -10,13 +10,14 @@ const (
 	MaxRatio    = 50         // long side / short side
 	MaxScans    = 50         // of a progressive JPEG: each one is a pass over all pixels
 	MaxSegments = 4_096      // segments of a JPEG, chunks of a PNG: each one costs time
+	MaxBrands   = 64         // compatible brands of a HEIF file: writers list up to ten
 )
 
 // The codes of a refusal: short and stable, for tables and answers to programs.
 const (
 	CodeEmpty         = "empty"
 	CodeTooManyBytes  = "too_many_bytes"
-	CodeForeignFormat = "foreign_format" // GIF, BMP, WebP, TIFF, AVIF: only Python converts them
+	CodeForeignFormat = "foreign_format" // GIF, BMP, WebP, TIFF, AVIF, HEIC: only Python converts them
 	CodeUnknownFormat = "unknown_format"
 	CodeCorrupt       = "corrupt"
 	CodeUnsupported   = "unsupported"

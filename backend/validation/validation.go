@@ -40,7 +40,7 @@ func Inspect(data []byte) (Header, error) {
 	}
 	if len(data) > MaxBytes {
 		return Header{}, reject(CodeTooManyBytes,
-			"The image has %s bytes: at most %s are accepted.", grouped(len(data)), grouped(MaxBytes))
+			"The image has %s MB: at most %s are accepted.", Megabytes(len(data)+99_999), Megabytes(MaxBytes))
 	}
 	var header Header
 	var err error
@@ -51,10 +51,10 @@ func Inspect(data []byte) (Header, error) {
 		header, err = pngHeader(data)
 	case "":
 		return Header{}, reject(CodeUnknownFormat,
-			"These bytes are not an image of a known format: expected JPEG or PNG.")
+			"These bytes are not an image of a known format: this server reads JPEG and PNG.")
 	default:
 		return Header{}, reject(CodeForeignFormat,
-			"The image is of the format %s: expected JPEG or PNG.", format)
+			"This is %s, and this server reads JPEG and PNG: convert the image to JPEG.", format)
 	}
 	if err == nil {
 		err = header.check()
@@ -83,11 +83,37 @@ func sniff(data []byte) string {
 	case starts("II*\x00"), starts("MM\x00*"):
 		return "TIFF"
 	}
-	if len(head) == 12 {
-		switch string(head[4:]) {
-		case "ftypavif", "ftypavis", "ftypmif1":
-			return "AVIF"
+	return heifFormat(data)
+}
+
+// heifFormat returns how the picture in a HEIF file is coded, by its brands: "AVIF", "HEIC", "HEIF"
+// where they do not say it, "" for another file.
+func heifFormat(data []byte) string {
+	if len(data) < 12 || string(data[4:8]) != "ftyp" {
+		return ""
+	}
+	switch major := string(data[8:12]); major {
+	case "mif1", "msf1": // any coding: the first compatible brand that names one decides
+	default:
+		return coding(major)
+	}
+	size := int64(binary.BigEndian.Uint32(data))
+	end := int(min(size, int64(len(data)), 16+4*MaxBrands))
+	for at := 16; at+4 <= end; at += 4 {
+		if format := coding(string(data[at : at+4])); format != "" {
+			return format
 		}
+	}
+	return "HEIF"
+}
+
+// coding returns the format that a brand stands for, "" if it stands for none.
+func coding(brand string) string {
+	switch brand {
+	case "heic", "heix", "heim", "heis", "hevc", "hevx", "hevm", "hevs":
+		return "HEIC"
+	case "avif", "avis":
+		return "AVIF"
 	}
 	return ""
 }
@@ -132,6 +158,11 @@ func grouped(number int) string {
 		digits = digits[:at] + "," + digits[at:]
 	}
 	return digits
+}
+
+// Megabytes writes bytes as millions of bytes with one digit, rounded down.
+func Megabytes(length int) string {
+	return fmt.Sprintf("%d.%d", length/1_000_000, length/100_000%10)
 }
 
 // bigEndian16 reads the two bytes at a position; where the data ends before, what is there counts

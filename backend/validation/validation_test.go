@@ -98,7 +98,6 @@ var verdicts = []struct {
 	{"PostScript", "%!PS-Adobe-3.0 EPSF-3.0\n", CodeUnknownFormat},
 	{"JPEG behind a line break", "\n" + jpegFile(frame(9, 9)), CodeUnknownFormat},
 	{"sound", "RIFF\x24\x00\x00\x00WAVEfmt ", CodeUnknownFormat},
-	{"HEIC", "\x00\x00\x00\x18ftypheic", CodeUnknownFormat},
 	{"large TIFF", "II+\x00", CodeUnknownFormat},
 	{"GIF 88a", "GIF88a", CodeUnknownFormat},
 	{"AVIF brand cut", "\x00\x00\x00\x1cftypavi", CodeUnknownFormat},
@@ -112,7 +111,9 @@ var verdicts = []struct {
 	{"TIFF big-endian", "MM\x00*", CodeForeignFormat},
 	{"AVIF", "\x00\x00\x00\x1cftypavif", CodeForeignFormat},
 	{"AVIF sequence", "\x00\x00\x00\x1cftypavis", CodeForeignFormat},
-	{"AVIF of the general brand", "\x00\x00\x00\x1cftypmif1", CodeForeignFormat},
+	{"HEIF of the general brand", "\x00\x00\x00\x1cftypmif1", CodeForeignFormat},
+	{"HEIC", "\x00\x00\x00\x1cftypheic", CodeForeignFormat},
+	{"a film", "\x00\x00\x00\x1cftypmp42\x00\x00\x00\x00heic", CodeUnknownFormat},
 
 	{"JPEG signature alone", "\xff\xd8\xff", CodeCorrupt},
 	{"JPEG start and end", jpegFile(), CodeCorrupt},
@@ -296,8 +297,14 @@ func TestEveryKindOfPNG(t *testing.T) {
 func TestMessages(t *testing.T) {
 	for _, test := range []struct{ data, message string }{
 		{jpegFile(frame(9_000, 9_000)), "The image is 9000×9000 pixels: at most 25,000,000 are accepted of JPEG."},
-		{"BM", "The image is of the format BMP: expected JPEG or PNG."},
-		{strings.Repeat("x", MaxBytes+1), "The image has 10,485,761 bytes: at most 10,485,760 are accepted."},
+		{"BM", "This is BMP, and this server reads JPEG and PNG: convert the image to JPEG."},
+		{"\x00\x00\x00\x18ftypmif1\x00\x00\x00\x00mif1heic",
+			"This is HEIC, and this server reads JPEG and PNG: convert the image to JPEG."},
+		{"\x00\x00\x00\x14ftypmif1\x00\x00\x00\x00mif1heic",
+			"This is HEIF, and this server reads JPEG and PNG: convert the image to JPEG."},
+		{"\x00\x00\x00\x18ftypmif1\x00\x00\x00\x00miafavif",
+			"This is AVIF, and this server reads JPEG and PNG: convert the image to JPEG."},
+		{strings.Repeat("x", MaxBytes+1), "The image has 10.5 MB: at most 10.4 are accepted."},
 	} {
 		if _, err := Inspect([]byte(test.data)); err == nil || err.Error() != test.message {
 			t.Errorf("message %q: expected %q", err, test.message)

@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from cnnlab import hashing, images
 from cnnlab.config import InputError
-from cnnlab.data import tables
+from cnnlab.data import refusals, tables
 from cnnlab.data.audit import appearance, blank, comparison, duplicates
 from cnnlab.data.sources import listing
 from cnnlab.data.sources.entries import Entry, Source
@@ -140,8 +140,9 @@ def unusable(manifest: pd.DataFrame) -> str:
     accepted = labelled.loc[labelled["status"] == "accepted", "label"]
     said = []
     for label, rows in labelled[~labelled["label"].isin(accepted)].groupby("label"):
-        reason = rows["reason"].value_counts().index[0]
-        example = rows.loc[rows["reason"] == reason, "path"].iloc[0]
+        reasons = refusals.kinds(rows)
+        reason = reasons.value_counts().index[0]
+        example = rows.loc[reasons == reason, "path"].iloc[0]
         count = f"{len(rows)} files" if len(rows) > 1 else "1 file or folder"
         said.append(f"{label!r} ({count}, refused as {reason}: {example})")
     if not said:
@@ -186,7 +187,8 @@ def _examine(
     except images.ImageRejected as rejection:
         if not promised and rejection.code in ("unknown_format", "empty"):
             return replace(row, status="skipped", reason="not_an_image")
-        return replace(row, status="quarantined", reason=rejection.code)
+        refused_format = images.format_of(data)
+        return replace(row, status="quarantined", reason=rejection.code, format=refused_format)
     if row.path != path:
         return replace(row, status="quarantined", reason="name_not_utf8")
     return replace(row, status="quarantined" if row.reason else "accepted")

@@ -97,10 +97,11 @@ def assign(
 def require_usable(manifest: pd.DataFrame) -> None:
     """Raise InputError, naming all classes without an accepted image, if there are any."""
     if said := unusable(manifest):
-        raise InputError(
-            f"{said}. Make these files readable or replace them by images of a known format; a "
-            "folder that is no class belongs elsewhere."
-        )
+        cure = "Make these files readable or replace them by images of a known format; a folder "
+        cure += "that is no class belongs elsewhere."
+        if (refusals.kinds(manifest) == refusals.HEIC).any():
+            cure = f"{refusals.cure(refusals.HEIC)} A folder that is no class belongs elsewhere."
+        raise InputError(f"{said}. {cure}")
 
 
 def units(table: pd.DataFrame) -> pd.Series:

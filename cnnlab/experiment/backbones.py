@@ -14,7 +14,7 @@ import numpy as np
 from cnnlab import models, training
 from cnnlab.config import InputError, Settings, child_seed, home
 from cnnlab.config.model import PRETRAINED, RANDOM
-from cnnlab.data import manifest, splits
+from cnnlab.data import manifest, refusals, splits
 from cnnlab.data.audit import audit, blank
 from cnnlab.data.batches import Dataset, open_dataset
 from cnnlab.data.sources import selection
@@ -62,6 +62,7 @@ def opener(settings: Settings, *, progress: bool = False) -> Callable[[Settings]
     ground = settings.data.background
     files = manifest.build(source, background=ground, progress=progress)
     blank.refuse(files, source.root)
+    refusals.require_images(files)
     pictures = audit.pictures(files, source, background=ground, progress=progress)
     table = splits.assign(files, pictures, settings)
     contents = dict(zip(files["path"], files["sha256"], strict=True))

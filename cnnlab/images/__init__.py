@@ -23,7 +23,7 @@ from cnnlab.images.limits import (
 from cnnlab.images.orientation import orientation
 from cnnlab.images.pixels import decode, prepare
 from cnnlab.images.preprocessing import PREPROCESSING_VERSION, STANDARD, Preprocessing
-from cnnlab.images.validation import inspect, read_file, transcode
+from cnnlab.images.validation import format_of, inspect, read_file, transcode
 
 __all__ = [
     "MAX_BYTES",
@@ -39,6 +39,7 @@ __all__ = [
     "ImageRejected",
     "Preprocessing",
     "decode",
+    "format_of",
     "inspect",
     "orientation",
     "prepare",

@@ -4,6 +4,9 @@ Only the plugin of the format that the first bytes name is ever tried, so bytes 
 reader that starts other programs (EPS). Refusals are made from the header, before any pixel.
 """
 
+import functools
+import importlib
+import importlib.util
 import io
 import threading
 import warnings
@@ -15,7 +18,14 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from cnnlab.images.limits import Header, ImageRejected
 
-FORMATS = ("gif", "bmp", "webp", "tiff", "avif")
+FORMATS = ("gif", "bmp", "webp", "tiff", "avif", "heic", "heif")
+
+# Packages that teach Pillow HEIC, the first that is installed. None is a dependency of cnnlab: the
+# wheels of pi-heif hold libraries under the LGPL, those of pillow-heif also x265 under the GPL.
+HEIC_READERS = ("pi_heif", "pillow_heif")
+HEIC_CURE = "convert {} to JPEG, or run: pip install pi-heif (decoders under the LGPL)"
+
+HEIF = ("heic", "heif")
 
 # Python's warning filters belong to the process: two threads must not change them at once.
 _LOCK = threading.Lock()
@@ -26,7 +36,7 @@ def header(image_bytes: bytes, image_format: str) -> Header:
     """Return the header of an image in one of ``FORMATS``.
 
     Raises:
-        ImageRejected: ``corrupt``, ``too_many_pixels``.
+        ImageRejected: ``corrupt``, ``too_many_pixels``; ``unsupported`` where HEIC is not read.
     """
     with _opened(image_bytes, image_format) as image:
         return _header(image, image_format)
@@ -76,8 +86,13 @@ def _opened(image_bytes: bytes, image_format: str) -> Iterator[Image.Image]:
     name = image_format.upper()
     with _LOCK, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # notes on odd metadata
+        if image_format in HEIF and not heic_reader():
+            what = "An iPhone HEIC photo" if image_format == "heic" else "A HEIF image"
+            cure = HEIC_CURE.format("it")
+            raise ImageRejected("unsupported", f"{what}, which nothing here reads: {cure}.")
+        plugin = "HEIF" if image_format in HEIF else name
         try:
-            with Image.open(io.BytesIO(image_bytes), formats=[name]) as image:
+            with Image.open(io.BytesIO(image_bytes), formats=[plugin]) as image:
                 yield image
         except ImageRejected:
             raise
@@ -89,3 +104,13 @@ def _opened(image_bytes: bytes, image_format: str) -> Iterator[Image.Image]:
             ) from None
         except Exception as error:  # the plugins raise nearly every kind on damaged bytes
             raise ImageRejected("corrupt", f"The {name} cannot be read: {error}.") from None
+
+
+@functools.cache
+def heic_reader() -> str:
+    """Return the package that reads HEIC here, made known to Pillow; "" if none is installed."""
+    for name in HEIC_READERS:
+        if importlib.util.find_spec(name):
+            importlib.import_module(name).register_heif_opener()
+            return name
+    return ""

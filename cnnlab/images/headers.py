@@ -1,4 +1,4 @@
-"""Headers of JPEG and PNG, read from the bytes without a decoder.
+"""Headers of JPEG and PNG, and the brands of HEIF files, read from the bytes without a decoder.
 
 The rules are few and plain on purpose: a server in another language can follow them to the
 letter and refuse the same images with the same codes.
@@ -15,6 +15,16 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 JPEG_SIGNATURE = b"\xff\xd8\xff"
 
 MAX_SEGMENTS = 4096  # no writer comes near it, and each one costs time
+MAX_BRANDS = 64  # compatible ones of a HEIF file; writers list up to ten
+
+# HEIF is a container: the brand says how the picture in it is coded.
+_BRANDS = {
+    **dict.fromkeys(
+        (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"), "heic"
+    ),
+    **dict.fromkeys((b"avif", b"avis"), "avif"),
+}
+_ANY_CODING = (b"mif1", b"msf1")
 
 # A marker is 0xFF and a byte other than 0x00 (stuffing), 0xFF (fill) and those without a length
 # that count for nothing: 0x01 and the restart markers 0xD0…0xD7.
@@ -23,6 +33,24 @@ _FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive
 _OTHER_FRAMES = (0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)  # lossless, arithmetic
 _START, _END, _SCAN = 0xD8, 0xD9, 0xDA
 _BIT_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+
+
+def heif_format(image_bytes: bytes) -> str:
+    """Return how the picture in a HEIF file is coded: ``avif``, ``heic``, ``heif`` or "".
+
+    The major brand says so; where it is ``mif1`` or ``msf1``, which stand for any coding, the first
+    compatible brand that names one does. ``heif``: none does. "": these bytes are no HEIF file.
+
+    Source: ISO/IEC 14496-12, 4.3 (the file type box); ISO/IEC 23008-12, 10 and annexes B and C.
+    """
+    if image_bytes[4:8] != b"ftyp" or len(image_bytes) < 12:
+        return ""
+    major = image_bytes[8:12]
+    if major not in _ANY_CODING:
+        return _BRANDS.get(major, "")
+    end = min(int.from_bytes(image_bytes[:4], "big"), len(image_bytes), 16 + 4 * MAX_BRANDS)
+    compatible = (image_bytes[at : at + 4] for at in range(16, end - 3, 4))
+    return next((_BRANDS[brand] for brand in compatible if brand in _BRANDS), "heif")
 
 
 def jpeg_header(image_bytes: bytes) -> Header:

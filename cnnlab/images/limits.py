@@ -39,7 +39,8 @@ class Header:
     """What an image's first bytes say of it.
 
     Attributes:
-        format: ``jpeg``, ``png``, ``gif``, ``bmp``, ``webp``, ``tiff`` or ``avif``.
+        format: ``jpeg``, ``png``, ``gif``, ``bmp``, ``webp``, ``tiff``, ``avif``, ``heic`` or
+            ``heif``.
         width: Pixels across, as stored: before the orientation is applied.
         height: Pixels down, as stored.
         orientation: EXIF orientation 1…8 that is still to be applied.
@@ -69,8 +70,22 @@ def too_many_bytes(length: int) -> ImageRejected:
     """Return the refusal of an image of more than ``MAX_BYTES``, which need not be at hand."""
     return ImageRejected(
         "too_many_bytes",
-        f"The image has {length:,} bytes: at most {MAX_BYTES:,} are accepted.",
+        f"The image has {megabytes(length, up=True)} MB: at most {megabytes(MAX_BYTES)} are "
+        "accepted.",
     )
+
+
+def megabytes(length: int, *, up: bool = False) -> str:
+    """Return bytes as millions of bytes with one digit, rounded down, or up.
+
+    Rounded up what came and down what is allowed, what is too much always reads as more.
+
+    Example:
+        >>> megabytes(10_485_760), megabytes(10_485_761, up=True)
+        ('10.4', '10.5')
+    """
+    tenths = -(-length // 100_000) if up else length // 100_000
+    return f"{tenths // 10}.{tenths % 10}"
 
 
 def check_header(header: Header) -> None:
@@ -89,11 +104,13 @@ def check_header(header: Header) -> None:
         raise ImageRejected("side_too_small", f"{size}: each side must have at least {MIN_SIDE}.")
     if long > MAX_SIDE:
         raise ImageRejected("side_too_large", f"{size}: each side may have at most {MAX_SIDE:,}.")
-    most = MAX_PIXELS if header.format in ("jpeg", "png") else MAX_FOREIGN_PIXELS
+    native = header.format in ("jpeg", "png")
+    most = MAX_PIXELS if native else MAX_FOREIGN_PIXELS
     if short * long > most:
+        more = "" if native else f"; as JPEG or PNG {MAX_PIXELS:,} are"
         raise ImageRejected(
             "too_many_pixels",
-            f"{size}: at most {most:,} are accepted of {header.format.upper()}.",
+            f"{size}: at most {most:,} are accepted of {header.format.upper()}{more}.",
         )
     if long > MAX_RATIO * short:
         raise ImageRejected(

@@ -5,8 +5,21 @@ import os
 import stat
 
 from cnnlab.images import foreign
-from cnnlab.images.headers import JPEG_SIGNATURE, PNG_SIGNATURE, jpeg_header, png_header
-from cnnlab.images.limits import MAX_BYTES, Header, ImageRejected, check_bytes, check_header
+from cnnlab.images.headers import (
+    JPEG_SIGNATURE,
+    PNG_SIGNATURE,
+    heif_format,
+    jpeg_header,
+    png_header,
+)
+from cnnlab.images.limits import (
+    MAX_BYTES,
+    Header,
+    ImageRejected,
+    check_bytes,
+    check_header,
+    megabytes,
+)
 
 
 def inspect(image_bytes: bytes) -> Header:
@@ -24,7 +37,13 @@ def inspect(image_bytes: bytes) -> Header:
         cnnlab.images.limits.ImageRejected: These bytes are not an image of a known format: …
     """
     check_bytes(image_bytes)
-    image_format = _format(image_bytes)
+    image_format = format_of(image_bytes)
+    if not image_format:
+        raise ImageRejected(
+            "unknown_format",
+            "These bytes are not an image of a known format: expected JPEG, PNG, GIF, BMP, WebP, "
+            "TIFF, AVIF or HEIC.",
+        )
     if image_format == "jpeg":
         header = jpeg_header(image_bytes)
     elif image_format == "png":
@@ -38,8 +57,9 @@ def inspect(image_bytes: bytes) -> Header:
 def transcode(image_bytes: bytes) -> bytes:
     """Inspect an image and return it as bytes that ``prepare`` reads: JPEG or PNG.
 
-    JPEG and PNG come back as they are. GIF, BMP, WebP, TIFF and AVIF become PNG: turned
-    upright by their EXIF orientation, with transparency and 16-bit grey kept.
+    JPEG and PNG come back as they are. GIF, BMP, WebP, TIFF, AVIF and, where a reader of it is
+    installed, HEIC become PNG: turned upright by their EXIF orientation, with transparency and
+    16-bit grey kept.
 
     Raises:
         ImageRejected: See its attribute ``code``.
@@ -50,8 +70,8 @@ def transcode(image_bytes: bytes) -> bytes:
     return image_bytes
 
 
-def _format(image_bytes: bytes) -> str:
-    """Return the format that the first bytes name."""
+def format_of(image_bytes: bytes) -> str:
+    """Return the format that the first bytes name, as in ``Header``; "" for an unknown one."""
     head = image_bytes[:12]
     if head.startswith(JPEG_SIGNATURE):
         return "jpeg"
@@ -65,13 +85,7 @@ def _format(image_bytes: bytes) -> str:
         return "webp"
     if head.startswith((b"II*\0", b"MM\0*")):
         return "tiff"
-    if head[4:] in (b"ftypavif", b"ftypavis", b"ftypmif1"):
-        return "avif"
-    raise ImageRejected(
-        "unknown_format",
-        "These bytes are not an image of a known format: "
-        "expected JPEG, PNG, GIF, BMP, WebP, TIFF or AVIF.",
-    )
+    return heif_format(image_bytes)
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
@@ -107,6 +121,7 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
         raise ImageRejected("unreadable", f"{name} cannot be read: {error.strerror}.") from None
     if len(image_bytes) > MAX_BYTES:
         raise ImageRejected(
-            "too_many_bytes", f"{name} is too large: at most {MAX_BYTES:,} bytes are accepted."
+            "too_many_bytes",
+            f"{name} is too large: at most {megabytes(MAX_BYTES)} MB are accepted.",
         )
     return image_bytes

@@ -15,15 +15,16 @@ def seal_manifest(run: Run, files: pd.DataFrame, name: str) -> None:
         name: What the source is called.
 
     Raises:
-        InputError: The run holds a manifest and a split of different data; the message lists
-            what changed, and nothing is written.
+        InputError: The run holds a manifest and a split of different data, and the message lists
+            what changed; or no image can be used. Nothing is written.
 
     Example:
         >>> seal_manifest(lab, manifest.build(source), source.name)  # doctest: +SKIP
     """
-    from cnnlab.data import manifest  # they import TensorFlow
+    from cnnlab.data import manifest, refusals  # they import TensorFlow
     from cnnlab.data.audit import changes
 
+    refusals.require_images(files)
     sealed, split = (run.folder / part for part in ("manifest.csv", "splits.csv"))
     if sealed.exists() and split.exists():
         found = changes.difference(manifest.read(sealed), files)

@@ -17,7 +17,7 @@ from cnnlab.widgets import cards, history, pictures
 from cnnlab.widgets.heatmaps import Explain
 from cnnlab.widgets.upload_result import Predicts, UploadResult, View, predict_upload
 
-ACCEPTED = ".jpg,.jpeg,.png,.gif,.bmp,.webp,.tif,.tiff,.avif"
+ACCEPTED = ".jpg,.jpeg,.png,.gif,.bmp,.webp,.tif,.tiff,.avif,.heic,.heif"
 CARDS = 24  # shown at once: each carries its pictures; the history keeps every file
 NO_HEATMAP = "none"
 FAVOURITE = "HiResCAM"  # right for flattened heads too; see notebook 5

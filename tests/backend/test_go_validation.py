@@ -15,6 +15,7 @@ import pytest
 from cnnlab.images import ImageRejected, headers, inspect, limits
 
 BACKEND = Path(__file__).resolve().parents[2] / "backend"
+HEVC = (b"vc", b"vx", b"vm", b"vs")  # brands of sequences
 CONSTANT = re.compile(r"^\t(\w+)\s+= ([\d_]+|\"\w+\")", re.MULTILINE)
 
 
@@ -32,7 +33,8 @@ def foreign(head: bytes) -> bool:
     return (
         head.startswith((b"GIF87a", b"GIF89a", b"BM", b"II*\0", b"MM\0*"))
         or (head.startswith(b"RIFF") and head.endswith(b"WEBP"))
-        or head[4:] in (b"ftypavif", b"ftypavis", b"ftypmif1")
+        or head[4:] in (b"ftypavif", b"ftypavis", b"ftypmif1", b"ftypmsf1")
+        or head[4:] in {b"ftyphe" + end for end in (b"ic", b"ix", b"im", b"is", *HEVC)}
     )
 
 

@@ -188,7 +188,7 @@ def test_bad_files_say_why_and_harm_no_other(page, choose, photo, screenshots):
     files = {"before.jpg": content, "broken.jpg": content[:500], "big.jpg": big}
     choose({**files, "after.jpg": photo()})
     assert "The JPEG file is damaged" in _card(page, "broken.jpg").inner_text()
-    limit = f"has {len(big):,} bytes: at most 10,485,760 are accepted."
+    limit = "has 12.6 MB: at most 10.4 are accepted."
     assert limit in _card(page, "big.jpg").inner_text()
     assert len(_rows(_card(page, "before.jpg"))) == len(_rows(_card(page, "after.jpg"))) == 3
     assert page.locator(".cnnlab-status").inner_text() == "2 images answered, 2 refused"

@@ -1,6 +1,7 @@
 """Every file below the root is in the manifest once, with a status and a coded reason."""
 
 import hashlib
+import io
 import os
 import sys
 
@@ -11,10 +12,11 @@ from PIL import Image
 
 from cnnlab import images
 from cnnlab.config import InputError, make_settings
-from cnnlab.data import manifest, splits
+from cnnlab.data import manifest, refusals, splits
 from cnnlab.data.audit import audit
 from cnnlab.data.sources import table_source
 from cnnlab.data.sources.folder_source import FolderSource
+from cnnlab.images import foreign
 
 needs_posix = pytest.mark.skipif(sys.platform != "linux", reason="names and links of Linux")
 
@@ -471,3 +473,66 @@ def test_what_is_no_manifest_is_refused(tmp_path, content):
         path.write_text(content)
     with pytest.raises(InputError, match="manifest"):
         manifest.read(path)
+
+
+def unusable(root, files):
+    """The refusal of two classes of these files: name → content."""
+    for label in ("cat", "dog"):
+        (root / label).mkdir()
+        for name, content in files.items():
+            (root / label / name).write_bytes(content)
+    table = manifest.build(source(root))
+    with pytest.raises(InputError) as caught:
+        refusals.require_images(table)
+    return str(caught.value)
+
+
+def as_png(*size):
+    content = io.BytesIO()
+    picture(0, size).save(content, "PNG")
+    return content.getvalue()
+
+
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(50)
+
+
+def test_where_nothing_can_be_used_one_line_says_what_there_is_and_the_cure(tmp_path, monkeypatch):
+    monkeypatch.setattr(foreign, "heic_reader", lambda: "")
+    said = unusable(tmp_path, {"a.HEIC": HEIC, "b.HEIC": HEIC + b"b", "c.jpg": b"\xff\xd8\xff"})
+    assert said == (
+        "No image of 6 files can be used: 4 are HEIC, as iPhones write it, 2 are damaged. Convert "
+        "them to JPEG, or run: pip install pi-heif (decoders under the LGPL)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\xff\xd8\xff", "2 are damaged. Copy or download them again"),
+        (b"", "2 are empty. Copy or download them again"),
+        (b"<html>", "2 are no image of a known format. Run cnnlab audit, which"),
+        (as_png(7, 20), "2 are too small. "),
+        (as_png(8, 401), "2 are refused as aspect_ratio. "),
+    ],
+)
+def test_every_reason_is_said_where_nothing_can_be_used(tmp_path, content, words):
+    assert words in unusable(tmp_path, {"a.jpg": content})
+
+
+@needs_posix
+def test_one_usable_image_is_enough(root):
+    make_zoo(root)
+    refusals.require_images(manifest.build(source(root)))
+
+
+@needs_posix
+def test_a_refused_file_is_listed_with_its_format_which_decides_nothing(root, monkeypatch):
+    monkeypatch.setattr(foreign, "heic_reader", lambda: "")
+    make_zoo(root)
+    (root / "cat" / "photo.HEIC").write_bytes(HEIC)
+    table = manifest.build(source(root))
+    formats = table.set_index("path")["format"]
+    assert formats["cat/photo.HEIC"] == "heic"
+    assert formats["cat/cut.jpg"] == "jpeg"
+    assert formats["cat/page.jpg"] == ""
+    assert manifest.digest(table) == manifest.digest(table.assign(format=""))

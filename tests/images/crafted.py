@@ -11,10 +11,11 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from cnnlab.images import MAX_BYTES, MAX_SCANS
+from cnnlab.images import MAX_BYTES, MAX_SCANS, foreign
 
 ACCEPTED = "accepted"
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF")
+HEIC = ("heic", "heix", "heim", "heis", "hevc", "hevx", "hevm", "hevs")  # brands
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_KINDS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -72,6 +73,13 @@ def _packed(row: np.ndarray, depth: int) -> bytes:
         return row.astype(">u2").tobytes()
     bits = np.unpackbits(row.astype(np.uint8)[:, None], axis=1)[:, 8 - depth :]
     return np.packbits(bits).tobytes()
+
+
+def heif(major: str, *compatible: str, box: int | None = None) -> bytes:
+    """The file type box of a HEIF file, and zeros."""
+    brands = "".join(compatible).encode()
+    size = 16 + len(brands) if box is None else box
+    return struct.pack(">I4s4sI", size, b"ftyp", major.encode(), 0) + brands + bytes(99)
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -281,8 +289,9 @@ def strangers() -> Files:
         "ZIP": b"PK\x03\x04" + bytes(99),
         "gzip": b"\x1f\x8b\x08" + bytes(99),
         "program": b"\x7fELF" + bytes(99),
-        "HEIC": b"\0\0\0\x18ftypheic" + bytes(99),
         "film": b"\0\0\0\x18ftypmp42" + bytes(99),
+        "film that names a picture": heif("mp42", "heic"),
+        "unfinished brand": heif("heic")[:11],
         "sound": b"RIFF\x24\0\0\0WAVEfmt " + bytes(99),
         "JPEG 2000": b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(99),
         "JPEG XL": b"\xff\x0a" + bytes(99),
@@ -298,6 +307,14 @@ def strangers() -> Files:
         "PNG sent as text": png(2, 8, False).replace(b"\r\n", b"\n"),
     }
     found = {name: (data, "unknown_format") for name, data in unknown.items()}
+    # Brands and nothing else: without a reader of HEIC that is all that is looked at.
+    code = "corrupt" if foreign.heic_reader() else "unsupported"
+    for major in HEIC:
+        found[f"HEIC of brand {major}"] = heif(major), code
+    found["HEIC by a compatible brand"] = heif("mif1", "miaf", "heic"), code
+    found["HEIF of no coding"] = heif("msf1", "mif1"), code
+    for brands in (("avif",), ("avis",), ("mif1", "miaf", "avif"), ("msf1", "avis", "heic")):
+        found[f"AVIF of brands {' '.join(brands)}"] = heif(*brands), "corrupt"
     signatures = {
         "JPEG": b"\xff\xd8\xff", "PNG": PNG_SIGNATURE, "GIF": b"GIF89a", "BMP": b"BM",
         "WEBP": b"RIFF\x99\0\0\0WEBP", "TIFF": b"II*\0", "AVIF": b"\0\0\0\x1cftypavif",
