@@ -28,7 +28,7 @@ def audit(
 
     SOURCE is 'shapes', a dataset, a folder or a CSV table.
     """
-    from cnnlab.data import manifest
+    from cnnlab.data import manifest, refusals
     from cnnlab.data.audit import audit as auditing
     from cnnlab.data.audit import blank, picture_size, suspected_groups
     from cnnlab.data.sources import selection
@@ -72,7 +72,8 @@ def audit(
             click.echo(click.wrap_text(said, width=88) + "\n")
     for note in found.notes:
         click.echo(f"note: {printable(note)}\n")
-    for warning in summary["warnings"]:
+    nothing = refusals.described(files)  # which says more than that all classes are empty
+    for warning in [nothing] if nothing else summary["warnings"]:
         click.echo(f"warning: {printable(warning)}\n")
     for kind, rows in findings.groupby("kind", sort=False):
         header = [str(kind), "other", "detail"]

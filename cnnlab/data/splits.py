@@ -14,7 +14,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from cnnlab.config import InputError, Settings, child_seed
-from cnnlab.data import sides, tables
+from cnnlab.data import refusals, sides, tables
 from cnnlab.data.manifest import unusable
 
 if TYPE_CHECKING:
