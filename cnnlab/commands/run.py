@@ -56,10 +56,11 @@ def run(
     mean ± deviation stand beside the figures of the first, whose model ships. A run that exists
     takes further seeds without training its model again.
 
-    --from starts a run from an earlier one after images or classes were added or removed. Images
-    known by their content stay on their side, new ones join their group or draw one; new classes
-    come after the others; settings are those of the earlier run unless given. The network learns
-    anew: no weights are taken over. The earlier run is only read, and may be deleted afterwards.
+    --from, with a --run of its own, starts from an earlier run after images or classes were added
+    or removed. Images known by their content stay on their side, new ones join their group or draw
+    one; new classes come after the others; settings are those of the earlier run unless given. The
+    network learns anew: no weights are taken over. The earlier run is only read, and may be deleted
+    afterwards.
     """
     # A wrong key is told before anything is loaded.
     overrides += _of_seeds(seeds, overrides)
@@ -75,7 +76,7 @@ def run(
     if earlier:
         from cnnlab.runs import growing
 
-        growing.refuse(earlier, wanted[0])
+        growing.refuse(earlier, name)
     opening.refuse(*wanted)
     asked = growing.asked(earlier, *wanted) if earlier else opening.asked(*wanted)
     with opening.alone(wanted[0]):

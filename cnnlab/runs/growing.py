@@ -44,23 +44,27 @@ def refuse(name: str, run: str) -> None:
 
     Args:
         name: The earlier run's, or its folder.
-        run: The new run's name.
+        run: The new run's name; "" where none is given.
 
     Raises:
-        InputError: There is no such run, or none that was split; both are the same; or the new one
-            exists and was not started from it.
+        InputError: There is no such run, or none that was split; both are the same, or the new one
+            has no name; or it exists and was not started from that one.
     """
+    earlier_name = Path(name).name
+    if not run or run == earlier_name:
+        wrong = "A run cannot start from itself" if run else "--from begins another run"
+        raise InputError(f"{wrong}: give it a name of its own, such as {_unused(earlier_name)}.")
     folder = home() / "reports" / opening.checked_name(run)
     if (folder / "run.json").exists():
-        origin = storage.read_state(folder).get(FOLDER) or {}
-        if origin.get("run") == Path(name).name != run:
+        origin = storage.read_state(folder).get(FOLDER)
+        if origin and origin["run"] == earlier_name:
             return  # what it took is in its folder
-        said = f"started from {origin['run']!r}" if origin else "not started from another"
-        cure = f"{_unused(folder)}" if Path(name).name == run else "choose another name by --run"
-        raise InputError(f"Run {run!r} exists and was {said}, not from {name!r}: {cure}.")
+        said = f"started from {origin['run']!r}" if origin else "not started from another run"
+        raise InputError(
+            f"Run {run!r} exists and was {said}: give the new one a name of its own, such as "
+            f"{_unused(run)}."
+        )
     found = opening.find(name)
-    if found.name == run:
-        raise InputError(f"A run cannot start from itself: {_unused(folder)}.")
     for needed in ("manifest.csv", "splits.csv"):
         if not (found / needed).is_file():
             raise InputError(
@@ -301,9 +305,9 @@ def _model_id(folder: Path) -> str | None:
         return None
 
 
-def _unused(folder: Path) -> str:
-    """Return the cure for a name that is taken."""
-    taken, number = {path.name for path in folder.parent.glob("*")}, 2
-    while f"{folder.name}-{number}" in taken:
+def _unused(name: str) -> str:
+    """Return how to give a run a name that none has."""
+    number = 2
+    while (home() / "reports" / f"{name}-{number}").exists():
         number += 1
-    return f"give the new run a name of its own, such as --run {folder.name}-{number}"
+    return f"--run {name}-{number}"

@@ -209,3 +209,35 @@ def test_refused_files_are_not_looked_at(folder):
     (root / "cat" / "a.jpg").unlink()
     listed.loc[0, "status"] = "quarantined"
     assert since((root, listed, read), later(root / "cat" / "b.jpg")) == []
+
+
+def test_changes_of_each_class():
+    old = listed(
+        ("cat/1.jpg", "cat", "1"),
+        ("cat/2.jpg", "cat", "2"),
+        ("cat/3.jpg", "cat", "3"),
+        ("dog/4.jpg", "dog", "4"),
+        ("dog/5.jpg", "dog", "5"),
+    )
+    new = listed(
+        ("cat/1.jpg", "cat", "1"),
+        ("cat/2.jpg", "cat", "2, again"),  # changed
+        ("cat/moved.jpg", "cat", "3"),  # moved within its class: nothing
+        ("cat/4.jpg", "cat", "4"),  # relabelled
+        ("bird/6.jpg", "bird", "6"),  # added
+    )
+    found = changes.by_class(old, new)
+    assert list(found.columns) == ["before", "added", "removed", "changed", "relabelled", "now"]
+    assert {name: list(row) for name, row in found.T.items()} == {
+        "bird": [0, 1, 0, 0, 0, 1],
+        "cat": [3, 0, 0, 1, 1, 4],
+        "dog": [2, 0, 1, 0, 0, 0],
+    }
+    same = changes.by_class(old, old)
+    assert same[["added", "removed", "changed", "relabelled"]].to_numpy().sum() == 0
+
+
+def listed(*rows):
+    """A manifest of accepted images: (path, label, content)."""
+    table = pd.DataFrame(rows, columns=["path", "label", "sha256"]).assign(status="accepted")
+    return table.reindex(columns=manifest.COLUMNS, fill_value="")
