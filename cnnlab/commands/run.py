@@ -74,11 +74,11 @@ def run(
 
     wanted = (name or profile or "quick", profile, data, " ".join(overrides))
     if earlier:
-        from cnnlab.runs import growing
+        from cnnlab.runs import lineage
 
-        growing.refuse(earlier, name)
+        lineage.refuse(earlier, name)
     opening.refuse(*wanted)
-    asked = growing.asked(earlier, *wanted) if earlier else opening.asked(*wanted)
+    asked = lineage.asked(earlier, *wanted) if earlier else opening.asked(*wanted)
     with opening.alone(wanted[0]):
         _execute(wanted, asked, only, jobs, earlier)
 
@@ -89,17 +89,17 @@ def _execute(
     """Execute the notebooks and show what they found; nothing else executes the run meanwhile."""
     from cnnlab.data.sources import selection
     from cnnlab.report import caveats, front_page
-    from cnnlab.runs import amendments, execute, growing, opening
+    from cnnlab.runs import amendments, execute, growth, lineage, opening
 
     names = execute.selected(execute.available(), only)
     if asked.data.source != selection.SHAPES:  # a folder that cannot be used makes no run
         for note in selection.resolve(asked).notes:
             click.echo(f"note: {printable(note)}")
     if earlier:
-        growing.start(earlier, *wanted)
+        lineage.start(earlier, *wanted)
     opened = opening.open_run(*wanted)
     click.echo(_headline(opened.name, opened.settings))
-    if told := growing.foretold(opened):
+    if told := growth.foretold(opened):
         click.echo(printable(told))
     if not only and (due := amendments.due(opened.state(), names)):
         names = due
@@ -128,11 +128,11 @@ def _execute(
 
 def _say_growth(opened: "Run", names: list[str]) -> None:
     """Show what differs from the run that this one starts from, where notebook 01 was executed."""
-    from cnnlab.runs import growing
+    from cnnlab.runs import growth
 
     if any(name.startswith("01") for name in names):
         click.echo(
-            "".join(f"{printable(sentence)}\n" for sentence in growing.said(opened)), nl=False
+            "".join(f"{printable(sentence)}\n" for sentence in growth.said(opened)), nl=False
         )
 
 

@@ -133,9 +133,9 @@ def _found(findings: pd.DataFrame, reasons: dict[str, dict[str, int]]) -> str:
 
 def _growth(run: Run, files: pd.DataFrame, table: pd.DataFrame) -> dict[str, Markdown]:
     """Return the section on the earlier run, if there is one."""
-    from cnnlab.runs import growing
+    from cnnlab.runs import growth
 
-    if (found := growing.growth(run, files, table)) is None:
+    if (found := growth.since(run, files, table)) is None:
         return {}
     classes = found.classes.reset_index().astype("object").fillna("–")
     listed = markdown.table(list(classes.columns), classes.to_numpy().tolist())

@@ -13,7 +13,7 @@ from cnnlab.runs import (
     amendments,
     drift,
     execute,
-    growing,
+    lineage,
     opening,
     past_openings,
     provenance,
@@ -89,7 +89,7 @@ def reproduce(
     chosen = [step for step in steps.reproducible() if (stored / step.reproducible).exists()]
     numbers = [step.number for step in chosen]
     fresh = home() / "reports" / _name(stored)
-    opening.create(fresh, settings, growing.carry(stored, fresh))
+    opening.create(fresh, settings, lineage.carry(stored, fresh))
     run, failure = Run(fresh, settings), ""
     say(f"Executing notebooks {', '.join(numbers)} into {fresh}")
     try:

@@ -14,7 +14,7 @@ from cnnlab.config import InputError
 from cnnlab.data import ledger, manifest, splits
 from cnnlab.data.audit import audit
 from cnnlab.report import dataset_card
-from cnnlab.runs import execute, exposure, growing, provenance, reproduce
+from cnnlab.runs import execute, exposure, growth, lineage, provenance, reproduce
 
 
 def draw(folder, label, numbers):
@@ -39,7 +39,7 @@ def explored(run):
     files = manifest.build(source)
     runs.seal_manifest(run, files, source.name)
     pictures = audit.pictures(files, source)
-    table = splits.assign(files, pictures, run.settings, growing.sides(run))
+    table = splits.assign(files, pictures, run.settings, lineage.sides(run))
     runs.seal_split(run, table)
     run.save_text(
         "dataset_card.md", dataset_card(run, files, audit.findings(files, pictures), table)
@@ -49,7 +49,7 @@ def explored(run):
 
 def grown(name, earlier, **asked):
     asked = {"profile": "", "data": "", "overrides": ""} | asked
-    growing.start(earlier, name, **asked)
+    lineage.start(earlier, name, **asked)
     return runs.open_run(name, **asked)
 
 
@@ -106,21 +106,21 @@ def test_settings_are_those_of_the_earlier_run_unless_given(first):
 
 def test_what_is_refused(first):
     with pytest.raises(InputError, match=r"itself: give .* name of its own, such as --run first-2"):
-        growing.refuse("first", "first")
+        lineage.refuse("first", "first")
     with pytest.raises(InputError, match="There is no run 'none'"):
-        growing.refuse("none", "second")
+        lineage.refuse("none", "second")
     runs.open_run("empty", profile="smoke")
     with pytest.raises(InputError, match=r"no manifest.csv yet.* cnnlab run --run empty --only 01"):
-        growing.refuse("empty", "second")
+        lineage.refuse("empty", "second")
     with pytest.raises(InputError, match="'empty' exists and was not started from another run"):
-        growing.refuse("first", "empty")
+        lineage.refuse("first", "empty")
     grown("second", "first")
-    growing.refuse("first", "second")  # it goes on
+    lineage.refuse("first", "second")  # it goes on
     with pytest.raises(InputError, match="'second' exists and was started from 'first'"):
-        growing.refuse("empty", "second")
+        lineage.refuse("empty", "second")
     shutil.rmtree(first.folder)
-    growing.refuse("first", "second")
-    assert growing.asked("first", "second", "", "", "").seed == 3
+    lineage.refuse("first", "second")
+    assert lineage.asked("first", "second", "", "", "").seed == 3
     with pytest.raises(InputError, match="'second' exists with other settings"):
         grown("second", "first", overrides="epochs=9")
 
@@ -134,10 +134,10 @@ def test_the_command_asks_for_a_name(first):
 
 def test_what_was_taken_over_cannot_be_edited(first):
     second = grown("second", "first")
-    path = second.folder / growing.SIDES
+    path = second.folder / lineage.SIDES
     path.write_text(path.read_text().replace(",train", ",test"))
     with pytest.raises(InputError, match=r"sides.csv, taken from run 'first', .* was changed"):
-        growing.sides(second)
+        lineage.sides(second)
 
 
 def test_what_changed_is_said(first, photos):
@@ -149,17 +149,18 @@ def test_what_changed_is_said(first, photos):
     (photos / train[0]).unlink()
     (photos / train[1]).rename(photos / "cat" / "was-a-dog.png")
     second = grown("second", "first")
-    foretold = growing.foretold(second)
+    foretold = growth.foretold(second)
     assert foretold.startswith("By their names, 16 files are new and 2 gone since run 'first'")
     assert "New classes come after the others, with their index: bird (2)." in foretold
     explored(second)
-    assert growing.foretold(second) == ""
-    said = "\n".join(growing.said(second))
+    assert growth.foretold(second) == ""
+    said = "\n".join(growth.said(second))
     for words in (
         "This run starts from 'first' (dataset ",
         "15 added",
         f"1 removed ({train[0]})",
         f"1 moved ({train[1]} → cat/was-a-dog.png)",
+        "By class: bird: 8 added; cat: 6 added, 1 relabelled; dog: 1 added, 1 removed.",
         "All classes of run 'first' that are left keep their index.",
         "Sides: 27 known images stay where they stood; new ones: ",
         "1 excluded",
@@ -174,6 +175,27 @@ def test_what_changed_is_said(first, photos):
     assert "## Since the earlier run" not in (first.folder / "dataset_card.md").read_text()
 
 
+def test_what_an_earlier_run_excluded_is_no_new_image(first, photos):
+    name = next(path for path, side in sides(first).items() if side == "train")
+    shutil.copy(photos / name, photos / "dog" / "zzz.png")
+    second = explored(grown("second", "first"))
+    assert "excluded" in (sides(second)[name], sides(second)["dog/zzz.png"])  # two labels: none
+    assert "1 known images are used no more" in "\n".join(growth.said(second))
+    (photos / "dog" / "zzz.png").unlink()
+    explored(grown("third", "second"))
+    said = "\n".join(growth.said(runs.open_run("third")))
+    assert f"1 images that were excluded are used now: {name} (" in said
+    assert "new ones: none" in said
+
+
+def test_a_further_copy_takes_no_known_image_out_of_use(first, photos):
+    name = next(path for path, side in sides(first).items() if side == "train" and "dog" in path)
+    shutil.copy(photos / name, photos / "dog" / "!copy.png")
+    second = explored(grown("second", "first"))
+    assert (sides(second)[name], sides(second)["dog/!copy.png"]) == ("train", "excluded")
+    assert "used no more" not in "\n".join(growth.said(second))
+
+
 def test_a_class_that_is_gone_shifts_the_others_and_that_is_said(first, photos):
     draw(photos, "ant", range(300, 310))
     draw(photos, "eel", range(320, 330))
@@ -181,7 +203,7 @@ def test_a_class_that_is_gone_shifts_the_others_and_that_is_said(first, photos):
     shutil.rmtree(photos / "dog")
     third = explored(grown("third", "second"))
     assert third.dataset().class_names == ["cat", "ant", "eel"]
-    said = "\n".join(growing.said(third))
+    said = "\n".join(growth.said(third))
     assert "Classes that are gone: dog." in said
     assert "another index than in run 'second': ant 2 → 1, eel 3 → 2. " in said
     assert {path: sides(third)[path] for path in sides(third)} == {
@@ -243,3 +265,28 @@ def test_it_is_reproduced_after_the_earlier_run_is_gone(first, photos, executed,
     )
     other = reproduce.reproduce(second.folder)
     assert "splits.csv" in "".join(other.differences["what"])
+
+
+@pytest.mark.slow
+def test_notebook_01_and_the_terminal_say_what_changed(photos):
+    """The command, twice: the split of the second run goes on from that of the first."""
+
+    def call(*arguments):
+        called = CliRunner().invoke(main, ["run", "--only", "01", *arguments])
+        assert called.exit_code == 0, called.output
+        return called.stdout
+
+    call("--run", "one", "--profile", "smoke", "--data", str(photos))
+    draw(photos, "ant", range(200, 210))
+    printed = call("--run", "two", "--from", "one")
+    one, two = (runs.open_run(name) for name in ("one", "two"))
+    assert {path: sides(two)[path] for path in sides(one)} == sides(one)
+    assert two.dataset().class_names == ["cat", "dog", "ant"]
+    executed = (two.folder / "notebooks" / "01_explore_data.ipynb").read_text()
+    for words in ("This run starts from 'one'", "By class: ant: 10 added.", "index: ant (2)."):
+        assert words in printed
+        assert words in executed
+    assert (
+        "This run starts from no other."
+        in (one.folder / "notebooks" / "01_explore_data.ipynb").read_text()
+    )
