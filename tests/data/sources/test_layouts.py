@@ -229,8 +229,8 @@ REFUSED = {
     ),
     "classes of other files": (
         {"ct": {"1.dcm": b"DICM"}, "film": {"1.mp4": b"\0\0\0 ftypisom"}},
-        "ROOT has classes without images: ct/, film/. Add images to each; a folder that is no class "
-        "belongs elsewhere. What is there, such as ct/1.dcm, is no image of a known format.",
+        "ROOT has classes without images: ct/, film/. Add images to each; a folder that is no "
+        "class belongs elsewhere. What is there, such as ct/1.dcm, is no image of a known format.",
     ),
 }
 
@@ -289,18 +289,20 @@ def test_linked_images_and_deeper_folders_are_read(tmp_path):
                 "up": "..",
                 "copy.png": "../dog/3.png",
                 "kept.png": "../.git/4.png",
+                "kept": "../.git/far",
                 "gone.png": "nowhere.png",
                 "gone": "gone",
                 "zero.png": "/dev/zero",
             },
             "dog": {"3.png": photo(3)},
-            ".git": {"4.png": photo(4)},
+            ".git": {"4.png": photo(4), "far": {"5.png": photo(5)}},
             ".all": "../store",
         },
     )
     assert rows(root) == {
         ".all": "hidden",
         ".git/4.png": "hidden",
+        ".git/far/5.png": "hidden",
         "cat/1.png": " cat",
         "cat/again/b.png": " cat",
         "cat/again/in": "link_loop",
@@ -308,6 +310,7 @@ def test_linked_images_and_deeper_folders_are_read(tmp_path):
         "cat/gone": "broken_link",
         "cat/gone.png": "broken_link",
         "cat/kept.png": " cat",
+        "cat/kept/5.png": " cat",
         "cat/more": "link_to_copy",
         "cat/up": "link_loop",
         "cat/zero.png": "not_a_regular_file",
