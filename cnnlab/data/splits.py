@@ -223,23 +223,29 @@ def _draw(
 
 
 def _check(table: pd.DataFrame, manifest: pd.DataFrame) -> None:
-    """Raise unless every class has an image in every split."""
-    for label in sorted(set(manifest["label"]) - {""}):
-        rows = table[table["label"] == label]
-        counts = {split: int((rows["split"] == split).sum()) for split in SPLITS[:3]}
-        if not all(counts.values()):
-            missing = " and ".join(split for split, count in counts.items() if not count)
-            left_out = int((rows["split"] == "excluded").sum())
-            own = manifest["label"] == label
-            unread = manifest.loc[own & manifest["reason"].isin(UNREADABLE), "path"].tolist()
-            if unread:
-                raise InputError(
-                    f"Class {label!r} has no usable image for {missing}: {len(unread)} of its "
-                    f"files or folders cannot be read, such as {unread[0]}. Make them readable."
-                )
-            groups = ", from other groups" if (table["group"] != "").any() else ""
-            raise InputError(
-                f"Class {label!r} has no usable image for {missing}: {len(rows)} accepted, "
-                f"{left_out} of them excluded as copies{' or by group' if groups else ''}. "
-                f"Add distinct images of it{groups}."
-            )
+    """Raise unless every class has an image in every split; all that lack one are named."""
+    filled = set(zip(table["label"], table["split"], strict=True))
+    lacking = {
+        label: " and ".join(split for split in SPLITS[:3] if (label, split) not in filled)
+        for label in sorted(set(manifest["label"]) - {""})
+    }
+    lacking = {label: missing for label, missing in lacking.items() if missing}
+    if not lacking:
+        return
+    (label, missing), *others = lacking.items()
+    named = ", ".join(f"{other!r} for {lacked}" for other, lacked in others)
+    more = f" Nor is there one of {named}." if others else ""
+    rows, own = table[table["label"] == label], manifest["label"] == label
+    unread = manifest.loc[own & manifest["reason"].isin(UNREADABLE), "path"].tolist()
+    if unread:
+        raise InputError(
+            f"Class {label!r} has no usable image for {missing}: {len(unread)} of its files or "
+            f"folders cannot be read, such as {unread[0]}. Make them readable.{more}"
+        )
+    left_out = int((rows["split"] == "excluded").sum())
+    groups = ", from other groups" if (table["group"] != "").any() else ""
+    raise InputError(
+        f"Class {label!r} has no usable image for {missing}: {len(rows)} accepted, "
+        f"{left_out} of them excluded as copies{' or by group' if groups else ''}. "
+        f"Add distinct images of it{groups}.{more}"
+    )

@@ -241,6 +241,17 @@ def test_a_class_that_is_too_small_is_named(rows):
         assign(rows)
 
 
+def test_all_classes_that_lack_images_are_named():
+    held = [*distinct({"cat": 9, "dog": 9}, "train"), *distinct({"dog": 2}, "test")]
+    held += distinct({"ant": 3}, "train")
+    with pytest.raises(InputError) as caught:
+        assign(held)
+    assert str(caught.value) == (
+        "Class 'ant' has no usable image for test: 3 accepted, 0 of them excluded as copies. "
+        "Add distinct images of it. Nor is there one of 'cat' for test."
+    )
+
+
 def test_a_class_whose_images_were_all_refused_is_named():
     files, pictures = table_of(distinct({"cat": 10, "dog": 10}))
     refused = files.iloc[[0]].assign(path="owl/a.jpg", label="owl", status="quarantined")

@@ -26,13 +26,14 @@ class Contents:
     """What is visible in a folder. It is listed when first asked, and holds no list of files.
 
     Attributes:
+        tree: What it is a folder of.
         path: Below the root of the set.
         name: Its last part.
         where: The folder itself.
     """
 
     def __init__(self, tree: Tree, path: str) -> None:
-        self._tree = tree
+        self.tree = tree
         self.path, self.name, self.where = path, path.rpartition("/")[2], tree.root / path
 
     def __str__(self) -> str:
@@ -80,7 +81,7 @@ class Contents:
 
     def tables(self) -> list[Path]:
         """Return the CSV files that lie in it."""
-        files = (self._tree.root / path for path in self._list().files)
+        files = (self.tree.root / path for path in self._list().files)
         return [file for file in files if file.suffix.lower() == ".csv"]
 
     def require(self) -> None:
@@ -94,9 +95,9 @@ class Contents:
             raise InputError(f"Cannot list {self.where}: {error.strerror}.") from None
         for path, _, trouble in lost:
             if trouble not in (listing.BROKEN, "unreadable") or not Path(path).suffix:
-                target = listing.text(self._tree.target(path))
+                target = listing.text(self.tree.target(path))
                 raise InputError(
-                    f"{self._tree.root / listing.text(path)} is a link to {target}, "
+                    f"{self.tree.root / listing.text(path)} is a link to {target}, "
                     f"{_LOST[trouble]}."
                 )
 
@@ -112,14 +113,14 @@ class Contents:
     def _list(self) -> _Listed:
         found = [
             each
-            for each in self._tree.scan(self.path)
+            for each in self.tree.scan(self.path)
             if not listing.is_hidden(each.path.rpartition("/")[2])
         ]
         return _Listed(
-            [Contents(self._tree, each.path) for each in found if each.is_folder],
+            [Contents(self.tree, each.path) for each in found if each.is_folder],
             [each.path for each in found if not (each.is_folder or each.trouble)],
             [each for each in found if each.trouble in _LOST],
         )
 
     def _is_image(self, path: str) -> bool:
-        return listing.promises_image(path) or listing.begins_as_image(self._tree.root / path)
+        return listing.promises_image(path) or listing.begins_as_image(self.tree.root / path)

@@ -154,6 +154,9 @@ def _remarks(top: Contents, folders: list[Contents]) -> list[str]:
     if links := [each for each in [*folders, *classes] if each.where.is_symlink()]:
         shown = [f"{each} leads to {listing.text(str(each.where.resolve()))}" for each in links]
         notes.append(f"links are followed: {listed(shown)}")
+    if image := top.tree.linked_image:
+        target = listing.text(top.tree.target(image))
+        notes.append(f"links to images are read, such as {listing.text(image)}, of {target}")
     return notes + alike(class_names(folders[0]))
 
 

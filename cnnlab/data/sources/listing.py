@@ -53,6 +53,7 @@ class Tree:
         self._real = PurePath(os.path.realpath(root))
         self._entered: dict[PurePath, str] = {}  # folder outside the root → the link there
         self._above: set[PurePath] = set()  # the folders above these
+        self.linked_image = ""  # the first link to an image elsewhere that was seen
 
     def scan(self, folder: str) -> list[Found]:
         """Return what lies in one folder, by name.
@@ -85,6 +86,9 @@ class Tree:
             return Found(path, is_folder=False, trouble=BROKEN)
         if not stat.S_ISDIR(mode):
             trouble = "" if stat.S_ISREG(mode) else "not_a_regular_file"
+            if not (self.linked_image or trouble or is_hidden(path)) and promises_image(path):
+                leads_in = PurePath(self.target(path)).is_relative_to(self._real)
+                self.linked_image = "" if leads_in else path
             return Found(path, is_folder=False, trouble=trouble)
         if is_hidden(path):
             return Found(path, is_folder=False, trouble="hidden")

@@ -316,6 +316,9 @@ def test_linked_images_and_deeper_folders_are_read(tmp_path):
         "cat/zero.png": "not_a_regular_file",
         "dog/3.png": " dog",
     }
+    assert layout.read(root).notes[-1] == (
+        f"links to images are read, such as cat/1.png, of {tmp_path}/store/a.png"
+    )
 
 
 LOST = {
