@@ -17,7 +17,8 @@ SPLITS = ("train", "validation", "test", "excluded")
 
 # What becomes of each kind of finding, and the reason; in the order of the card.
 DECISIONS = {
-    "quarantined": "Left out: an image by its name or content, but one that cannot be used.",
+    "quarantined": "Left out: an image by its name or content, but one that cannot be used, or is "
+    "blank.",
     "skipped": "Left out: never meant to be an image of a class.",
     "exact_leak": "The copy outside the test set is excluded: a test on seen images measures "
     "memory. Between training and validation, validation keeps it.",
@@ -36,6 +37,8 @@ LIMITS = Markdown(
 - Copies that were mirrored, framed or reduced to grey escape the comparison, as do those that were
   turned by more than 3°, cropped or shifted by more than about 5 % of a side, or made so bright
   that they are half white.
+- Groups (of a patient, a video) are suspected by names of files, sub-folders, EXIF and pictures
+  that look alike; where these say nothing, nobody has looked for them.
 - Who or what the pictures show, who took them and under which licence is not recorded here."""
 )
 

@@ -1,5 +1,6 @@
 """Groups that nobody declared: when they are suspected, and how to declare or dismiss them."""
 
+import os
 import random
 
 import numpy as np
@@ -123,6 +124,14 @@ def test_photos_of_one_camera_and_minute_are_suspected(tmp_path):
     for number, name in enumerate(names):  # two cameras, whose minutes are no groups
         photo(tmp_path / name, f"2021:03:04 15:{number // 2:02}:00", f"camera {number % 2}")
     assert suspected_groups.search(*manifest_of(names), tmp_path, QUICK) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of POSIX")
+def test_what_took_the_place_of_a_photo_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    photo(tmp_path / "a.jpg")
+    found = suspected_groups.times(tmp_path, ["pipe.jpg", "gone.jpg", "a.jpg"])
+    assert found == {"a.jpg": ("D90", "2021-03-04 15:30")}
 
 
 def test_a_few_photos_of_one_minute_among_many_are_chance():
