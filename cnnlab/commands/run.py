@@ -87,14 +87,19 @@ def _execute(
     wanted: tuple[str, str, str, str], asked: Settings, only: str, jobs: int, earlier: str
 ) -> None:
     """Execute the notebooks and show what they found; nothing else executes the run meanwhile."""
+    from cnnlab.data.audit import suspected_groups
     from cnnlab.data.sources import selection
     from cnnlab.report import caveats, front_page
     from cnnlab.runs import amendments, execute, growth, lineage, opening
 
     names = execute.selected(execute.available(), only)
     if asked.data.source != selection.SHAPES:  # a folder that cannot be used makes no run
-        for note in selection.resolve(asked).notes:
+        source = selection.resolve(asked)
+        for note in source.notes:
             click.echo(f"note: {printable(note)}")
+        if any(name.startswith("01") for name in names):
+            for warning in suspected_groups.foretold(source, asked):
+                click.echo(f"warning: {printable(warning)}")
     if earlier:
         lineage.start(earlier, *wanted)
     opened = opening.open_run(*wanted)

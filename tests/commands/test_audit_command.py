@@ -7,6 +7,9 @@ import pytest
 from PIL import Image
 
 from cnnlab.commands import audit
+from cnnlab.config import make_settings
+from cnnlab.data.audit import suspected_groups
+from cnnlab.data.sources import selection
 
 
 def test_audit_counts_and_lists(call, photos):
@@ -81,6 +84,8 @@ def test_audit_suspects_groups_that_are_declared_or_dismissed(call, refused, pat
     assert f"declare them by {cure}; if not, dismiss them by --set group_by=none" in said
     told = json.loads(call("audit", patients, "--json").stdout)
     assert [row["groups"] for row in told["suspected_groups"]] == [4]
+    assert foretold(patients) == told["warnings"]
+    assert foretold(patients, "group_by=none") == foretold(patients, cure.split("'")[1]) == []
     declared = shlex.split(cure)
     told = json.loads(call("audit", patients, "--json", *declared).stdout)
     assert (told["groups"]["groups"], told["groups"]["images"]) == (4, 24)
@@ -95,6 +100,12 @@ def test_audit_suspects_groups_that_are_declared_or_dismissed(call, refused, pat
     )
     told = json.loads(call("audit", patients, "--json").stdout)
     assert told["groups"]["groups"] == 4
+
+
+def foretold(folder, *overrides):
+    """What `cnnlab run` says before it begins."""
+    settings = make_settings("quick", overrides, source=str(folder))
+    return suspected_groups.foretold(selection.resolve(settings), settings)
 
 
 @pytest.fixture

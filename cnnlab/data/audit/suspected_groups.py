@@ -25,6 +25,8 @@ from cnnlab.config import InputError, Settings
 from cnnlab.config.data import NO_GROUPS
 from cnnlab.data import tables
 from cnnlab.data.audit import hash_search, numbered_names, taken
+from cnnlab.data.sources import listing
+from cnnlab.data.sources.entries import Source
 
 RULES = {
     "names": "the names of their files",
@@ -116,6 +118,26 @@ def search(
         if suspicion and not any(_within(suspicion, earlier) for earlier in found):
             found.append(suspicion)
     return found
+
+
+def foretold(source: Source, settings: Settings) -> list[str]:
+    """Return, in sentences, what names and folders suggest before any file is read.
+
+    ``search`` finds the same, and what EXIF and pixels show.
+
+    Args:
+        source: A resolved source.
+        settings: As of ``search``.
+    """
+    entries = [each for each in source.entries().values() if listing.promises_image(each.path)]
+    if settings.data.groups_dismissed or any(each.group for each in entries):
+        return []
+    labels = {each.path: each.label for each in entries}
+    found = [each for each in (by_names(labels), by_folders(labels)) if each]
+    if len(found) > 1 and _within(found[1], found[0]):
+        del found[1]
+    table = pd.DataFrame([(each.path, each.split) for each in entries], columns=["path", "split"])
+    return described(rows(found, table), settings.data.source)
 
 
 def by_names(labels: Mapping[str, str]) -> Suspicion | None:
