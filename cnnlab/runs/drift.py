@@ -28,6 +28,7 @@ SPLIT = "splits.csv"
 HISTORY = "history.csv"
 RESULTS = (SPLIT, "training/*.csv", "metrics/*.*", "predictions/*.csv")
 WEIGHTS = "model/contract.json"  # its model_id is a SHA-256 over the weights
+AUDIT, SUSPECTED = "metrics/audit.json", "suspected_groups"
 LISTED = 10  # changed files that are named
 ABSENT = "–"
 
@@ -170,6 +171,8 @@ def _file(relative: str, stored: Path, now: Path) -> tuple[str, str, str] | None
     if relative.endswith(".csv"):
         return _table(relative, stored, now)
     before, after = (json.loads(path.read_text(encoding="utf-8")) for path in (stored, now))
+    if relative == AUDIT and SUSPECTED not in before:  # an earlier version suspected nothing
+        after.pop(SUSPECTED, None)
     if relative == WEIGHTS:
         before, after = ({"model_id": each.get("model_id")} for each in (before, after))
     found = _facts("", before, after)

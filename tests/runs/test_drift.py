@@ -76,6 +76,16 @@ def test_a_history_from_before_there_were_stages_has_one(stored, now):
     assert "stage" in what
 
 
+def test_groups_that_an_earlier_version_did_not_suspect_are_no_drift(stored, now):
+    found = {"files": {"found": 9}}
+    stored.save_json("metrics/audit.json", found)
+    now.save_json("metrics/audit.json", found | {"suspected_groups": [{"groups": 8}]})
+    assert drift.compare(stored.folder, now.folder).empty
+    stored.save_json("metrics/audit.json", found | {"suspected_groups": []})
+    (row,) = drift.compare(stored.folder, now.folder).itertuples()
+    assert (row.part, row.what) == ("metrics", "metrics/audit.json: suspected_groups[0].groups")
+
+
 def test_equal_runs_do_not_drift_whatever_the_time_and_the_name(stored, now):
     history = HISTORY.replace("3.1", "99.0")
     now.save_text("training/history.csv", history)
