@@ -218,8 +218,7 @@ def _draw(
     drawn = sides.draw(
         rows, fraction, seed=seed, left=left, rule=settings.data.split_rule, settled=inside
     )
-    moved = rows.index[rows["unit"].isin(drawn) & ~rows["settled"]]
-    table.loc[moved, "split"] = split
+    table.loc[rows.index[rows["unit"].isin(drawn)], "split"] = split
 
 
 def _check(table: pd.DataFrame, manifest: pd.DataFrame) -> None:
