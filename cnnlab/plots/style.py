@@ -6,8 +6,9 @@ matplotlib's global settings and pyplot's list of open figures as they were.
 
 import io
 import textwrap
+import unicodedata
 from collections.abc import Callable, Sequence, Sized
-from functools import cache, wraps
+from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib
@@ -15,8 +16,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, findfont, get_font
-from matplotlib.ft2font import FT2Font
+from matplotlib.text import Text
+
+from cnnlab.plots import fonts
 
 WIDTH = 8.2  # inches: 900 pixels at DPI, the text column of a notebook
 DPI = 110
@@ -35,7 +37,7 @@ GOOD, BAD = PALETTE[0], PALETTE[1]  # right and wrong: blue and orange-red, neve
 _SPLITS = {"train": 0, "validation": 1, "test": 2}
 
 STYLE: dict[Any, Any] = {
-    "font.family": ["DejaVu Sans"],  # ships with matplotlib, so every machine draws the same
+    "font.family": [fonts.BASE],
     "font.size": 9.0,
     "axes.titlesize": 9.5,
     "axes.titleweight": "bold",
@@ -87,7 +89,11 @@ class Picture(Figure):
 
     def draw(self, renderer: Any) -> None:
         """Draw with the shared style, whatever the caller's settings are."""
-        with matplotlib.rc_context(STYLE):
+        families = fonts.families()
+        with matplotlib.rc_context({**STYLE, "font.family": families}):
+            if len(families) > 1:  # a font may have been found after some text was made
+                for text in self.findobj(Text):
+                    text.set_fontfamily(families)
             super().draw(renderer)
 
     def _repr_png_(self) -> bytes:
@@ -135,20 +141,15 @@ def series_style(position: int) -> dict[str, Any]:
     return {"color": PALETTE[position % len(PALETTE)], "linestyle": dash}
 
 
-@cache
-def _font() -> FT2Font:
-    return get_font(findfont(FontProperties(family=STYLE["font.family"])))
-
-
 def drawable(text: str) -> str:
-    r"""Return text of characters that the font has: ``\\u65e5`` is told from another, a box is not.
+    r"""Return text of characters that a font has: ``\\u65e5`` is told from another, a box is not.
 
     Line breaks stay. Where a legend would leave a label out, for its underscore, a space that is
     hardly seen stands first.
     """
     shown = "".join(
         sign
-        if sign == "\n" or (sign.isprintable() and _font().get_char_index(ord(sign)))
+        if sign == "\n" or (sign.isprintable() and fonts.has(sign))
         else sign.encode("unicode_escape").decode()
         for sign in str(text)
     )
@@ -162,8 +163,14 @@ def wrapped(text: str, characters: int) -> list[str]:
     """
     rows: list[str] = []
     for paragraph in drawable(text).split("\n"):
-        rows += textwrap.wrap(paragraph, max(characters, 4)) or [""]
+        rows += textwrap.wrap(paragraph, max(_room(paragraph, characters), 4)) or [""]
     return rows
+
+
+def _room(text: str, characters: int) -> int:
+    """Return how many characters of a text are as wide as so many Latin ones."""
+    wide = sum(unicodedata.east_asian_width(sign) in "WF" for sign in text)
+    return characters * len(text) // (len(text) + wide) if wide else characters
 
 
 def fitted(text: str, characters: int, lines: int = 2) -> str:
@@ -173,7 +180,8 @@ def fitted(text: str, characters: int, lines: int = 2) -> str:
     """
     rows = wrapped(text, characters)
     if len(rows) > lines:
-        rows = [*rows[: lines - 1], rows[lines - 1][: max(characters, 4) - 1] + "…"]
+        last = rows[lines - 1]
+        rows = [*rows[: lines - 1], last[: max(_room(last, characters), 4) - 1] + "…"]
     return "\n".join(rows) or "\u200a" * bool(text)
 
 

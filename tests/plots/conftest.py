@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from cnnlab import plots
+from cnnlab.plots import fonts
 
 METHODS = ("CAM", "Grad-CAM", "Grad-CAM++", "HiResCAM", "LayerCAM", "Score-CAM", "Eigen-CAM")
 METHODS += ("occlusion", "integrated gradients")
@@ -256,3 +257,11 @@ def _shown(axes: Any, axis: Any, tick: Any) -> bool:
 @pytest.fixture
 def texts_of() -> Callable[[Figure], list[Text]]:
     return visible_texts
+
+
+@pytest.fixture(autouse=True)
+def _no_other_fonts(monkeypatch):
+    """Figures are the same whatever fonts a machine has."""
+    monkeypatch.setattr(fonts, "_installed", list)
+    yield
+    fonts.has.cache_clear()
