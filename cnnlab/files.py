@@ -5,6 +5,7 @@ What is being written is, or lies in, ``.unfinished-…`` beside its place, so n
 it was, so another one of the same machine can tell, and removes it (``remove_abandoned``).
 """
 
+import fcntl
 import functools
 import os
 import shutil
@@ -68,6 +69,8 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     After an error the earlier folder is as it was. A reader sees the old folder or the new one,
     complete; between two renames, for an instant, none. The new one is on disk by then.
 
+    Of several processes that do so at once, the last one's stays, whole.
+
     Args:
         folder: Where the result goes; its parents are made. An earlier folder there is deleted.
     """
@@ -78,10 +81,11 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
         new.mkdir()
         yield new
         _tree_to_disk(new)
-        if folder.exists():
-            _exchange(new, folder, old)
-        else:
-            os.replace(new, folder)
+        with _turn(folder.parent):
+            if folder.exists():
+                _exchange(new, folder, old)
+            else:
+                os.replace(new, folder)
         _to_disk(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
 
@@ -205,6 +209,18 @@ def _move(temporary: Path, path: Path, durable: bool) -> None:
     os.replace(temporary, path)
     if durable:
         _to_disk(path.parent)
+
+
+@contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    """Let one process at a time rename what lies in a folder, where its file system has locks."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _exchange(new: Path, folder: Path, old: Path) -> None:

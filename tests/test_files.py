@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -286,3 +287,39 @@ def test_a_folder_whose_replacement_was_killed_comes_back_unless_the_new_one_cam
     files.remove_abandoned(folder.parent)
     assert names(folder.parent) == ["model"]
     assert names(folder) == (["b"] if moved else ["a"])
+
+
+def test_two_that_replace_one_folder_at_once_leave_one_of_both_whole(tmp_path, monkeypatch):
+    target, failures, exchange = tmp_path / "model", [], files._exchange
+
+    def slowly(new, folder, old):
+        threading.Event().wait(0.005)  # the other one comes to this point meanwhile
+        exchange(new, folder, old)
+
+    def save(name):
+        try:
+            for _ in range(10):
+                with files.replacing_folder(target) as new:
+                    (new / "a").write_text(name)
+                    (new / "b").write_text(name)
+        except OSError as error:
+            failures.append(error)
+
+    def slow_replace(source, place):
+        if str(place).startswith(f"{tmp_path}/.repl"):
+            replace(source, place)
+            threading.Event().wait(0.005)  # now there is no folder
+        else:
+            replace(source, place)
+
+    replace = os.replace
+    monkeypatch.setattr(files, "_exchange", slowly)
+    monkeypatch.setattr(os, "replace", slow_replace)
+    threads = [threading.Thread(target=save, args=(name,)) for name in "xy"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert (target / "a").read_text() == (target / "b").read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]

@@ -177,11 +177,13 @@ def sign(folder: Path | str, key: Path | str) -> Path:
         ArtifactDamaged, ModelRefused: As ``load``: nothing is signed that would be refused.
         InputError: There is no such key.
     """
-    place = load(folder).folder
+    artifact = load(folder)
+    place = artifact.folder
     signed = signing.signature((place / CONTRACT).read_bytes(), Path(key))
     with files.replacing_folder(place) as new:
         shutil.copytree(place, new, dirs_exist_ok=True, symlinks=True)
         (new / signing.SIGNATURE).write_bytes(signed)
+        _refuse_newer(place, artifact.contract)
     return place / signing.SIGNATURE
 
 
@@ -203,7 +205,18 @@ def write_card(folder: Path | str, text: str) -> dict[str, Any]:
         unsigned = shutil.ignore_patterns(signing.SIGNATURE)
         shutil.copytree(artifact.folder, new, ignore=unsigned, dirs_exist_ok=True, symlinks=True)
         (new / CARD).write_text(text, "utf-8")
-        return write_contract(new, artifact.contract)
+        whole = write_contract(new, artifact.contract)
+        _refuse_newer(artifact.folder, artifact.contract)
+    return whole
+
+
+def _refuse_newer(folder: Path, contract: dict[str, Any]) -> None:
+    """Raise InputError if another model took the place of the one that was read."""
+    if read_contract(folder) != contract:
+        raise InputError(
+            f"Another process saved the model in {folder} anew meanwhile: it stays as it is. Run "
+            "the same again."
+        )
 
 
 def _facts(

@@ -14,6 +14,7 @@ from cnnlab.config import InputError
 from cnnlab.engine import keras, tf
 from cnnlab.evaluation.conformal import SetRule
 from cnnlab.evaluation.ood_detection import NoveltyRule
+from cnnlab.hashing import canonical_json
 from cnnlab.images import Preprocessing
 
 NAMES = ["zebra", "ant", "mole"]
@@ -189,6 +190,21 @@ def test_write_card_does_not_seal_a_damaged_model(copied):
     flip_byte(copied / "model.h5", 3000)
     with pytest.raises(ArtifactDamaged, match=r"model\.h5"):
         model_folder.write_card(copied, "all is well")
+    assert (copied / "card.md").read_text() == "# Card\n"
+
+
+def test_a_card_does_not_bring_back_a_model_that_was_replaced_meanwhile(copied, monkeypatch):
+    write = model_folder.write_contract
+
+    def overtaken(new, contract):
+        newer = contract_of(copied) | {"run_id": "another"}
+        (copied / "contract.json").write_text(canonical_json(newer, indent=2) + "\n")
+        return write(new, contract)
+
+    monkeypatch.setattr(model_folder, "write_contract", overtaken)
+    with pytest.raises(InputError, match=r"Another process saved the model in .* anew meanwhile"):
+        model_folder.write_card(copied, "# Zebras")
+    assert contract_of(copied)["run_id"] == "another"
     assert (copied / "card.md").read_text() == "# Card\n"
 
 
