@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from cnnlab import __version__
+from cnnlab.commands import encoding
 from cnnlab.commands.audit import audit
 from cnnlab.commands.backbones import backbones
 from cnnlab.commands.compare import compare
@@ -24,7 +25,12 @@ GOES_ON = "Nothing is half-written; the same command goes on from what is finish
 
 
 class _Commands(click.Group):
-    """Shows bad input as one line on stderr instead of a traceback."""
+    """Shows bad input as one line on stderr instead of a traceback, on terminals of any kind."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        encoding.read_names_as_utf8()
+        encoding.carry_any_text()
+        return super().main(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+import psutil
+
 from cnnlab.config import InputError
 from cnnlab.files import make_folder
 from cnnlab.places import explained
@@ -66,6 +68,38 @@ def alone(folder: Path | None, doing: str, patience: float = PATIENCE) -> Iterat
         os.close(file)
 
 
+def refuse_another(folder: Path, doing: str) -> None:
+    """Raise InputError while another process works alone in a folder; nothing is locked.
+
+    A process that was started by the one at work, at whatever distance, works for it.
+
+    Args:
+        folder: See ``alone``.
+        doing: What is done there, see ``alone``.
+    """
+    with suppress(OSError):  # nobody ever worked there
+        file = os.open(folder / IN_USE, os.O_RDONLY)
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not _is_ours(_owner(file)):
+                raise _refusal(doing, _owner(file)) from None
+        finally:
+            os.close(file)
+
+
+def _is_ours(owner: dict[str, Any]) -> bool:
+    """Whether a lock is this process' or that of one that started it; so if nobody can tell."""
+    if not owner or owner["host"] != socket.gethostname():
+        return not owner
+    return owner["pid"] in (os.getpid(), *(each.pid for each in psutil.Process().parents()))
+
+
+def _refusal(doing: str, owner: dict[str, Any]) -> InputError:
+    said = f" ({owner['pid']} on {owner['host']}, since {owner['since']})" if owner else ""
+    return InputError(f"{doing} by another process{said}: wait for it to end, or end it.")
+
+
 def _locked(path: Path, doing: str, deadline: float) -> int:
     """Return the open file once this process has its lock; its folder is made."""
     while True:
@@ -81,11 +115,9 @@ def _locked(path: Path, doing: str, deadline: float) -> int:
                 return file
         except BlockingIOError:
             if time.monotonic() > deadline:
-                said = _owner(file)
+                refusal = _refusal(doing, _owner(file))
                 os.close(file)
-                raise InputError(
-                    f"{doing} by another process{said}: wait for it to end, or end it."
-                ) from None
+                raise refusal from None
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 os.close(file)
@@ -108,13 +140,13 @@ def _is(path: Path, file: int) -> bool:
         return False
 
 
-def _owner(file: int) -> str:
-    """Return who holds a lock, as far as its file says."""
+def _owner(file: int) -> dict[str, Any]:
+    """Return who holds a lock: pid, host, since; nothing where its file does not say."""
     try:
         found = json.loads(os.pread(file, 1000, 0))
-        return f" ({found['pid']} on {found['host']}, since {found['since']})"
+        return {"pid": int(found["pid"]), "host": str(found["host"]), "since": str(found["since"])}
     except (OSError, ValueError, KeyError, TypeError):
-        return ""
+        return {}
 
 
 def _now() -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from cnnlab import config
-from cnnlab.config import InputError, Settings, child_seed, make_settings, value_of
+from cnnlab.config import InputError, Settings, child_seed, make_settings, overrides, value_of
+from cnnlab.config.choices import one_of
 from cnnlab.config.settings import FIELDS, SECTIONS
 
 # The settings of a run made before there were sections (run.json of version 0.1.0).
@@ -65,10 +66,13 @@ def test_overrides_take_the_type_of_the_field() -> None:
 @pytest.mark.parametrize(
     ("override", "says"),
     [
-        ("epoch=3", "'epoch=3'.*learning_rate.*Did you mean epochs?"),
+        (
+            "epoch=3",
+            r"'epoch=3'.* \(\d+ in all: cnnlab settings\)\. Did you mean epochs?",
+        ),
         ("epochs", "expected key=value"),
         ("=3", "expected key=value"),
-        ("profile=full", "expected key=value, key in"),
+        ("profile=full", "expected key=value, such as epochs=3"),
         ("epochs=three", "epochs='three': expected a whole number"),
         ("epochs=2.5", "epochs='2.5': expected a whole number"),
         ("zoom=much", "zoom='much': expected a number"),
@@ -84,7 +88,7 @@ def test_overrides_take_the_type_of_the_field() -> None:
         ),
         ("optimizer=adamW", "expected one of adam, adamw, sgd. Did you mean adamw?"),
         ("EPOCHS=3", "Did you mean epochs?"),
-        ("version=3", "'version=3': expected key=value, key in"),
+        ("version=3", "'version=3': expected key=value, such as epochs=3"),
         ("architecture=vgg", "Unknown architecture 'vgg': expected one of reference_cnn"),
     ],
 )
@@ -222,3 +226,51 @@ def test_home_is_the_checkout_or_what_the_environment_says(
 def test_changes_are_what_differs_from_the_profile() -> None:
     assert config.changes(make_settings("smoke", ["epochs=3", "source=photos"])) == {"epochs": 3}
     assert config.changes(make_settings("full")) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", ()),
+        ("  epochs=3\tseed=1\n", ("epochs=3", "seed=1")),
+        ("weights='a b.h5' epochs=3", ("weights=a b.h5", "epochs=3")),
+        ("'weights=a b.h5'", ("weights=a b.h5",)),
+        ('weights="Anna\'s, new.h5"', ("weights=Anna's, new.h5",)),
+        ("weights=Anna's.h5 seed=1", ("weights=Anna's.h5", "seed=1")),
+        (r"group_by=([^/\\]+)_\d weights=$x", (r"group_by=([^/\\]+)_\d", "weights=$x")),
+        ("source='' seed=1", ("source=", "seed=1")),
+        ("source='a'b c", ("source='a'b", "c")),
+    ],
+)
+def test_settings_in_one_text_are_taken_apart(text: str, found: tuple[str, ...]) -> None:
+    assert overrides.split(text) == found
+    assert overrides.split(overrides.joined(found)) == found
+
+
+def test_many_names_are_not_all_listed() -> None:
+    known = [f"net{number:02}" for number in range(40)]
+    said = one_of("net_7", known, "cnnlab settings")
+    assert said.startswith("expected one of net00, net01, ")
+    assert "net11, … (40 in all: cnnlab settings). Did you mean net" in said
+    assert one_of("x", ["Cat", "dog"]) == "expected one of Cat, dog."
+    assert one_of("CAT", ["Cat", "dog"]).endswith(" Did you mean Cat?")
+
+
+@pytest.mark.parametrize("odd", ["file", "file/inside", "no/where", "  ", "x" * 300, "file\n"])
+def test_a_home_that_is_no_folder_is_refused(
+    odd: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "file\n").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CNNLAB_HOME", odd)
+    with pytest.raises(InputError, match=r"^CNNLAB_HOME='.*' is no folder: expected one that"):
+        config.home()
+
+
+def test_a_home_may_be_new_or_begin_with_a_tilde(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("CNNLAB_HOME", "~/it's $new")
+    assert config.home() == tmp_path / "it's $new"

@@ -35,7 +35,7 @@ from cnnlab.features import store
 from cnnlab.hashing import file_digest
 from cnnlab.places import CannotWrite
 from cnnlab.report import layout
-from cnnlab.runs import execute, opening
+from cnnlab.runs import opening, papermill_engine
 from cnnlab.training import checkpoint, fold_results
 
 MIB = 2**20
@@ -175,7 +175,7 @@ def write_page(home: Path, root: Path) -> None:
 
 def write_notebook(home: Path, root: Path) -> None:
     target = run().path("notebooks", "01.ipynb")
-    execute._WHOLE_FILES.write("{}" * 9_000, str(target))
+    papermill_engine.WHOLE_FILES.write("{}" * 9_000, str(target))
 
 
 def write_run(home: Path, root: Path) -> None:

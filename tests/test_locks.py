@@ -137,3 +137,36 @@ def test_a_place_that_cannot_be_written_to_is_named_with_the_cure(
         locks.alone(tmp_path, "It is done"),
     ):
         pytest.fail("nothing is locked")
+
+
+REFUSED = """
+import pathlib, sys
+from cnnlab import locks
+locks.refuse_another(pathlib.Path(sys.argv[1]), "It is done")
+"""
+
+
+def test_whoever_only_looks_is_told_who_is_at_work_and_locks_nothing(tmp_path: Path) -> None:
+    locks.refuse_another(tmp_path / "nowhere", "It is done")
+    with subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout
+        assert child.stdout.readline() == "held\n"
+        with pytest.raises(InputError, match=rf"^It is done by another process \({child.pid} on "):
+            locks.refuse_another(tmp_path, "It is done")
+        child.kill()
+    locks.refuse_another(tmp_path, "It is done")
+    with locks.alone(tmp_path, "It is done", patience=0):
+        pass
+
+
+def test_what_a_process_starts_works_for_it(tmp_path: Path) -> None:
+    with locks.alone(tmp_path, "It is done"):
+        locks.refuse_another(tmp_path, "It is done")
+        subprocess.run([sys.executable, "-c", REFUSED, str(tmp_path)], check=True)
+        (tmp_path / locks.IN_USE).write_text("")  # a full disk: nobody can tell
+        locks.refuse_another(tmp_path, "It is done")
+        (tmp_path / locks.IN_USE).write_text('{"pid": 1, "host": "another", "since": "noon"}')
+        with pytest.raises(InputError, match=r"\(1 on another, since noon\): wait for it to end"):
+            locks.refuse_another(tmp_path, "It is done")

@@ -6,7 +6,7 @@ from cnnlab.augment import affine, colour, erasing
 from cnnlab.augment.op import Op
 from cnnlab.config import InputError
 from cnnlab.config.augmentation import AugmentationSettings, further
-from cnnlab.config.section import did_you_mean
+from cnnlab.config.choices import did_you_mean
 
 # In the order in which they act; those on the levels act after all that move pixels.
 OPS: dict[str, Op] = {

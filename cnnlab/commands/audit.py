@@ -28,17 +28,23 @@ def audit(
 
     SOURCE is 'shapes', a dataset, a folder or a CSV table.
     """
-    from cnnlab.data import manifest, refusals
-    from cnnlab.data.audit import audit as auditing
-    from cnnlab.data.audit import blank, picture_size, suspected_groups
+    settings = make_settings("quick", overrides, source=source)
+    from cnnlab.data.sources import place
+
+    place.find(settings.data.source)  # a wrong path is told before anything is loaded
+    if groups:
+        from cnnlab.data.audit import suspected_groups
+
+        suspected_groups.refuse(*groups)
     from cnnlab.data.sources import selection
 
-    if groups:
-        suspected_groups.refuse(*groups)
     with contextlib.redirect_stdout(sys.stderr):  # bars must not get into a pipe
         watched = _watched()
-        settings = make_settings("quick", overrides, source=source)
         found = selection.resolve(settings, progress=watched)
+        from cnnlab.data import manifest, refusals
+        from cnnlab.data.audit import audit as auditing
+        from cnnlab.data.audit import blank, picture_size, suspected_groups
+
         ground = settings.data.background
         files = manifest.build(found, background=ground, progress=watched)
         pictures = auditing.pictures(files, found, background=ground, progress=watched)

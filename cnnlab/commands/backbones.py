@@ -10,11 +10,12 @@ import click
 
 from cnnlab.commands.terminal import print_json, print_table, printable
 from cnnlab.config import InputError, make_settings, parsed
-from cnnlab.config.model import PRETRAINED, WEIGHTS
+from cnnlab.config.choices import one_of
+from cnnlab.config.model import ARCHITECTURES, PRETRAINED, WEIGHTS
+from cnnlab.config.overrides import joined
 
 if TYPE_CHECKING:  # they ask for TensorFlow
     from cnnlab.experiment.backbone_ranking import Comparison, Row
-    from cnnlab.experiment.backbones import Backbone
 
 SIZES = "128,160,224,288"
 PROFILE = "transfer"
@@ -27,10 +28,10 @@ STANDING = {"best": "best", "alike": "unclear", "behind": "behind"}
 @click.option(
     "--backbones",
     "named",
-    default="",
+    multiple=True,
     metavar="NAME,NAME=FILE",
     help="Networks, each with its published weights or those of a file; by default all whose "
-    "weights are on this machine.",
+    "weights are on this machine. A file with a comma in its path needs an option of its own.",
 )
 @click.option(
     "--sizes", default=SIZES, metavar=SIZES, show_default=True, help="Pixels a side of the input."
@@ -38,7 +39,9 @@ STANDING = {"best": "best", "alike": "unclear", "behind": "behind"}
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.argument("data")
-def backbones(data: str, named: str, sizes: str, overrides: tuple[str, ...], as_json: bool) -> None:
+def backbones(
+    data: str, named: tuple[str, ...], sizes: str, overrides: tuple[str, ...], as_json: bool
+) -> None:
     """Compare pretrained networks and input sizes on DATA, to choose by figures.
 
     DATA is 'shapes', a dataset, a folder or a CSV table. On the features of each network at each
@@ -55,12 +58,17 @@ def backbones(data: str, named: str, sizes: str, overrides: tuple[str, ...], as_
             "images."
         )
     settings = make_settings(PROFILE, overrides, source=data)
+    asked = _asked(named)
+    from cnnlab.data.sources import place
+
+    place.find(data)
     from cnnlab.experiment import backbone_ranking
     from cnnlab.experiment import backbones as comparing
     from cnnlab.runs import provenance
 
     with contextlib.redirect_stdout(sys.stderr):  # progress must not get into a pipe
-        chosen, left_out = (_backbones(named), "") if named else comparing.at_hand()
+        given = [comparing.Backbone(*each) for each in asked]
+        chosen, left_out = (given, "") if given else comparing.at_hand()
         variants = comparing.variants(settings, chosen, pixels)
         watched = sys.stderr.isatty()
         opened = comparing.opener(settings, progress=watched)
@@ -87,17 +95,35 @@ def _sizes(text: str) -> list[int]:
         ) from None
 
 
-def _backbones(text: str) -> list["Backbone"]:
-    """Return the networks that a text lists: NAME or NAME=WEIGHTS, separated by commas."""
-    from cnnlab.experiment.backbones import Backbone
+def _asked(options: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return (network, weights) of options: NAME or NAME=WEIGHTS, separated by commas.
 
+    Raises:
+        InputError: There is no such network, or no such file.
+    """
     found = []
-    for word in filter(None, map(str.strip, text.split(","))):
+    for word in (word for text in options for word in _words(text)):
         name, _, weights = word.partition("=")
+        if name not in ARCHITECTURES:
+            listed = one_of(name, ARCHITECTURES, "cnnlab settings --networks")
+            raise InputError(f"There is no network {name!r}: {listed}")
         if weights and weights not in WEIGHTS:  # a run may be started in another folder
             weights = os.path.realpath(os.path.expanduser(weights))
-        found.append(Backbone(name, weights or PRETRAINED))
+            if not os.path.isfile(weights):
+                raise InputError(
+                    f"There is no weights file {weights!r} for {name}: expected {name} alone, for "
+                    f"its published weights, or {name}=FILE."
+                )
+        found.append((name, weights or PRETRAINED))
     return found
+
+
+def _words(text: str) -> list[str]:
+    """Return the parts of an option; a comma in the path of a file that exists divides nothing."""
+    _, equals, file = text.partition("=")
+    if equals and os.path.isfile(os.path.expanduser(file)):
+        return [text]
+    return [word for word in map(str.strip, text.split(",")) if word]
 
 
 def _print(found: "Comparison", machine: dict[str, Any]) -> None:
@@ -129,5 +155,5 @@ def _command(data: str, row: "Row", overrides: tuple[str, ...]) -> str:
     settings = [f"architecture={row.architecture}", f"image_size={row.image_size}"]
     if row.weights != PRETRAINED:
         settings.append(f"weights={row.weights}")
-    chosen = shlex.quote(" ".join([*settings, *overrides]))
+    chosen = shlex.quote(joined([*settings, *overrides]))
     return f"make run DATA={shlex.quote(data)} PROFILE={PROFILE} SET={chosen}"

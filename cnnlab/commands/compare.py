@@ -22,10 +22,12 @@ def compare(first: str, second: str) -> None:
 
     Exit status: 0 compared, 2 bad input.
     """
-    from cnnlab.report import comparison_page
-    from cnnlab.runs import opening
+    from cnnlab.runs import names
 
-    found = comparison_page.compare(opening.find(first), opening.find(second))
+    folders = names.find(first), names.find(second)
+    from cnnlab.report import comparison_page
+
+    found = comparison_page.compare(*folders)
     if found.causes:
         print_table(["part", "what", *found.names], [list(row) for row in found.causes])
     rows = [

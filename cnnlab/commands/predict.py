@@ -54,15 +54,22 @@ def predict(
 
     Exit status: 0 all answered, 1 a file could not be used, 2 bad input or no image at all.
     """
-    if not folder.is_dir():
-        raise InputError(f"There is no model folder {str(folder)!r}: expected reports/<run>/model.")
+    from cnnlab.artifact import contract
+    from cnnlab.runs import names
+
+    model = names.model(folder)
     if trusted_key is None and TRUSTED_KEY in os.environ:  # models of anybody would be loaded
         raise InputError(f"{TRUSTED_KEY} is blank: expected a file, or no such variable.")
     found = paths.find(images)
+    class_names = contract.read_contract(model, trusted_key)["class_names"]
+    show = _show_json if as_json else _table(found, class_names)
+    if not any(os.path.lexists(one.path) for one in found):  # no model is needed to say so
+        for one in found:
+            show(one.path, _refusal("error", "not_found", f"{one.path} does not exist."))
+        sys.exit(1)
     from cnnlab.serving.predictor import Predictor
 
     predictor = Predictor(folder, cache_folder=cache, trusted_key=trusted_key)
-    show = _show_json if as_json else _table(found, predictor.class_names)
     good = bad = 0
     for path, answer in _answers(predictor, found):
         show(path, answer)

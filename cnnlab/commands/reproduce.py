@@ -5,6 +5,7 @@ import sys
 import click
 
 from cnnlab.commands.terminal import JOBS, print_table
+from cnnlab.config import parsed
 
 
 @click.command()
@@ -23,10 +24,13 @@ def reproduce(run: str, overrides: tuple[str, ...], jobs: int) -> None:
 
     Exit status: 0 all equal, 1 something drifted (a table says what), 2 bad input.
     """
-    from cnnlab.runs import opening
+    parsed(overrides)
+    from cnnlab.runs import names
+
+    folder = names.find(run)
     from cnnlab.runs import reproduce as again
 
-    done = again.reproduce(opening.find(run), overrides, jobs, click.echo)
+    done = again.reproduce(folder, overrides, jobs, click.echo)
     if len(done.differences):
         print_table(list(done.differences), done.differences.values.tolist())
     click.echo(done.verdict)

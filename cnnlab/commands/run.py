@@ -15,6 +15,7 @@ from cnnlab.config import (
     parsed,
     parsed_seeds,
 )
+from cnnlab.config.overrides import split
 from cnnlab.places import CannotWrite
 
 if TYPE_CHECKING:
@@ -31,7 +32,13 @@ if TYPE_CHECKING:
     "--from", "earlier", default="", metavar="RUN", help="Start from an earlier run's split."
 )
 @click.option("--only", default="", help="Numbers of the notebooks to run, such as 03,05.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting.")
+@click.option("--set", "single", multiple=True, metavar="KEY=VALUE", help="Change a setting.")
+@click.option(
+    "--overrides",
+    default="",
+    metavar="TEXT",
+    help="Change several, as in a notebook: \"epochs=3 weights='my net.h5'\".",
+)
 @click.option(
     "--seeds", default="", metavar="0,1,2", help="Train once a seed; the first model ships."
 )
@@ -42,7 +49,8 @@ def run(
     name: str,
     earlier: str,
     only: str,
-    overrides: tuple[str, ...],
+    single: tuple[str, ...],
+    overrides: str,
     seeds: str,
     jobs: int,
 ) -> None:
@@ -62,37 +70,36 @@ def run(
     network learns anew: no weights are taken over. The earlier run is only read, and may be deleted
     afterwards.
     """
-    # A wrong key is told before anything is loaded.
-    overrides += _of_seeds(seeds, overrides)
-    parsed(overrides)
-    for text in overrides:
-        if len(text.split()) != 1:
-            raise InputError(
-                f"Cannot set {text!r}: a setting is one word. Expected key=value without spaces."
-            )
-    from cnnlab.runs import opening
+    # What is wrong is told before anything is loaded.
+    changed = (*split(overrides), *single)
+    changed += _of_seeds(seeds, changed)
+    parsed(changed)
+    from cnnlab.runs import execute, opening, request
 
-    wanted = (name or profile or "quick", profile, data, " ".join(overrides))
+    wanted = (name or profile or "quick", profile, data, changed)
     if earlier:
         from cnnlab.runs import lineage
 
         lineage.refuse(earlier, name)
-    opening.refuse(*wanted)
-    asked = lineage.asked(earlier, *wanted) if earlier else opening.asked(*wanted)
+    asked = lineage.asked(earlier, *wanted) if earlier else request.asked(*wanted)
+    request.refuse(*wanted, asked)
+    names = execute.selected(execute.available(), only)
     with opening.alone(wanted[0]):
-        _execute(wanted, asked, only, jobs, earlier)
+        _execute(wanted, asked, names if only else None, jobs, earlier)
 
 
 def _execute(
-    wanted: tuple[str, str, str, str], asked: Settings, only: str, jobs: int, earlier: str
+    wanted: tuple[str, str, str, tuple[str, ...]],
+    asked: Settings,
+    only: list[str] | None,
+    jobs: int,
+    earlier: str,
 ) -> None:
     """Execute the notebooks and show what they found; nothing else executes the run meanwhile."""
     from cnnlab.data.audit import suspected_groups
     from cnnlab.data.sources import selection
-    from cnnlab.report import caveats, front_page
     from cnnlab.runs import amendments, execute, growth, lineage, opening
 
-    names = execute.selected(execute.available(), only)
     if asked.data.source != selection.SHAPES:  # a folder that cannot be used makes no run
         source = selection.resolve(asked)
         for note in source.notes:
@@ -103,6 +110,9 @@ def _execute(
     if earlier:
         lineage.start(earlier, *wanted)
     opened = opening.open_run(*wanted)
+    from cnnlab.report import caveats, front_page
+
+    names = only or execute.available()
     click.echo(_headline(opened.name, opened.settings))
     if told := growth.foretold(opened):
         click.echo(printable(told))

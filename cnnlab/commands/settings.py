@@ -132,9 +132,9 @@ def _of_field(field: Field) -> dict[str, Any]:
 
 def _of_run(run: str) -> dict[str, Any]:
     """Return a run's settings beside its profile's, and what was changed when."""
-    from cnnlab.runs import opening, storage
+    from cnnlab.runs import names, storage
 
-    folder = opening.find(run)
+    folder = names.find(run)
     found, state = storage.read_settings(folder), storage.read_state(folder)
     rows = []
     for name in SHOWN:

@@ -31,8 +31,19 @@ def sign(folder: Path | None, key: Path | None, new_key: Path | None) -> None:
         public = signing.new_key(new_key)
         click.echo(f"{new_key}: keep it to yourself. {public}: give it to others.")
     elif folder and key and not new_key:
+        _refuse_missing(folder, key)
         from cnnlab.artifact import model_folder
 
         click.echo(f"{model_folder.sign(folder, key)} written.")
     else:
         raise InputError("Expected a MODEL with --key FILE, or --new-key FILE alone.")
+
+
+def _refuse_missing(folder: Path, key: Path) -> None:
+    """Raise InputError where there is no such model or key, before anything is loaded."""
+    from cnnlab.artifact import contract
+    from cnnlab.runs import names
+
+    contract.read_contract(names.model(folder), None)
+    if not key.is_file():
+        raise InputError(f"There is no key {str(key)!r}: cnnlab sign --new-key FILE makes one.")

@@ -1,8 +1,8 @@
 """What the commands share: plain tables, safe text, errors in one line."""
 
 import json
-import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from cnnlab.commands.encoding import is_unicode
 from cnnlab.text.printable import printable as shown
 
 BAD_INPUT = 2  # the exit status of an InputError; a failed notebook or file gives 1
@@ -41,7 +42,8 @@ def printable(cell: object) -> str:
 
 def print_json(facts: Any, indent: int | None = None) -> None:
     """Print JSON in which every character shows, or is escaped as JSON escapes it."""
-    text = json.dumps(facts, indent=indent, ensure_ascii=False, allow_nan=False)
+    escaped = not is_unicode(sys.stdout)
+    text = json.dumps(facts, indent=indent, ensure_ascii=escaped, allow_nan=False)
     click.echo(
         "".join(
             sign if sign.isprintable() or sign == "\n" else json.dumps(sign)[1:-1] for sign in text
@@ -51,7 +53,7 @@ def print_json(facts: Any, indent: int | None = None) -> None:
 
 def utf8(text: str) -> str:
     """Return text that UTF-8 can carry: a file name's undecodable bytes become ``\\xNN``."""
-    return os.fsencode(text).decode("utf-8", "backslashreplace")
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def complain(message: str, kind: str = "error: ") -> None:

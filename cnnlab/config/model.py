@@ -60,6 +60,7 @@ class ModelSettings(Section):
         "reference_cnn",
         "a network; cnnlab settings --networks lists them",
         choices=ARCHITECTURES,
+        listed_by="cnnlab settings --networks",
     )
     network_options: str = setting(
         "",

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+from cnnlab.config.choices import one_of
 from cnnlab.config.errors import InputError
-from cnnlab.config.section import did_you_mean
 from cnnlab.config.settings import Settings, parsed, to_dict
 
 PROFILES: dict[str, Settings] = {
@@ -67,10 +67,7 @@ def make_settings(profile: str = "quick", overrides: Iterable[str] = (), **fixed
         3
     """
     if profile not in PROFILES:
-        raise InputError(
-            f"Unknown profile {profile!r}: expected one of {', '.join(PROFILES)}."
-            f"{did_you_mean(profile, PROFILES)}"
-        )
+        raise InputError(f"Unknown profile {profile!r}: {one_of(profile, PROFILES)}")
     return PROFILES[profile].replace(**fixed | parsed(overrides))
 
 

@@ -1,10 +1,10 @@
 """A section of the settings: frozen fields that know their meaning, range and choices."""
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import Field, field, fields
 from typing import Any
 
+from cnnlab.config.choices import one_of
 from cnnlab.config.errors import InputError
 
 
@@ -15,6 +15,7 @@ def setting(
     low: float | None = None,
     high: float | None = None,
     choices: Sequence[str] = (),
+    listed_by: str = "",
 ) -> Any:
     """Return a dataclass field of a section.
 
@@ -24,9 +25,10 @@ def setting(
         low: The smallest value allowed; every number has one.
         high: The largest.
         choices: The texts allowed; none means any.
+        listed_by: The command that lists them, where they are many.
     """
     known = {"meaning": meaning, "low": low, "high": high, "choices": tuple(choices)}
-    return field(default=default, metadata=known)
+    return field(default=default, metadata=known | {"listed_by": listed_by})
 
 
 class Section:
@@ -53,8 +55,7 @@ def checked(field: Field, value: Any) -> Any:
         raise InputError(f"{field.name}={value} is out of range: expected {low} to {high}.")
     if choices and value not in choices:
         raise InputError(
-            f"Unknown {field.name} {value!r}: expected one of {', '.join(choices)}."
-            f"{did_you_mean(value, choices)}"
+            f"Unknown {field.name} {value!r}: {one_of(value, choices, field.metadata['listed_by'])}"
         )
     return value
 
@@ -82,13 +83,6 @@ def allowed(field: Field) -> str:
     if choices:
         return ", ".join(choices)
     return f"{low}–{high}" if low is not None else _KINDS[field.type]  # type: ignore[index]
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return " Did you mean …?" with the closest known name, "" where none is close."""
-    plain = {each.lower(): each for each in known}
-    close = difflib.get_close_matches(name.lower(), plain, n=1)
-    return f" Did you mean {plain[close[0]]}?" if close else ""
 
 
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}

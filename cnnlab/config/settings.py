@@ -9,12 +9,13 @@ from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any
 
 from cnnlab.config.augmentation import AugmentationSettings
+from cnnlab.config.choices import one_of
 from cnnlab.config.data import DataSettings
 from cnnlab.config.errors import InputError
 from cnnlab.config.evaluation import EvaluationSettings
 from cnnlab.config.model import ModelSettings
 from cnnlab.config.report import ReportSettings
-from cnnlab.config.section import Section, checked, converted, did_you_mean, setting
+from cnnlab.config.section import Section, checked, converted, setting
 from cnnlab.config.seeds import LARGEST, parsed_seeds
 from cnnlab.config.training import TrainingSettings
 
@@ -126,8 +127,8 @@ def parsed(overrides: Iterable[str]) -> dict[str, Any]:
         [(name, value)] = renamed({key: value}).items()
         if not equals or name not in known:
             raise InputError(
-                f"Cannot set {text!r}: expected key=value, key in {', '.join(known)}."
-                f"{did_you_mean(key, known)}"
+                f"Cannot set {text!r}: expected key=value, such as epochs=3, with a key that is "
+                f"{one_of(key, known, 'cnnlab settings').removeprefix('expected ')}"
             )
         values[name] = converted(FIELDS[name][1], value)
     return values

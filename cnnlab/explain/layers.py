@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cnnlab.config import InputError
+from cnnlab.config.choices import one_of
 from cnnlab.engine import keras
 from cnnlab.models.structure import CONVOLUTIONS, has_graph
 
@@ -56,8 +57,8 @@ def find(model: keras.Model, name: str, among: list[str] | None = None) -> keras
     if len(matches) == 1:
         return layers[matches[0]]
     problem = f"Several layers are called {name!r}" if matches else f"No layer {name!r}"
-    listed = ", ".join(matches or possible) or "none, it has no such layers"
-    raise InputError(f"{problem} in model {model.name!r}: expected one of {listed}.")
+    listed = one_of(name, matches or possible or ["none, it has no such layers"])
+    raise InputError(f"{problem} in model {model.name!r}: {listed}")
 
 
 def image_batch(model: keras.Model, images: np.ndarray) -> np.ndarray:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from cnnlab.config import InputError
+from cnnlab.config.choices import one_of
 from cnnlab.config.model import APPLICATIONS, ARCHITECTURES
-from cnnlab.config.section import Section, did_you_mean
+from cnnlab.config.section import Section
 from cnnlab.engine import keras
 
 
@@ -90,8 +91,8 @@ def architecture(name: str) -> Architecture:
     """
     if name not in ARCHITECTURES:
         raise InputError(
-            f"Unknown architecture {name!r}: expected one of {', '.join(ARCHITECTURES)}."
-            f"{did_you_mean(name, ARCHITECTURES)}"
+            f"Unknown architecture {name!r}: "
+            f"{one_of(name, ARCHITECTURES, 'cnnlab settings --networks')}"
         )
     if name in APPLICATIONS:
         rebuilt: Architecture = import_module("cnnlab.models.applications").application(name)

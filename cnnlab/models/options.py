@@ -3,7 +3,8 @@
 from dataclasses import Field, fields
 
 from cnnlab.config import InputError
-from cnnlab.config.section import converted, did_you_mean
+from cnnlab.config.choices import did_you_mean
+from cnnlab.config.section import converted
 from cnnlab.models.architecture import Architecture
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cnnlab.config import InputError
+from cnnlab.config.choices import did_you_mean
 from cnnlab.config.model import PRETRAINED, RANDOM
-from cnnlab.config.section import did_you_mean
 from cnnlab.engine import keras
 from cnnlab.hashing import file_digest
 from cnnlab.models.architecture import Architecture, Pretrained, architecture

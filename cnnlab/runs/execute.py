@@ -5,29 +5,20 @@ cell must carry an execution count afterwards. What cells write to stderr is rep
 stop the run: a warning after an hour of training must not cost the hour.
 """
 
-import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import zmq
-from nbclient.exceptions import DeadKernelError
-from papermill.clientwrap import PapermillNotebookClient
-from papermill.engines import NBClientEngine, papermill_engines
-from papermill.exceptions import PapermillExecutionError
-from papermill.execute import execute_notebook
-from papermill.iorw import LocalHandler, papermill_io
-from traitlets.config import Config
-
-from cnnlab import files
 from cnnlab.config import InputError
 from cnnlab.places import CannotWrite
-from cnnlab.runs import executed, provenance
-from cnnlab.runs.folder import Run
+from cnnlab.runs import provenance
 from cnnlab.runs.progress import Progress
+
+if TYPE_CHECKING:
+    from cnnlab.runs.folder import Run
 
 NOTEBOOKS = provenance.CHECKOUT / "notebooks"
 
@@ -76,52 +67,6 @@ class Executed:
     red_lines: tuple[str, ...]
 
 
-class _ReportingClient(PapermillNotebookClient):
-    """Papermill's client, telling ``progress`` what a running cell prints or rewrites."""
-
-    progress: Progress
-
-    def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
-        content = msg["content"]
-        if msg["msg_type"] == "stream" and content["name"] == "stdout":
-            self.progress.say(content["text"])
-        elif content.get("data", {}).keys() == {"text/plain"} and content.get("transient"):
-            self.progress.say(content["data"]["text/plain"])  # a line that is rewritten in place
-        return super().process_message(msg, cell, cell_index)
-
-
-class _WholeFiles(LocalHandler):
-    """How papermill writes a notebook: whole or not at all, while it is executed, too."""
-
-    def write(self, buf: str, path: str) -> None:
-        files.write(Path(path), buf, durable=False)
-
-
-_WHOLE_FILES = _WholeFiles()
-
-
-class _ReportingEngine(NBClientEngine):
-    """Papermill's engine, telling ``progress`` of every cell and of what happens inside it."""
-
-    @classmethod
-    def execute_managed_notebook(  # type: ignore[override, unused-ignore]
-        cls, nb_man: Any, kernel_name: str, progress: Progress, start_timeout: int, **kwargs: Any
-    ) -> Any:
-        complete = nb_man.cell_complete
-
-        def cell_complete(*args: Any, **kwargs: Any) -> None:
-            complete(*args, **kwargs)
-            progress.advance()
-
-        nb_man.cell_complete = cell_complete
-        given = {name: kwargs[name] for name in ("extra_arguments", "config")}
-        client = _ReportingClient(
-            nb_man, kernel_name=kernel_name, startup_timeout=start_timeout, timeout=None, **given
-        )
-        client.progress = progress
-        return client.execute()
-
-
 def available(folder: Path | None = None) -> list[str]:
     """Return the notebooks' names in their order: ``["01_explore_data", …]``.
 
@@ -157,7 +102,7 @@ def selected(names: list[str], only: str) -> list[str]:
 
 
 def execute(
-    run: Run,
+    run: "Run",
     names: list[str],
     folder: Path | None = None,
     begin: Callable[[str, int], Progress] = Progress,
@@ -179,8 +124,12 @@ def execute(
 
 
 def _execute_one(
-    run: Run, name: str, folder: Path, begin: Callable[[str, int], Progress], jobs: int
+    run: "Run", name: str, folder: Path, begin: Callable[[str, int], Progress], jobs: int
 ) -> Executed:
+    from cnnlab.runs import (
+        executed,
+    )  # with papermill it takes seconds, and a wrong name is told now
+
     source = folder / f"{name}.ipynb"
     target = run.path("notebooks", f"{name}.ipynb")
     written = executed.read(source)
@@ -209,50 +158,16 @@ def _execute_one(
 def _call_papermill(
     parameters: dict[str, Any], source: Path, target: Path, progress: Progress
 ) -> None:
-    papermill_engines.register("cnnlab", _ReportingEngine)
-    if papermill_io.get_handler(str(target)) is not _WHOLE_FILES:
-        papermill_io.register(target.anchor, _WHOLE_FILES)
+    from cnnlab.runs import executed, papermill_engine
+
     try:
-        with _silent("papermill"):  # what went wrong is said once, by NotebookFailed
-            execute_notebook(
-                source,
-                target,
-                parameters=parameters,
-                engine_name="cnnlab",
-                kernel_name="python3",
-                language="python",
-                progress_bar=False,
-                cwd=source.parent,
-                start_timeout=300,  # a cold disk under load
-                progress=progress,
-                # Notes of the kernel about itself; those of the cells are in the notebook.
-                extra_arguments=["--log-level=CRITICAL"],
-                config=_kernel_config(),
-            )
-    except PapermillExecutionError as error:
+        papermill_engine.call(parameters, source, target, progress)
+    except papermill_engine.PapermillExecutionError as error:
         message = f"{error.ename}: {' '.join(error.evalue.split()) or '(no message)'}"
         number, title = executed.read(target).failed[0]
         refused = list(error.traceback) == [f"{error.ename}: {error.evalue}"]  # as it shows itself
         raise NotebookFailed(target.stem, number, title, message, target, refused=refused) from None
-    except DeadKernelError:
+    except papermill_engine.DeadKernelError:
         number, title = executed.read(target).started[-1]
         message = "the kernel died, which most often means that the memory was full."
         raise NotebookFailed(target.stem, number, title, message, target) from None
-
-
-def _kernel_config() -> Config:
-    """Encrypt the loopback connection to the kernel where ZeroMQ can; ipykernel warns otherwise."""
-    encryption = "auto" if zmq.has("curve") else "disabled"
-    return Config({"KernelManager": {"transport_encryption": encryption}})
-
-
-@contextmanager
-def _silent(name: str) -> Iterator[None]:
-    """Keep a logger and its children quiet for the length of a block."""
-    logger = logging.getLogger(name)
-    before = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)

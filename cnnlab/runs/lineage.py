@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cnnlab import files
 from cnnlab.config import InputError, Settings, changes, home, make_settings
 from cnnlab.hashing import file_digest
-from cnnlab.runs import opening, storage
+from cnnlab.runs import names, opening, request, storage
 
 if TYPE_CHECKING:  # they ask for pandas, and a wrong name is told at once
     from cnnlab.data.earlier import Earlier
@@ -35,8 +35,10 @@ def refuse(name: str, run: str) -> None:
     earlier_name = Path(name).name
     if not run or run == earlier_name:
         wrong = "A run cannot start from itself" if run else "--from begins another run"
-        raise InputError(f"{wrong}: give it a name of its own, such as {_unused(earlier_name)}.")
-    folder = home() / "reports" / opening.checked_name(run)
+        raise InputError(
+            f"{wrong}: give it a name of its own, such as {names.unused(earlier_name)}."
+        )
+    folder = home() / "reports" / names.checked(run)
     if (folder / "run.json").exists():
         origin = storage.read_state(folder).get(FOLDER)
         if origin and origin["run"] == earlier_name:
@@ -44,9 +46,9 @@ def refuse(name: str, run: str) -> None:
         said = f"started from {origin['run']!r}" if origin else "not started from another run"
         raise InputError(
             f"Run {run!r} exists and was {said}: give the new one a name of its own, such as "
-            f"{_unused(run)}."
+            f"{names.unused(run)}."
         )
-    found = opening.find(name)
+    found = names.find(name)
     for needed in ("manifest.csv", "splits.csv"):
         if not (found / needed).is_file():
             raise InputError(
@@ -55,7 +57,7 @@ def refuse(name: str, run: str) -> None:
             )
 
 
-def asked(name: str, run: str, profile: str, data: str, overrides: str) -> Settings:
+def asked(name: str, run: str, profile: str, data: str, overrides: request.Overrides) -> Settings:
     """Return the settings of a run that starts from another: those of that one, unless given.
 
     Args:
@@ -63,16 +65,16 @@ def asked(name: str, run: str, profile: str, data: str, overrides: str) -> Setti
         run: The new run's name; one that exists has its own settings.
         profile: Another profile; what the earlier run changed of its own stays changed.
         data: Other data; "" for the earlier run's.
-        overrides: Space-separated ``key=value``.
+        overrides: See ``opening.open_run``.
     """
     if (home() / "reports" / run / "run.json").exists():
-        return opening.asked(run, profile, data, overrides)
-    stored = storage.read_settings(opening.find(name))
+        return request.asked(run, profile, data, overrides)
+    stored = storage.read_settings(names.find(name))
     kept = changes(stored) | {"source": data or stored.data.source}
-    return make_settings(profile or stored.profile, overrides.split(), **kept)
+    return make_settings(profile or stored.profile, request.as_texts(overrides), **kept)
 
 
-def start(name: str, run: str, profile: str, data: str, overrides: str) -> None:
+def start(name: str, run: str, profile: str, data: str, overrides: request.Overrides) -> None:
     """Create a run that starts from an earlier one, which stays as it is; one that exists stays.
 
     Args:
@@ -93,7 +95,7 @@ def start(name: str, run: str, profile: str, data: str, overrides: str) -> None:
     from cnnlab.runs import past_openings
     from cnnlab.runs.folder import Run
 
-    before = opening.find(name)
+    before = names.find(name)
     settings = opening.settled(asked(name, run, profile, data, overrides))
     past_openings.record(before)  # what its models have seen is known even where it is deleted
     state = storage.read_state(before)
@@ -164,11 +166,3 @@ def _model_id(folder: Path) -> str | None:
         return json.loads((folder / "model" / "contract.json").read_text("utf-8"))["model_id"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _unused(name: str) -> str:
-    """Return how to give a run a name that none has."""
-    number = 2
-    while (home() / "reports" / f"{name}-{number}").exists():
-        number += 1
-    return f"--run {name}-{number}"

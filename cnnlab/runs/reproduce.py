@@ -14,6 +14,7 @@ from cnnlab.runs import (
     drift,
     execute,
     lineage,
+    names,
     opening,
     past_openings,
     provenance,
@@ -74,7 +75,7 @@ def reproduce(
     """Execute the notebooks that made a run's numbers into a folder beside it, and compare.
 
     Args:
-        stored: The run's folder, see ``opening.find``.
+        stored: The run's folder, see ``names.find``.
         overrides: ``key=value`` settings that shall differ.
         jobs: Folds trained at a time.
         say: Is told what is worth knowing before the end.
@@ -145,4 +146,4 @@ def _settings(stored: Path, overrides: Sequence[str]) -> Settings:
 def _name(stored: Path) -> str:
     """Return a name for the second run that no other has."""
     digits = "".join(sign for sign in provenance.now().partition("+")[0] if sign.isdigit())
-    return opening.checked_name(f"{stored.name[:50]}.reproduced-{digits}")
+    return names.checked(f"{stored.name[:50]}.reproduced-{digits}")

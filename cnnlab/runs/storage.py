@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cnnlab import files, locks
 from cnnlab.config import InputError, Settings, from_dict, may_change, renamed, upgraded
 from cnnlab.config.settings import FIELDS
@@ -28,7 +26,7 @@ def plain(value: Any) -> Any:
     """Return ``value`` with only dicts, lists, texts, numbers, booleans and None in it."""
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
+    if hasattr(value, "tolist"):  # NumPy's, which is not imported for files that have none
         return plain(value.tolist())
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]

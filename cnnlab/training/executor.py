@@ -23,10 +23,10 @@ class TrainingFailed(RuntimeError):  # noqa: N818 - it says what happened
 
 def check_jobs(dataset: Dataset, jobs: int) -> None:
     """Raise InputError if so many trainings at a time cannot be: see ``train_each``."""
-    if jobs < 0:
+    if type(jobs) is not int or jobs < 0:
         raise InputError(
-            f"jobs={jobs} is out of range: expected how many networks to train at a time, or 0 for "
-            "as many as cores and memory allow."
+            f"jobs={jobs!r} is out of range: expected how many networks to train at a time, or 0 "
+            "for as many as cores and memory allow."
         )
     if jobs != 1:
         _mapped_file(dataset)

@@ -61,8 +61,8 @@ def test_json_is_one_object(call, photos):
         (["--sizes", "96;128"], "--sizes='96;128': expected whole numbers"),
         (["--sizes", "8", "--backbones", "resnet=random"], "image_size"),
         (["--set", "architecture=resnet"], "Cannot set architecture here"),
-        (["--backbones", "resnt"], "Unknown architecture 'resnt'"),
-        (["--backbones", "resnet=nowhere.h5"], "no weights for resnet"),
+        (["--backbones", "resnt"], "There is no network 'resnt'"),
+        (["--backbones", "resnet=nowhere.h5"], "no weights file"),
     ],
 )
 def test_bad_arguments_are_told_in_one_line(refused, photos, arguments, says):

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from cnnlab.artifact import contract
 from cnnlab.serving import predictor
 
 
@@ -30,7 +31,9 @@ class _Predictor:
 @pytest.fixture
 def model(tmp_path, monkeypatch):
     monkeypatch.setattr(predictor, "Predictor", _Predictor)
+    monkeypatch.setattr(contract, "read_contract", lambda *_: {"class_names": ["cat", "dog"]})
     (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "contract.json").touch()
     return tmp_path / "model"
 
 
@@ -162,9 +165,24 @@ def test_predict_prints_odd_names_on_one_line_and_as_json(call, refused, model, 
 
 def test_predict_tells_a_missing_model(refused, photos):
     asked = ["predict", "--model", "nowhere", photos / "cat" / "0.png"]
-    refused(asked, "no model folder 'nowhere'")
+    refused(asked, "There is no folder nowhere: expected reports/<run>/model")
 
 
 def test_a_blank_trusted_key_is_no_key(refused, model, photos, monkeypatch):
     monkeypatch.setenv("CNNLAB_TRUSTED_KEY", "")
     refused(["predict", "--model", model, photos], "CNNLAB_TRUSTED_KEY is blank")
+
+
+def test_where_no_file_exists_no_model_is_loaded_to_say_so(call, model, monkeypatch):
+    monkeypatch.setattr(predictor, "Predictor", lambda *_, **__: pytest.fail("loaded"))
+    result = call("predict", "--model", model, "--json", "gone.jpg", "away.jpg")
+    assert result.exit_code == 1
+    assert [line["error"]["code"] for line in lines_of(result)] == ["not_found"] * 2
+
+
+def test_a_model_of_a_run_is_meant_where_the_run_is_named(refused, home, photos):
+    folder = home / "reports" / "first" / "model"
+    folder.mkdir(parents=True)
+    (folder / "contract.json").touch()
+    for named in (home / "reports" / "first", "first", home / "reports" / "fist" / "model"):
+        refused(["predict", "--model", named, photos], "Did you mean ", "reports/first/model?")

@@ -10,7 +10,7 @@ from PIL import Image
 from cnnlab import runs
 from cnnlab.config import InputError
 from cnnlab.data import ledger
-from cnnlab.runs import Run, amendments, opening
+from cnnlab.runs import Run, amendments, request
 
 
 @pytest.fixture
@@ -208,7 +208,7 @@ def test_a_seed_that_was_tested_stays_declared(monkeypatch):
         with pytest.raises(InputError, match=r"leaves out 1.* has seen the test set"):
             amendments.record(declared.folder, {"more_seeds": fewer.partition("=")[2]})
     with pytest.raises(InputError, match=r"more_seeds='2,4' leaves out 1, whose model has seen"):
-        opening.refuse("seeded", "", "", "more_seeds=2,4")
+        request.refuse("seeded", "", "", "more_seeds=2,4")
     assert declared.state() == before
     assert runs.open_run("seeded", overrides="folds=3").settings.seeds == (0, 1, 2)
     assert runs.open_run("seeded", overrides="more_seeds=2,1,4").settings.seeds == (0, 2, 1, 4)

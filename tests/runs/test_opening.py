@@ -1,11 +1,13 @@
 import json
+import subprocess
+import sys
 
 import pytest
 
 from cnnlab import hashing, runs
 from cnnlab.config import InputError, make_settings
 from cnnlab.report import comparison_page, front_page
-from cnnlab.runs import opening, storage
+from cnnlab.runs import names, opening, storage
 from cnnlab.training import trainer
 
 
@@ -40,7 +42,7 @@ def test_other_settings_are_refused_and_all_are_named(home):
     assert "profile is 'smoke' there, 'quick' asked" in message
     assert "epochs is 3 there, 4 asked" in message
     assert "seed is" not in message
-    assert "another run name" in message
+    assert "a name of its own, such as --run demo-2, or remove " in message
     assert (home / "reports" / "demo" / "run.json").read_bytes() == before
 
 
@@ -82,10 +84,10 @@ def test_a_relative_folder_becomes_absolute(home, monkeypatch):
             "In network_options, cannot set 'width=3' of reference_cnn",
         ),
         ({"overrides": "network_options=dense_units=0"}, "dense_units=0 is out of range"),
-        ({"overrides": 3}, "overrides=3 is no text"),
-        ({"overrides": ["epochs=3"]}, "is no text"),
-        ({"profile": None}, "profile=None is no text"),
-        ({"data": 7}, "data=7 is no text"),
+        ({"data": 7}, "no data folder '7'"),
+        *(({"overrides": odd}, "overrides=.* is no text") for odd in (3, None, True, 0.5, {}, [3])),
+        *(({"profile": odd}, "profile=.* is no text") for odd in (3, None, True, 0.5, [])),
+        *(({"data": odd}, "data=.* is no text") for odd in (None, True, 0.5, ["a"])),
     ],
 )
 def test_a_wrong_argument_leaves_no_folder(home, arguments, message):
@@ -153,7 +155,11 @@ def test_a_run_records_its_weights_and_refuses_others(home, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name", [".", "..", "a/b", "a b", "-x", ".hidden", "gallery", "é", "a" * 81]
+    "name",
+    [
+        *(".", "..", "../x", "a/b", "a b", "-x", ".hidden", "gallery", "é", "a" * 81, "a" * 300),
+        *("a\n", "con", "NUL", "aux.1", "com1", "a."),
+    ],
 )
 def test_a_name_that_cannot_be_a_folder_is_refused(home, name):
     with pytest.raises(InputError, match="cannot be called"):
@@ -161,9 +167,9 @@ def test_a_name_that_cannot_be_a_folder_is_refused(home, name):
     assert not (home / "reports").exists()
 
 
-@pytest.mark.parametrize("name", ["a", "A.b_c-9", "2024", "a" * 80])
+@pytest.mark.parametrize("name", ["a", "A.b_c-9", "2024", "a" * 80, "console", "aux2", "con-1"])
 def test_an_ordinary_name_is_kept(name):
-    assert opening.checked_name(name) == name
+    assert names.checked(name) == name
 
 
 def test_a_notebook_is_recorded_with_its_devices():
@@ -195,10 +201,27 @@ def test_settings_that_somebody_edited_are_named_and_refused():
     assert runs.open_run("demo").settings.seed == 7
 
 
-def test_a_number_as_name_is_told_how_to_stay_text(home):
-    with pytest.raises(InputError, match=r"run=2024 is no text: .* -r run VALUE keeps it text"):
-        runs.open_run(2024)
+def test_a_number_as_name_is_its_digits_and_that_is_said(home, capsys):
+    assert runs.open_run(2024, profile="smoke").folder == home / "reports" / "2024"
+    assert capsys.readouterr().out == (
+        "run=2024 came as a number and is taken as '2024'; with papermill, -r run VALUE keeps what "
+        "was typed.\n"
+    )
+
+
+@pytest.mark.parametrize("odd", [True, None, 20.24, [], {}, ["a"]])
+def test_what_is_no_name_is_told_how_to_stay_text(home, odd):
+    with pytest.raises(InputError, match=r"run=.* is no text: .* -r run VALUE keeps it text"):
+        runs.open_run(odd)
     assert not (home / "reports").exists()
+
+
+def test_settings_may_be_a_text_each():
+    given = ["epochs=3", "group_by=it's (.*)"]
+    run = runs.open_run("demo", profile="smoke", overrides=given)
+    assert run.settings.data.group_by == "it's (.*)"
+    quoted = """epochs=3 group_by="it's (.*)" """
+    assert runs.open_run("demo", overrides=quoted).settings == run.settings
 
 
 def test_a_setting_of_the_evaluation_changes_and_that_is_recorded(capsys):
@@ -348,3 +371,50 @@ def test_settings_that_a_run_has_may_be_named_one_by_one(home):
     with pytest.raises(InputError, match="warmup_epochs=1 is too many"):
         runs.open_run("demo", overrides="fold_epochs=1")
     assert runs.open_run("demo").settings.evaluation.fold_epochs == 3
+
+
+@pytest.fixture
+def busy():
+    """Return a function that has another process work alone in a folder until the test ends."""
+    children = []
+    code = (
+        "import pathlib, sys, time; from cnnlab import locks\n"
+        "with locks.alone(pathlib.Path(sys.argv[1]), 'It is done'):\n"
+        "    print('held', flush=True); time.sleep(600)"
+    )
+
+    def start(folder):
+        child = subprocess.Popen(
+            [sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True
+        )
+        children.append(child)
+        assert child.stdout.readline() == "held\n"
+        return child.pid
+
+    yield start
+    for child in children:
+        child.kill()
+        child.communicate()
+
+
+def test_a_notebook_is_refused_while_another_process_executes_the_run(busy):
+    run = runs.open_run("demo", profile="smoke", notebook="03_training")
+    pid = busy(run.folder)
+    before = run.state()
+    with pytest.raises(InputError, match=rf"Run 'demo' is being executed by another .*\({pid} on"):
+        runs.open_run("demo", notebook="03_training")
+    assert run.state() == before
+    assert runs.open_run("demo").state() == before  # whoever only reads
+
+
+def test_a_run_is_not_executed_while_a_notebook_trains_its_network(busy):
+    run = runs.open_run("demo", profile="smoke")
+    (run.folder / "training").mkdir()
+    checkpoint = run.save_text("training/checkpoint-0.npz", "half an hour")
+    pid = busy(run.folder / "training")
+    with (
+        pytest.raises(InputError, match=rf"A network is trained in .*training by .*\({pid} on"),
+        opening.alone("demo"),
+    ):
+        pytest.fail("executed")
+    assert checkpoint.read_text() == "half an hour"

@@ -7,7 +7,7 @@ from PIL import Image
 from cnnlab import runs
 from cnnlab.config import InputError
 from cnnlab.data import manifest
-from cnnlab.runs import amendments, execute, opening, provenance, reproduce
+from cnnlab.runs import amendments, execute, names, provenance, reproduce
 
 
 @pytest.fixture
@@ -138,10 +138,10 @@ def test_a_notebook_that_fails_is_told_and_its_run_is_kept(stored, monkeypatch):
 
 def test_a_run_is_found_by_name_and_by_path(home, stored, monkeypatch):
     monkeypatch.chdir(home)
-    assert opening.find("demo") == opening.find("reports/demo") == stored.folder
-    assert opening.find(str(stored.folder)) == stored.folder
+    assert names.find("demo") == names.find("reports/demo") == stored.folder
+    assert names.find(str(stored.folder)) == stored.folder
     with pytest.raises(InputError, match="no run 'nothing': expected one of demo"):
-        opening.find("nothing")
+        names.find("nothing")
 
 
 def test_what_cannot_be_reproduced_is_refused_and_makes_no_run(home, photos, stored):

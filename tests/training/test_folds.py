@@ -200,6 +200,9 @@ def test_without_a_folder_nothing_is_kept(mapped, monkeypatch):
 def test_negative_jobs_and_pixels_in_memory_are_refused(mapped):
     with pytest.raises(InputError, match=r"jobs=-1 .* or 0 for as many as cores and memory allow"):
         folds.fold_runner(mapped, np.arange(24), SETTINGS, jobs=-1)
+    for odd in ("two", "2", 2.0, None, True):  # as papermill may give them
+        with pytest.raises(InputError, match=r"jobs=.* is out of range"):
+            folds.fold_runner(mapped, np.arange(24), SETTINGS, jobs=odd)
     for pixels in (np.array(mapped.pixels), mapped.pixels[:12]):
         odd = replace(mapped, pixels=pixels)
         for jobs in (0, 2):

@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 
 from cnnlab import files, hashing
 from cnnlab.config import InputError, home
+from cnnlab.config.choices import one_of
 from cnnlab.data.public import archives, download
 from cnnlab.data.public.catalogue import DATASETS, Archive, Arrays, by_hand, complete, place
 from cnnlab.places import CannotWrite
@@ -41,7 +42,7 @@ def fetch(name: str, *, progress: bool = False) -> Path:
         PosixPath('.../data/raw/flowers')
     """
     if name not in DATASETS:
-        raise InputError(f"There is no dataset {name!r}: expected one of {', '.join(DATASETS)}.")
+        raise InputError(f"There is no dataset {name!r}: {one_of(name, DATASETS)}")
     folder, dataset = place(name), DATASETS[name]
     if complete(folder):
         return folder

@@ -1,18 +1,16 @@
 """Where images come from: the generated shapes, a fetched dataset, a folder or a table."""
 
-import os
-from pathlib import Path
 from typing import Any
 
 from cnnlab import hashing
 from cnnlab.config import InputError, Settings, home
 from cnnlab.data.public import catalogue
-from cnnlab.data.sources import folder_source, refusals, table_source, user_table
+from cnnlab.data.sources import folder_source, place, refusals, table_source, user_table
 from cnnlab.data.sources.entries import Source
 from cnnlab.data.sources.folder_source import FolderSource
 from cnnlab.data.synthetic import shapes
 
-SHAPES = "shapes"
+SHAPES = place.SHAPES
 
 
 def resolve(settings: Settings, *, progress: bool = False) -> Source:
@@ -35,17 +33,7 @@ def resolve(settings: Settings, *, progress: bool = False) -> Source:
     named = settings.data.source
     if named == SHAPES:
         return _shapes(settings, progress)
-    if named in catalogue.DATASETS:
-        root = catalogue.fetched(named)
-    else:
-        root = Path(os.path.expanduser(named))  # where nobody has that name, as it is
-    # Path("") would be the current folder; a path that may not be looked at does not exist here.
-    if not named.strip() or not os.path.exists(root):
-        raise InputError(
-            f"There is no data folder {named!r}: expected {SHAPES!r}, the path of a folder or of a "
-            f"CSV table, or one of {', '.join(catalogue.DATASETS)}."
-        )
-    root = root.resolve()
+    root = place.find(named) or catalogue.place(named).resolve()
     if root.suffix.lower() in user_table.SUFFIXES and not root.is_dir():
         return table_source.read(root, settings.data.group_pattern)
     if not root.is_dir():
