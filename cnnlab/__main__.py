@@ -10,6 +10,7 @@ from cnnlab.commands import encoding
 from cnnlab.commands.audit import audit
 from cnnlab.commands.backbones import backbones
 from cnnlab.commands.compare import compare
+from cnnlab.commands.doctor import doctor
 from cnnlab.commands.fetch import fetch
 from cnnlab.commands.predict import predict
 from cnnlab.commands.reproduce import reproduce
@@ -57,7 +58,7 @@ def main() -> None:
     """Turn folders of images into a trained, evaluated, explained and deployable classifier."""
 
 
-for _command in (run, settings, reproduce, compare, audit, backbones, fetch, predict, sign):
+for _command in (run, settings, reproduce, compare, audit, doctor, backbones, fetch, predict, sign):
     main.add_command(_command)
 
 

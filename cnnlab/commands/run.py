@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnnlab.commands.terminal import BAD_INPUT, JOBS, complain, printable
+from cnnlab.commands.terminal import BAD_INPUT, JOBS, complain, print_table, printable
 from cnnlab.config import (
     PROFILES,
     InputError,
@@ -98,8 +98,9 @@ def _execute(
     """Execute the notebooks and show what they found; nothing else executes the run meanwhile."""
     from cnnlab.data.audit import suspected_groups
     from cnnlab.data.sources import selection
-    from cnnlab.runs import amendments, execute, growth, lineage, opening
+    from cnnlab.runs import amendments, execute, forecasts, growth, lineage, opening
 
+    names = only or execute.available()
     if asked.data.source != selection.SHAPES:  # a folder that cannot be used makes no run
         source = selection.resolve(asked)
         for note in source.notes:
@@ -112,7 +113,6 @@ def _execute(
     opened = opening.open_run(*wanted)
     from cnnlab.report import caveats, front_page
 
-    names = only or execute.available()
     click.echo(_headline(opened.name, opened.settings))
     if told := growth.foretold(opened):
         click.echo(printable(told))
@@ -136,6 +136,9 @@ def _execute(
                 f"note: {executed.notebook} wrote to stderr: {printable(executed.red_lines[0])}"
             )
     click.echo(f"\n{front_page.as_text(front_page.summary(opened))}\n")
+    compared = forecasts.compared(opened)
+    if compared is not None and len(compared):
+        print_table(list(compared.columns), compared.values.tolist())
     if said := caveats.beside_test(opened):
         click.echo(f"{said}\n")
     click.echo(page)

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cnnlab.runs import exposure, results
+    from cnnlab.runs import exposure, forecasts, results
     from cnnlab.runs.folder import Run
     from cnnlab.runs.opening import open_run
     from cnnlab.runs.progress import live_line
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Run",
     "exposure",
+    "forecasts",
     "live_line",
     "open_run",
     "results",

@@ -5,6 +5,8 @@ cell must carry an execution count afterwards. What cells write to stderr is rep
 stop the run: a warning after an hour of training must not cost the hour.
 """
 
+import resource
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -151,8 +153,15 @@ def _execute_one(
         raise
     done = Executed(name, time.perf_counter() - started, count, found.stderr)
     finished = {"finished": provenance.now(), "seconds": round(done.seconds, 1), "cells": count}
+    finished["peak_bytes"] = _peak_bytes()
     run.update(lambda state: state["notebooks"][name].update(finished))
     return done
+
+
+def _peak_bytes() -> int:
+    """Return the memory of the largest process so far: a kernel, or one that it began."""
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return peak * (1 if sys.platform == "darwin" else 1024)
 
 
 def _call_papermill(

@@ -82,8 +82,8 @@ STEPS: tuple[Step, ...] = (
         "03_training",
         needs=("01_explore_data",),
         writes=(
-            *("training/history.csv", "training/learning_curve.csv", "metrics/validation.json"),
-            *("predictions/validation.csv", "model/"),
+            *("training/history.csv", "training/learning_curve.csv", "metrics/doctor.json"),
+            *("metrics/validation.json", "predictions/validation.csv", "model/"),
         ),
         figures=(
             Figure("training_history", "Training: loss and accuracy by epoch", 60),

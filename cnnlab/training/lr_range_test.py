@@ -9,6 +9,7 @@ Source:
 """
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -32,11 +33,14 @@ class RateTest:
 
     ``table`` has a row per step: rate, loss (of its batch, before the step, with the L2 penalty)
     and smoothed. ``suggested`` is the rate where the smoothed loss was halfway down, see
-    ``halfway``; nan if it never fell.
+    ``halfway``; nan if it never fell. ``first_seconds`` is what the first step took, in which the
+    network is traced and compiled, ``step_seconds`` the mean of the others, batches included.
     """
 
     table: pd.DataFrame
     suggested: float
+    first_seconds: float = 0.0
+    step_seconds: float = 0.0
 
 
 def find_rate(
@@ -83,18 +87,21 @@ def find_rate(
     constant = replace(stage, learning_rate=lowest, schedule="constant", warmup_epochs=0)
     copy = Learner(model, constant, Recipe((constant,)), steps=steps).network
     rates, rows, smoothing = np.geomspace(lowest, highest, steps), [], Smoothing()
-    batches = _endless(copy, training, seed)
+    batches, marks = _endless(copy, training, seed), [time.perf_counter()]
     for rate, (images, labels) in zip(rates, batches, strict=False):
         copy.optimizer.learning_rate = rate
         copy.reset_metrics()  # else the loss would be the mean of all steps so far
         loss = float(copy.train_on_batch(images, labels, return_dict=True)["loss"])
+        marks.append(time.perf_counter())
         if not math.isfinite(loss):
             break
         rows.append((float(rate), loss, smoothing.update(loss)))
         if smoothing.exploded:
             break
     table = pd.DataFrame(rows, columns=["rate", "loss", "smoothed"])
-    return RateTest(table, halfway(table, int(START * steps)))
+    spent = np.diff(marks)
+    later = float(spent[1:].mean()) if len(spent) > 1 else float(spent[0])
+    return RateTest(table, halfway(table, int(START * steps)), float(spent[0]), later)
 
 
 class Smoothing:

@@ -53,10 +53,10 @@ def affordable(each: int, most: int) -> int:
         each: Bytes that one takes, see ``memory``.
         most: Trainings that there are.
     """
-    return max(1, min(cores(), int(_free_memory() / each), most))
+    return max(1, min(cores(), int(free_memory() / each), most))
 
 
-def _free_memory() -> int:
+def free_memory() -> int:
     """Return the bytes that this process may still take: the machine's, or its container's."""
     free = psutil.virtual_memory().available
     try:

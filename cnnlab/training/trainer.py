@@ -191,7 +191,7 @@ def check(settings: Settings) -> None:
 
 
 def range_test(
-    model: keras.Model, dataset: Dataset, rows: np.ndarray, settings: Settings
+    model: keras.Model, dataset: Dataset, rows: np.ndarray, settings: Settings, *, steps: int = 100
 ) -> RateTest:
     """Return the learning-rate range test of the settings' last stage; ``model`` is not touched.
 
@@ -200,6 +200,7 @@ def range_test(
         dataset: Prepared pixels and labels.
         rows: int64 (N,), the images to learn from.
         settings: Recipe, augmentation and seed.
+        steps: At most, see ``find_rate``.
 
     Returns:
         Its rates are values of the setting ``learning_rate``: a stage that takes ``x0.1`` of that
@@ -214,10 +215,10 @@ def range_test(
         model = copied(model)
         probe.fitter(dataset, rows, rows, settings, seed=settings.seed)(model)
     batches = epoch_batches(dataset, rows, settings, recipe=last)
-    found = find_rate(model, batches, seed=settings.seed, stage=last.stages[0])
+    found = find_rate(model, batches, seed=settings.seed, stage=last.stages[0], steps=steps)
     factor = last.stages[0].learning_rate / settings.training.learning_rate
     table = found.table.assign(rate=found.table["rate"] / factor)
-    return RateTest(table, found.suggested / factor)
+    return replace(found, table=table, suggested=found.suggested / factor)
 
 
 def _class_weights(dataset: Dataset, train: np.ndarray, settings: Settings) -> np.ndarray | None:
