@@ -6,8 +6,7 @@ random number has a seed of its own.
 """
 
 from cnnlab.experiment.doctor.check import Check
-from cnnlab.experiment.doctor.diagnosis import Diagnosis, diagnose, table
-from cnnlab.experiment.doctor.forecast import (
+from cnnlab.experiment.doctor.costs import (
     Actual,
     Forecast,
     checks,
@@ -15,6 +14,7 @@ from cnnlab.experiment.doctor.forecast import (
     forecast,
     trial_steps,
 )
+from cnnlab.experiment.doctor.diagnosis import Diagnosis, diagnose, table
 from cnnlab.experiment.doctor.memory_test import memorises
 
 __all__ = [

@@ -29,18 +29,19 @@ FLOAT = 4  # bytes
 WEIGHTS_STORED = 2  # times in a model folder: the H5 file and the SavedModel
 IN_CHECKPOINTS = 2 * 4  # two files; in each weights, two moments and the best weights
 EPOCH = 0.3  # seconds of an epoch besides its steps: batches prepared, validation begun
-# Of each notebook without the network's own work, on two cores (quick, 40 pixels).
+# Seconds of each notebook without the network's own work, where ``_pace`` is 1.
 FIXED = {
-    "02_augmentation": 12.0,
-    "03_training": 25.0,
-    "04_kfold_evaluation": 20.0,
-    "05_interpretability": 25.0,
-    "06_inference_demo": 8.0,
-    "07_deployment": 12.0,
+    "02_augmentation": 13.0,
+    "03_training": 35.0,
+    "04_kfold_evaluation": 30.0,
+    "05_interpretability": 30.0,
+    "06_inference_demo": 12.0,
+    "07_deployment": 11.0,
 }
+LOOPS, LOOP = 3, 0.083  # of ``_pace``; seconds of one on the machine that FIXED was measured on
 EXPLAINING = 12_000  # images that pass the network in notebook 05; a tenth where it is brief
-OTHER = 1.0e9  # bytes of a notebook's process besides TensorFlow: figures, tables, other networks
-PAGES = 25e6  # bytes of a run's notebooks, pages and figures
+OTHER = 0.2e9  # bytes of a notebook's process besides TensorFlow: figures, tables, other networks
+PAGES = 18e6  # bytes of a run's notebooks, pages and figures
 CURVE = {True: (0.05, 0.1, 0.25, 0.5), False: (0.25, 0.5)}  # of notebook 03: a probe alone, or not
 CURVE_SEEDS = {True: 3, False: 1}
 LEAST_STEPS, MOST_STEPS = 30, 100  # of the range test in a run
@@ -56,12 +57,14 @@ class Speed(Record):
         first: The first of them: the network is traced and compiled.
         image: An image's way through the network.
         head: A fitted head, for each training image.
+        pace: How many times longer plain Python takes than on an idle core of two of an AMD EPYC.
     """
 
     step: float = 0.0
     first: float = 0.0
     image: float = 0.0
     head: float = 0.0
+    pace: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -182,10 +185,18 @@ def compared(foretold: Forecast, actual: Actual) -> pd.DataFrame:
 def _speed(
     model: keras.Model, dataset: Dataset, settings: Settings, trial: RateTest | None
 ) -> Speed:
-    image = _image_seconds(model, dataset)
+    image, pace = _image_seconds(model, dataset), _pace()
     if trial:
-        return Speed(trial.step_seconds, trial.first_seconds, image)
-    return Speed(image=image, head=_head_seconds(model, dataset, settings))
+        return Speed(trial.step_seconds, trial.first_seconds, image, pace=pace)
+    return Speed(image=image, head=_head_seconds(model, dataset, settings), pace=pace)
+
+
+def _pace() -> float:
+    """Return how busy or slow this machine is, in multiples of ``LOOP``."""
+    started = time.perf_counter()
+    for _ in range(LOOPS):
+        sum(number * number for number in range(2_000_000))
+    return (time.perf_counter() - started) / (LOOPS * LOOP)
 
 
 def _image_seconds(model: keras.Model, dataset: Dataset) -> float:
@@ -242,7 +253,7 @@ def _seconds(
         "04_kfold_evaluation": folds + seeds + (len(sides) + judged.strangers) * speed.image,
         "05_interpretability": explained * speed.image,
     }
-    return {name: fixed + own.get(name, 0.0) for name, fixed in FIXED.items()}
+    return {name: speed.pace * fixed + own.get(name, 0.0) for name, fixed in FIXED.items()}
 
 
 def _training(
