@@ -10,6 +10,7 @@ from cnnlab.config import InputError, Settings, child_seed, make_settings
 from cnnlab.data.batches import Dataset
 from cnnlab.evaluation import crossval
 from cnnlab.experiment import feasible
+from cnnlab.runs.execute import NOTEBOOKS
 from cnnlab.training.held_out import hold_out
 
 SETTINGS = make_settings("quick")
@@ -105,3 +106,12 @@ def test_one_class_and_few_validation_images_are_refused():
         feasible.check(split({"a": 20}), SETTINGS)
     with pytest.raises(InputError, match="There are 2 validation images"):
         feasible.check(split({"a": 20, "b": 20}, validation=1), SETTINGS)
+
+
+def test_notebook_01_asks_before_it_keeps_the_split():
+    text = (NOTEBOOKS / "01_explore_data.ipynb").read_text(encoding="utf-8")
+    before, asked, after = text.partition("experiment.feasible.check(table, settings)")
+    assert asked
+    assert "splits.assign(" in before
+    assert "runs.seal_split(" in after
+    assert "runs.seal_split(" not in before

@@ -8,7 +8,7 @@ import numpy as np
 from cnnlab import models, training
 from cnnlab.config import Settings
 from cnnlab.data.batches import Dataset
-from cnnlab.engine import keras, tf
+from cnnlab.engine import keras, make_deterministic, tf
 from cnnlab.experiment.doctor.check import Check
 from cnnlab.models import structure
 from cnnlab.records import Record
@@ -62,6 +62,7 @@ def look(model: keras.Model, dataset: Dataset, rows: np.ndarray, settings: Setti
         rows: int64 (N,), the images to learn from.
         settings: Seed; and ``weights``, which decides how batch normalisation is used.
     """
+    make_deterministic()  # what is found is compared by a reproduction
     copy = copied(model)
     reseed(copy, settings.seed, 0)
     chosen = np.random.default_rng(settings.seed).permutation(rows)[:IMAGES]
