@@ -10,7 +10,7 @@ import pytest
 
 from cnnlab import report, runs
 from cnnlab.config import InputError
-from cnnlab.data import ledger
+from cnnlab.data import ledger, splits
 from cnnlab.evaluation import records
 from cnnlab.evaluation.conformal import SetRule
 from cnnlab.evaluation.intervals import Interval
@@ -46,7 +46,8 @@ def split(name, images):
     rows["sha256"] = [hashlib.sha256(str(number).encode()).hexdigest() for number in images]
     other = pd.DataFrame({"path": ["t.png"], "sha256": ["f" * 64], "split": ["train"]})
     table = pd.concat([rows.assign(split="test"), other]).assign(label="cup", reason="")
-    run.save_table("splits.csv", table[["path", "label", "split", "reason"]])
+    split = table.assign(picture=table["sha256"], group="")
+    run.save_table("splits.csv", split[splits.COLUMNS])
     run.save_table("manifest.csv", table[["path", "sha256"]])
     run.record("dataset", {"name": "cups", "sha256": "d" * 64})
     return run
