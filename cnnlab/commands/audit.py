@@ -78,8 +78,10 @@ def audit(
             click.echo(click.wrap_text(said, width=88) + "\n")
     for note in found.notes:
         click.echo(f"note: {printable(note)}\n")
-    nothing = refusals.described(files)  # which says more than that all classes are empty
-    for warning in [nothing] if nothing else summary["warnings"]:
+    warnings = summary["warnings"]
+    if nothing := refusals.described(files):  # it says more than that all classes are empty
+        warnings = [nothing, *blank.described(files, found.root)]
+    for warning in warnings:
         click.echo(f"warning: {printable(warning)}\n")
     for kind, rows in findings.groupby("kind", sort=False):
         header = [str(kind), "other", "detail"]

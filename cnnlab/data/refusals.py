@@ -1,5 +1,7 @@
 """Refusals in words: which files of a manifest cannot be used, why, and what helps."""
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from cnnlab.config import InputError
@@ -18,8 +20,8 @@ _WORDS = {
     "too_many_pixels": "too large",
     "unknown_format": "no image of a known format",
 }
-_AGAIN = "copy or download them again, from where they came"
-_CURES = {HEIC: foreign.HEIC_CURE.format("them"), "corrupt": _AGAIN, "empty": _AGAIN}
+_AGAIN = "copy or download damaged and empty files again, from where they came"
+_CURES = {HEIC: foreign.HEIC_CURE.format("HEIC"), "corrupt": _AGAIN, "empty": _AGAIN}
 _LOOK = "run cnnlab audit, which lists every file with its reason"
 
 
@@ -33,10 +35,10 @@ def kinds(rows: pd.DataFrame) -> pd.Series:
     return rows["reason"].mask(unread, HEIC)
 
 
-def cure(kind: str) -> str:
-    """Return a sentence on what helps files of a kind."""
-    text = _CURES.get(kind, _LOOK)
-    return f"{text[0].upper()}{text[1:]}."
+def cures(kinds: Iterable[str]) -> str:
+    """Return sentences on what helps files of these kinds."""
+    told = dict.fromkeys(_CURES[kind] for kind in kinds if kind in _CURES) or (_LOOK,)
+    return " ".join(f"{text[0].upper()}{text[1:]}." for text in told)
 
 
 def described(manifest: pd.DataFrame) -> str:
@@ -51,7 +53,7 @@ def described(manifest: pd.DataFrame) -> str:
         for kind, count in counts.items()
     )
     files = "1 file" if len(found) == 1 else f"{len(found)} files"
-    return f"No image of {files} can be used: {listed}. {cure(str(counts.index[0]))}"
+    return f"No image of {files} can be used: {listed}. {cures(counts.index)}"
 
 
 def require_images(manifest: pd.DataFrame) -> None:

@@ -100,7 +100,7 @@ def require_usable(manifest: pd.DataFrame) -> None:
         cure = "Make these files readable or replace them by images of a known format; a folder "
         cure += "that is no class belongs elsewhere."
         if (refusals.kinds(manifest) == refusals.HEIC).any():
-            cure = f"{refusals.cure(refusals.HEIC)} A folder that is no class belongs elsewhere."
+            cure = f"{refusals.cures([refusals.HEIC])} A folder that is no class belongs elsewhere."
         raise InputError(f"{said}. {cure}")
 
 

@@ -10,6 +10,7 @@ from cnnlab.commands import audit
 from cnnlab.config import make_settings
 from cnnlab.data.audit import suspected_groups
 from cnnlab.data.sources import selection
+from cnnlab.images import foreign
 
 
 def test_audit_counts_and_lists(call, photos):
@@ -30,6 +31,18 @@ def test_audit_counts_and_lists(call, photos):
     assert ["96", "×", "96", "100%", "100%", "100%"] in words
     assert "Nearly all images are about square" in result.stdout
     assert "warning" not in result.output
+
+
+def test_audit_says_in_one_line_why_nothing_can_be_used(call, photos, monkeypatch):
+    monkeypatch.setattr(foreign, "heic_reader", lambda: "")
+    for photo in photos.rglob("*.png"):
+        photo.write_bytes(b"\0\0\0\x18ftypmif1\0\0\0\0miafheic" + bytes(99))
+    result = call("audit", photos)
+    warnings = [line for line in result.stdout.splitlines() if line.startswith("warning")]
+    assert warnings == [
+        "warning: No image of 6 files can be used: 6 are HEIC, as iPhones write it. Convert HEIC "
+        "to JPEG, or run: pip install pi-heif (decoders under the LGPL)."
+    ]
 
 
 def test_audit_lists_twenty_of_a_kind_and_json_lists_all(call, photos):

@@ -501,15 +501,16 @@ def test_where_nothing_can_be_used_one_line_says_what_there_is_and_the_cure(tmp_
     said = unusable(tmp_path, {"a.HEIC": HEIC, "b.HEIC": HEIC + b"b", "c.jpg": b"\xff\xd8\xff"})
     assert said == (
         "No image of 6 files can be used: 4 are HEIC, as iPhones write it, 2 are damaged. Convert "
-        "them to JPEG, or run: pip install pi-heif (decoders under the LGPL)."
+        "HEIC to JPEG, or run: pip install pi-heif (decoders under the LGPL). Copy or download "
+        "damaged and empty files again, from where they came."
     )
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"\xff\xd8\xff", "2 are damaged. Copy or download them again"),
-        (b"", "2 are empty. Copy or download them again"),
+        (b"\xff\xd8\xff", "2 are damaged. Copy or download damaged"),
+        (b"", "2 are empty. Copy or download damaged"),
         (b"<html>", "2 are no image of a known format. Run cnnlab audit, which"),
         (as_png(7, 20), "2 are too small. "),
         (as_png(8, 401), "2 are refused as aspect_ratio. "),
