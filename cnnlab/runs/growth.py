@@ -114,7 +114,11 @@ def _class_sentences(known: list[str], labels: list[str], run: str) -> list[str]
     """Return what became of the classes and their indices."""
     now = earlier.ordered(labels, known)
     new = [f"{name} ({now.index(name)})" for name in now if name not in known]
-    gone = [name for name in known if name not in now]
+    gone = [
+        name + (f" ({index}, which is {now[index]} now)" if index < len(now) else f" ({index})")
+        for index, name in enumerate(known)
+        if name not in now
+    ]
     moved = [
         f"{name} {known.index(name)} → {index}"
         for index, name in enumerate(now)
@@ -124,7 +128,7 @@ def _class_sentences(known: list[str], labels: list[str], run: str) -> list[str]
     if new:
         said.append(f"New classes come after the others, with their index: {', '.join(new)}.")
     if gone:
-        said.append(f"Classes that are gone: {', '.join(gone)}.")
+        said.append(f"Classes that are gone, with their old index: {', '.join(gone)}.")
     if moved:
         said.append(
             f"So these have another index than in run {run!r}: {', '.join(moved)}. "
@@ -151,7 +155,7 @@ def _side_sentences(found: pd.DataFrame, table: pd.DataFrame, before: Earlier) -
     if len(back):
         names = [f"{row.path} ({row.split})" for row in back.head(NAMED).itertuples()]
         said.append(
-            f"{len(back):,} images that were excluded are used now: {_listed(names, len(back))}."
+            f"{_images(len(back))} used that the earlier run excluded: {_listed(names, len(back))}."
         )
     moved = table[(stood != "") & (stood != table["split"])]
     used = table.loc[table["split"] != "excluded", "picture"]  # by another copy
@@ -166,7 +170,7 @@ def _side_sentences(found: pd.DataFrame, table: pd.DataFrame, before: Earlier) -
             for row in moved.head(NAMED).itertuples()
         ]
         said.append(
-            f"{len(moved):,} known images are used no more, because of what was added or declared: "
+            f"{_images(len(moved))} known and used no more, because of what was added or declared: "
             f"{_listed(listed, len(moved))}. No test image is among them."
         )
     folders = set(table["declared"])
@@ -177,10 +181,14 @@ def _side_sentences(found: pd.DataFrame, table: pd.DataFrame, before: Earlier) -
     if len(odd):
         listed = [f"{row.path} ({row.split})" for row in odd.head(NAMED).itertuples()]
         said.append(
-            f"{len(odd):,} images stay on the side where they stood, although their folder or "
-            f"table says otherwise now: {_listed(listed, len(odd))}."
+            f"{_images(len(odd))} kept on the earlier side, although folder or table say "
+            f"otherwise now: {_listed(listed, len(odd))}."
         )
     return said
+
+
+def _images(count: int) -> str:
+    return f"{count:,} image{'s are' if count != 1 else ' is'}"
 
 
 def _listed(names: Sequence[str], count: int) -> str:

@@ -180,11 +180,11 @@ def test_what_an_earlier_run_excluded_is_no_new_image(first, photos):
     shutil.copy(photos / name, photos / "dog" / "zzz.png")
     second = explored(grown("second", "first"))
     assert "excluded" in (sides(second)[name], sides(second)["dog/zzz.png"])  # two labels: none
-    assert "1 known images are used no more" in "\n".join(growth.said(second))
+    assert "1 image is known and used no more" in "\n".join(growth.said(second))
     (photos / "dog" / "zzz.png").unlink()
     explored(grown("third", "second"))
     said = "\n".join(growth.said(runs.open_run("third")))
-    assert f"1 images that were excluded are used now: {name} (" in said
+    assert f"1 image is used that the earlier run excluded: {name} (" in said
     assert "new ones: none" in said
 
 
@@ -204,7 +204,7 @@ def test_a_class_that_is_gone_shifts_the_others_and_that_is_said(first, photos):
     third = explored(grown("third", "second"))
     assert third.dataset().class_names == ["cat", "ant", "eel"]
     said = "\n".join(growth.said(third))
-    assert "Classes that are gone: dog." in said
+    assert "Classes that are gone, with their old index: dog (1, which is ant now)." in said
     assert "another index than in run 'second': ant 2 → 1, eel 3 → 2. " in said
     assert {path: sides(third)[path] for path in sides(third)} == {
         path: side for path, side in sides(second).items() if "dog" not in path
