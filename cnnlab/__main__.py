@@ -1,6 +1,7 @@
 """The ``cnnlab`` command: bad input ends in one clear line on standard error and exit status 2."""
 
 import signal
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -28,10 +29,11 @@ GOES_ON = "Nothing is half-written; the same command goes on from what is finish
 class _Commands(click.Group):
     """Shows bad input as one line on stderr instead of a traceback, on terminals of any kind."""
 
-    def main(self, *args: Any, **kwargs: Any) -> Any:
-        encoding.read_names_as_utf8()
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **kwargs: Any) -> Any:
+        if args is None:  # it is the program, and not called by another one
+            encoding.read_names_as_utf8()
         encoding.carry_any_text()
-        return super().main(*args, **kwargs)
+        return super().main(args, *rest, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

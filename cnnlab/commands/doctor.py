@@ -26,7 +26,10 @@ def doctor(source: str, profile: str, overrides: tuple[str, ...], as_json: bool)
 
     Exit status: 0, also where something is odd (a warning says what, and its cure); 2 bad input.
     """
-    settings = make_settings(profile, overrides, source=source)  # a wrong key is told at once
+    settings = make_settings(profile, overrides, source=source)
+    from cnnlab.runs import request
+
+    request.refuse_missing_weights(request.located(settings))  # at once
     from cnnlab import training
     from cnnlab.data import batches, manifest, splits
     from cnnlab.data.audit import audit, picture_size
