@@ -125,7 +125,7 @@ def main() -> None:
     for seed in asked.seeds:
         run = runs.open_run(
             f"reference-{name}-{asked.size}-{seed}", profile=asked.profile, data=asked.data,
-            overrides=" ".join([f"image_size={asked.size} seed={seed}", *asked.overrides]),
+            overrides=[f"image_size={asked.size}", f"seed={seed}", *asked.overrides],
         )  # fmt: skip
         done = run.folder / RESULT
         print(f"{run.name}  {time.strftime('%H:%M')}", flush=True)
