@@ -31,8 +31,8 @@ def doctor(source: str, profile: str, overrides: tuple[str, ...], as_json: bool)
 
     request.refuse_missing_weights(request.located(settings))  # at once
     from cnnlab import training
-    from cnnlab.data import batches, manifest, splits
-    from cnnlab.data.audit import audit, picture_size
+    from cnnlab.data import batches, manifest, refusals, splits
+    from cnnlab.data.audit import audit, blank, picture_size
     from cnnlab.data.sources import selection
     from cnnlab.experiment import doctor as looking
     from cnnlab.experiment import feasible
@@ -42,8 +42,12 @@ def doctor(source: str, profile: str, overrides: tuple[str, ...], as_json: bool)
     watched = sys.stderr.isatty()
     with contextlib.redirect_stdout(sys.stderr):  # bars must not get into a pipe
         found = selection.resolve(settings, progress=watched)
-        files = manifest.build(found, progress=watched)
-        table = splits.assign(files, audit.pictures(files, found, progress=watched), settings)
+        ground = settings.data.background
+        files = manifest.build(found, background=ground, progress=watched)
+        blank.refuse(files, found.root)
+        refusals.require_images(files)
+        pictures = audit.pictures(files, found, background=ground, progress=watched)
+        table = splits.assign(files, pictures, settings)
         feasible.check(table, settings)
         dataset = batches.open_dataset(
             table, found, settings, cache=home() / "data" / "prepared", progress=watched,
@@ -64,9 +68,9 @@ def doctor(source: str, profile: str, overrides: tuple[str, ...], as_json: bool)
         return
     print_table(["looked at", "found", "expected"], [[c.name, c.found, c.expected] for c in checks])
     if fit := picture_size.of_manifest(files, settings.data.image_size):
-        fits = picture_size.fit_table(fit)
+        fits = picture_size.fit_table(fit, settings.data.fit)
         print_table(list(fits.columns), fits.values.tolist())
-        for said in picture_size.conclusions(fit):
+        for said in picture_size.conclusions(fit, settings.data.fit):
             click.echo(click.wrap_text(said, width=88) + "\n")
     for note in found.notes:
         click.echo(f"note: {printable(note)}\n")

@@ -19,7 +19,10 @@ EXTENSIONS = (
 SYSTEM_FOLDERS = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
 
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
-_BRANDS = (b"avif", b"avis", b"mif1", b"msf1", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")
+_BRANDS = (  # of AVIF and HEIC; ``images.headers`` tells which
+    *(b"avif", b"avis", b"mif1", b"msf1", b"heic", b"heix", b"heim", b"heis"),
+    *(b"hevc", b"hevx", b"hevm", b"hevs"),
+)
 
 UNREADABLE = "unreadable_folder"  # the reason of a folder that cannot be listed
 BROKEN = "broken_link"
