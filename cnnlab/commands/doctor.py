@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+from typing import Any
 
 import click
 
@@ -39,15 +40,14 @@ def doctor(source: str, profile: str, overrides: tuple[str, ...], as_json: bool)
     from cnnlab.runs import forecasts, opening
 
     settings = opening.settled(settings)
-    watched = sys.stderr.isatty()
+    watched, chosen = sys.stderr.isatty(), settings.data
+    options: dict[str, Any] = {"background": chosen.background, "progress": watched}
     with contextlib.redirect_stdout(sys.stderr):  # bars must not get into a pipe
         found = selection.resolve(settings, progress=watched)
-        ground = settings.data.background
-        files = manifest.build(found, background=ground, progress=watched)
+        files = manifest.build(found, **options)
         blank.refuse(files, found.root)
         refusals.require_images(files)
-        pictures = audit.pictures(files, found, background=ground, progress=watched)
-        table = splits.assign(files, pictures, settings)
+        table = splits.assign(files, audit.pictures(files, found, **options), settings)
         feasible.check(table, settings)
         dataset = batches.open_dataset(
             table, found, settings, cache=home() / "data" / "prepared", progress=watched,
@@ -67,10 +67,10 @@ def doctor(source: str, profile: str, overrides: tuple[str, ...], as_json: bool)
         print_json({**diagnosis.to_json(), "checks": shown, "forecast": foretold.to_json()})
         return
     print_table(["looked at", "found", "expected"], [[c.name, c.found, c.expected] for c in checks])
-    if fit := picture_size.of_manifest(files, settings.data.image_size):
-        fits = picture_size.fit_table(fit, settings.data.fit)
+    if fit := picture_size.of_manifest(files, chosen.image_size):
+        fits = picture_size.fit_table(fit, chosen.fit)
         print_table(list(fits.columns), fits.values.tolist())
-        for said in picture_size.conclusions(fit, settings.data.fit):
+        for said in picture_size.conclusions(fit, chosen.fit):
             click.echo(click.wrap_text(said, width=88) + "\n")
     for note in found.notes:
         click.echo(f"note: {printable(note)}\n")

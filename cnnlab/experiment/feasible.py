@@ -4,11 +4,13 @@ Notebook 01 asks before anything long runs: what a fold or an explanation would 
 is refused there, with the class by its name and settings that were tried and hold.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from cnnlab.config import InputError, Settings, child_seed
-from cnnlab.data import splits
+from cnnlab.data import earlier, splits
 from cnnlab.data.batches import Dataset
 from cnnlab.evaluation import crossval
 from cnnlab.training import held_out, probe
@@ -18,12 +20,13 @@ MAPPED = 4  # validation images that the map of notebook 05 takes at least
 NAMED = 3  # classes in a message
 
 
-def check(table: pd.DataFrame, settings: Settings) -> None:
+def check(table: pd.DataFrame, settings: Settings, class_order: Sequence[str] = ()) -> None:
     """Raise InputError where a later notebook would refuse the split.
 
     Args:
         table: From ``splits.assign``: every class is in training, validation and test.
         settings: ``folds``, ``validation_fraction``, the recipe and the seed, which decide folds.
+        class_order: As for ``batches.open_dataset``.
 
     Raises:
         InputError: There are fewer than two classes or ``MAPPED`` validation images, or the
@@ -31,7 +34,8 @@ def check(table: pd.DataFrame, settings: Settings) -> None:
     """
     table = table.assign(unit=splits.units(table))
     used = table[table["split"] != "excluded"].reset_index(drop=True)
-    data = Dataset(np.empty(0, np.uint8), used, sorted(used["label"].unique()))
+    names = earlier.ordered(used["label"].tolist(), class_order)
+    data = Dataset(np.empty(0, np.uint8), used, names)
     if len(data.class_names) < 2:
         raise InputError(
             f"The only class is {', '.join(map(repr, data.class_names))}: expected at least two to "

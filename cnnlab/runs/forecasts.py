@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # it imports TensorFlow
     from cnnlab.experiment.doctor import Actual, Check, Forecast
 
 KEY = "forecast"  # of run.json
-TRAINING = ("03_training", "04_kfold_evaluation")  # whose processes the memory is foretold of
+TRAINING = ("03", "04")  # notebooks whose processes the memory is foretold of
 
 
 def record(run: Run, foretold: "Forecast") -> "list[Check]":
@@ -63,7 +63,7 @@ def actual(run: Run) -> "Actual":
     """Return what the notebooks that were executed took, and what the run holds on disk."""
     from cnnlab.experiment.doctor import Actual
 
-    entries = run.state()["notebooks"]
+    entries = {name[:2]: entry for name, entry in run.state()["notebooks"].items()}
     seconds = {name: entry["seconds"] for name, entry in entries.items() if "seconds" in entry}
     peaks = [entries[name].get("peak_bytes", 0) for name in TRAINING if name in entries]
     return Actual(seconds, float(max(peaks, default=0)), float(_bytes(run.folder)))

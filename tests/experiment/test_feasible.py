@@ -110,7 +110,7 @@ def test_one_class_and_few_validation_images_are_refused():
 
 def test_notebook_01_asks_before_it_keeps_the_split():
     text = (NOTEBOOKS / "01_explore_data.ipynb").read_text(encoding="utf-8")
-    before, asked, after = text.partition("experiment.feasible.check(table, settings)")
+    before, asked, after = text.partition("experiment.feasible.check(table, settings, known)")
     assert asked
     assert "splits.assign(" in before
     assert "runs.seal_split(" in after

@@ -17,9 +17,7 @@ def test_nothing_foretold_compares_nothing(run):
 
 
 def test_what_was_executed_is_compared(run):
-    foretold = doctor.Forecast(
-        {"03_training": 60.0, "04_kfold_evaluation": 9.0}, 2e9, 4e6, 0.0, 0.0
-    )
+    foretold = doctor.Forecast({"03": 60.0, "04": 9.0}, 2e9, 4e6, 0.0, 0.0)
     checks = forecasts.record(run, foretold)
     assert [each.name for each in checks] == ["time", "memory", "disk"]
     done = {"03_training": {"seconds": 30.0, "peak_bytes": 1e9}, "04_kfold_evaluation": {}}

@@ -31,12 +31,12 @@ IN_CHECKPOINTS = 2 * 4  # two files; in each weights, two moments and the best w
 EPOCH = 0.3  # seconds of an epoch besides its steps: batches prepared, validation begun
 # Seconds of each notebook without the network's own work, where ``_pace`` is 1.
 FIXED = {
-    "02_augmentation": 13.0,
-    "03_training": 35.0,
-    "04_kfold_evaluation": 30.0,
-    "05_interpretability": 30.0,
-    "06_inference_demo": 12.0,
-    "07_deployment": 11.0,
+    "02": 13.0,
+    "03": 35.0,
+    "04": 30.0,
+    "05": 30.0,
+    "06": 12.0,
+    "07": 11.0,
 }
 LOOPS, LOOP = 3, 0.083  # of ``_pace``; seconds of one on the machine that FIXED was measured on
 EXPLAINING = 12_000  # images that pass the network in notebook 05; a tenth where it is brief
@@ -72,7 +72,7 @@ class Forecast(Record):
     """What a run is foretold to take from notebook 02 on; ``forecast`` in ``run.json``.
 
     Attributes:
-        seconds: Notebook → seconds by the clock, at most.
+        seconds: Number of a notebook, two digits → seconds by the clock, at most.
         memory: Bytes of the largest process.
         disk: Bytes of the run folder at its end.
         checkpoints: Bytes besides, while networks train.
@@ -157,7 +157,7 @@ def checks(found: Forecast, *, free_disk: float, free_memory: float) -> list[Che
             "free: close other programs, or set batch_size or image_size lower in a new run."
         )
     said = f"{_size(needed)}, besides {_size(found.shared)} of prepared pixels and features"
-    parts = ", ".join(f"{name[:2]}: {_time(each)}" for name, each in found.seconds.items())
+    parts = ", ".join(f"{name}: {_time(each)}" for name, each in found.seconds.items())
     return [
         Check("time", f"at most {_time(found.total)}", parts),
         Check("memory", _size(found.memory), f"at most {_size(free_memory)}, free now", tight),
@@ -249,9 +249,9 @@ def _seconds(
     features = views * pool * speed.image
     explained = EXPLAINING * (0.1 if judged.explanations == "brief" else 1.0)
     own = {
-        "03_training": features + whole + curve + len(sides) * speed.image,
-        "04_kfold_evaluation": folds + seeds + (len(sides) + judged.strangers) * speed.image,
-        "05_interpretability": explained * speed.image,
+        "03": features + whole + curve + len(sides) * speed.image,
+        "04": folds + seeds + (len(sides) + judged.strangers) * speed.image,
+        "05": explained * speed.image,
     }
     return {name: speed.pace * fixed + own.get(name, 0.0) for name, fixed in FIXED.items()}
 
