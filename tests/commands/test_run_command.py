@@ -151,3 +151,11 @@ def test_a_failing_cell_is_named_and_the_page_and_notebook_are_kept(call, home, 
     folder = home / "reports" / "bad"
     assert (folder / "notebooks" / "02_second.ipynb").is_file()
     assert "ZeroDivisionError" in (folder / "index.html").read_text()
+
+
+@pytest.mark.slow
+def test_what_a_notebook_refuses_is_bad_input(call, home, notebooks):
+    notebooks("02_second", "from cnnlab.training import Diverged; raise Diverged('Loss 2e16.')")
+    result = call("run", "--profile", "smoke", "--run", "bad")
+    assert result.exit_code == 2
+    assert "Diverged: Loss 2e16." in result.stderr.splitlines()[-1]
