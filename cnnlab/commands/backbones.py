@@ -62,7 +62,7 @@ def backbones(
     from cnnlab.data.sources import place
 
     place.find(data)
-    from cnnlab.experiment import backbone_ranking
+    from cnnlab.experiment import backbone_ranking, split_source
     from cnnlab.experiment import backbones as comparing
     from cnnlab.runs import provenance
 
@@ -71,8 +71,8 @@ def backbones(
         chosen, left_out = (given, "") if given else comparing.at_hand()
         variants = comparing.variants(settings, chosen, pixels)
         watched = sys.stderr.isatty()
-        opened = comparing.opener(settings, progress=watched)
-        found = comparing.compare(variants, opened, progress=watched)
+        images = split_source.split(settings, progress=watched)
+        found = comparing.compare(variants, images.open, progress=watched)
     machine = provenance.machine() | {"load": os.getloadavg()[0]}
     command = _command(data, found.recommended, overrides)
     if as_json:

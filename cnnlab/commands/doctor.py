@@ -2,7 +2,6 @@
 
 import contextlib
 import sys
-from typing import Any
 
 import click
 
@@ -32,27 +31,17 @@ def doctor(source: str, profile: str, overrides: tuple[str, ...], as_json: bool)
 
     request.refuse_missing_weights(request.located(settings))  # at once
     from cnnlab import training
-    from cnnlab.data import batches, manifest, refusals, splits
-    from cnnlab.data.audit import audit, blank, picture_size
-    from cnnlab.data.sources import selection
+    from cnnlab.data.audit import picture_size
     from cnnlab.experiment import doctor as looking
-    from cnnlab.experiment import feasible
+    from cnnlab.experiment import feasible, split_source
     from cnnlab.runs import forecasts, opening
 
     settings = opening.settled(settings)
     watched, chosen = sys.stderr.isatty(), settings.data
-    options: dict[str, Any] = {"background": chosen.background, "progress": watched}
     with contextlib.redirect_stdout(sys.stderr):  # bars must not get into a pipe
-        found = selection.resolve(settings, progress=watched)
-        files = manifest.build(found, **options)
-        blank.refuse(files, found.root)
-        refusals.require_images(files)
-        table = splits.assign(files, audit.pictures(files, found, **options), settings)
-        feasible.check(table, settings)
-        dataset = batches.open_dataset(
-            table, found, settings, cache=home() / "data" / "prepared", progress=watched,
-            contents=dict(zip(files["path"], files["sha256"], strict=True)),
-        )  # fmt: skip
+        found = split_source.split(settings, progress=watched)
+        feasible.check(found.table, settings)
+        dataset = found.open(settings)
         rows, trial = dataset.indices("train"), None
         model = training.new_model(dataset, settings)
         checks: list[looking.Check] = []
@@ -67,12 +56,12 @@ def doctor(source: str, profile: str, overrides: tuple[str, ...], as_json: bool)
         print_json({**diagnosis.to_json(), "checks": shown, "forecast": foretold.to_json()})
         return
     print_table(["looked at", "found", "expected"], [[c.name, c.found, c.expected] for c in checks])
-    if fit := picture_size.of_manifest(files, chosen.image_size):
+    if fit := picture_size.of_manifest(found.files, chosen.image_size):
         fits = picture_size.fit_table(fit, chosen.fit)
         print_table(list(fits.columns), fits.values.tolist())
         for said in picture_size.conclusions(fit, chosen.fit):
             click.echo(click.wrap_text(said, width=88) + "\n")
-    for note in found.notes:
+    for note in found.source.notes:
         click.echo(f"note: {printable(note)}\n")
     odd = [each.warning for each in checks if each.warning]
     for warning in odd:

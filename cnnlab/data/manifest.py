@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from cnnlab import hashing, images
 from cnnlab.config import InputError
-from cnnlab.data import refusals, tables
+from cnnlab.data import tables
 from cnnlab.data.audit import appearance, blank, comparison, duplicates
 from cnnlab.data.sources import listing
 from cnnlab.data.sources.entries import Entry, Source
@@ -57,7 +57,6 @@ COLUMNS = [field.name for field in fields(_Row)]
 NAMED = ["path", "split", "label", "sha256", "bytes", "status", "reason"]  # part of the digest
 _UNGROUPED = [name for name in COLUMNS if name != "group"]  # of a version without groups
 _EARLIER = (_UNGROUPED, _UNGROUPED[: -len(appearance.MEASURES)])  # and one that measured nothing
-SHOWN = 5  # classes in a message
 _KINDS = {int: "int64", float: "float64", str: "str"}
 _TYPES = {name: _KINDS[kind] for name, kind in _Row.__annotations__.items()}
 
@@ -132,23 +131,6 @@ def digest(manifest: pd.DataFrame) -> str:
     named = files[NAMED + ["group"] * bool((files["group"] != "").any())]
     lines = (repr(row) for row in named.itertuples(index=False, name=None))
     return hashing.digest("\n".join(lines).encode())
-
-
-def unusable(manifest: pd.DataFrame) -> str:
-    """Return a sentence on all classes without an accepted image; "" if there is none."""
-    labelled = manifest[manifest["label"] != ""]
-    accepted = labelled.loc[labelled["status"] == "accepted", "label"]
-    said = []
-    for label, rows in labelled[~labelled["label"].isin(accepted)].groupby("label"):
-        reasons = refusals.kinds(rows)
-        reason = reasons.value_counts().index[0]
-        example = rows.loc[reasons == reason, "path"].iloc[0]
-        count = f"{len(rows)} files" if len(rows) > 1 else "1 file or folder"
-        said.append(f"{label!r} ({count}, refused as {reason}: {example})")
-    if not said:
-        return ""
-    more = [f"and {len(said) - SHOWN} more"] if len(said) > SHOWN else []
-    return f"Classes without a usable image: {', '.join(said[:SHOWN] + more)}"
 
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,13 +1,16 @@
 """Refusals in words: which files of a manifest cannot be used, why, and what helps."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import pandas as pd
 
 from cnnlab.config import InputError
+from cnnlab.data.audit import blank
 from cnnlab.images import foreign
 
 HEIC = "HEIC"
+SHOWN = 5  # classes in a message
 _WORDS = {
     HEIC: "HEIC, as iPhones write it",
     "blank": "blank",
@@ -56,7 +59,43 @@ def described(manifest: pd.DataFrame) -> str:
     return f"No image of {files} can be used: {listed}. {cures(counts.index)}"
 
 
-def require_images(manifest: pd.DataFrame) -> None:
-    """Raise InputError where no image was accepted: nothing can be shown, split or trained."""
+def require_usable(manifest: pd.DataFrame, root: Path) -> None:
+    """Raise InputError where nothing can be learnt of a class: with every such class, and the cure.
+
+    Args:
+        manifest: From ``manifest.build``.
+        root: The source's folder; a few blank files are opened again.
+
+    Example:
+        >>> require_usable(manifest.build(source), source.root)  # doctest: +SKIP
+    """
+    blank.refuse(manifest, root)
     if said := described(manifest):
         raise InputError(said)
+    require_classes(manifest)
+
+
+def require_classes(manifest: pd.DataFrame) -> None:
+    """Raise InputError, naming all classes without an accepted image, if there are any."""
+    if said := empty_classes(manifest):
+        cure = "Make these files readable or replace them by images of a known format."
+        if (kinds(manifest) == HEIC).any():
+            cure = cures([HEIC])
+        raise InputError(f"{said}. {cure} A folder that is no class belongs elsewhere.")
+
+
+def empty_classes(manifest: pd.DataFrame) -> str:
+    """Return a sentence on all classes without an accepted image; "" if there is none."""
+    labelled = manifest[manifest["label"] != ""]
+    accepted = labelled.loc[labelled["status"] == "accepted", "label"]
+    said = []
+    for label, rows in labelled[~labelled["label"].isin(accepted)].groupby("label"):
+        reasons = kinds(rows)
+        reason = reasons.value_counts().index[0]
+        example = rows.loc[reasons == reason, "path"].iloc[0]
+        count = f"{len(rows)} files" if len(rows) > 1 else "1 file or folder"
+        said.append(f"{label!r} ({count}, refused as {reason}: {example})")
+    if not said:
+        return ""
+    more = [f"and {len(said) - SHOWN} more"] if len(said) > SHOWN else []
+    return f"Classes without a usable image: {', '.join(said[:SHOWN] + more)}"

@@ -15,7 +15,6 @@ from scipy.sparse.csgraph import connected_components
 
 from cnnlab.config import InputError, Settings, child_seed
 from cnnlab.data import refusals, sides, tables
-from cnnlab.data.manifest import unusable
 
 if TYPE_CHECKING:
     from cnnlab.data.earlier import Earlier
@@ -64,7 +63,7 @@ def assign(
     Example:
         >>> assign(manifest, audit.pictures(manifest, source), settings).split.value_counts()
     """
-    require_usable(manifest)
+    refusals.require_classes(manifest)
     accepted = manifest["status"] == "accepted"
     named = ["path", "label", "split", "group", "sha256"]
     table = manifest.loc[accepted, named].reset_index(drop=True)
@@ -92,16 +91,6 @@ def assign(
             _draw(table, split, left, settings, table["settled"] & table["split"].isin(beside))
     _check(table, manifest)
     return table[COLUMNS].astype("str")
-
-
-def require_usable(manifest: pd.DataFrame) -> None:
-    """Raise InputError, naming all classes without an accepted image, if there are any."""
-    if said := unusable(manifest):
-        cure = "Make these files readable or replace them by images of a known format; a folder "
-        cure += "that is no class belongs elsewhere."
-        if (refusals.kinds(manifest) == refusals.HEIC).any():
-            cure = f"{refusals.cures([refusals.HEIC])} A folder that is no class belongs elsewhere."
-        raise InputError(f"{said}. {cure}")
 
 
 def units(table: pd.DataFrame) -> pd.Series:

@@ -12,12 +12,9 @@ from itertools import product
 import numpy as np
 
 from cnnlab import models, training
-from cnnlab.config import InputError, Settings, child_seed, home
+from cnnlab.config import InputError, Settings, child_seed
 from cnnlab.config.model import PRETRAINED, RANDOM
-from cnnlab.data import manifest, refusals, splits
-from cnnlab.data.audit import audit, blank
-from cnnlab.data.batches import Dataset, open_dataset
-from cnnlab.data.sources import selection
+from cnnlab.data.batches import Dataset
 from cnnlab.evaluation import crossval, intervals
 from cnnlab.experiment import cost
 from cnnlab.experiment.backbone_ranking import Comparison, Row, ranked
@@ -46,34 +43,6 @@ def at_hand() -> tuple[list[Backbone], str]:
         "--backbones NAME fetches them, --backbones NAME=FILE takes them from a file."
     )
     return here, text if missing else ""
-
-
-def opener(settings: Settings, *, progress: bool = False) -> Callable[[Settings], Dataset]:
-    """Return what opens the images of the settings' source at any size, as a run does.
-
-    Args:
-        settings: Source, groups, background, split and seed.
-        progress: Show bars on standard output.
-
-    Raises:
-        InputError: The source is not usable.
-    """
-    source = selection.resolve(settings, progress=progress)
-    ground = settings.data.background
-    files = manifest.build(source, background=ground, progress=progress)
-    blank.refuse(files, source.root)
-    refusals.require_images(files)
-    pictures = audit.pictures(files, source, background=ground, progress=progress)
-    table = splits.assign(files, pictures, settings)
-    contents = dict(zip(files["path"], files["sha256"], strict=True))
-
-    def opened(changed: Settings) -> Dataset:
-        return open_dataset(
-            table, source, changed,
-            contents=contents, cache=home() / "data" / "prepared", progress=progress,
-        )  # fmt: skip
-
-    return opened
 
 
 def variants(
@@ -118,7 +87,7 @@ def compare(
 
     Args:
         variants: From ``variants``.
-        opened: From ``opener``: the images at the size that the settings say.
+        opened: From ``SplitSource.open``: the images at the size that the settings say.
         progress: Show bars on standard output.
 
     Raises:

@@ -287,11 +287,11 @@ def test_all_classes_without_a_usable_image_are_named(root):
         "Classes without a usable image: 'photos' (2 files, refused as unknown_format: "
         "photos/0.jpg), 'snaps' (3 files, refused as unknown_format: snaps/0.jpg)"
     )
-    assert manifest.unusable(table) == said
+    assert refusals.empty_classes(table) == said
     assert audit.summary(table, pd.DataFrame(columns=audit.FINDING_COLUMNS))["warnings"] == [said]
     with pytest.raises(InputError, match="'snaps'"):
-        splits.require_usable(table)
-    assert manifest.unusable(table[~table["label"].isin(["photos", "snaps"])]) == ""
+        refusals.require_classes(table)
+    assert refusals.empty_classes(table[~table["label"].isin(["photos", "snaps"])]) == ""
 
 
 def test_too_large_files_are_refused_unread(root):
@@ -483,7 +483,7 @@ def unusable(root, files):
             (root / label / name).write_bytes(content)
     table = manifest.build(source(root))
     with pytest.raises(InputError) as caught:
-        refusals.require_images(table)
+        refusals.require_usable(table, root)
     return str(caught.value)
 
 
@@ -523,7 +523,7 @@ def test_every_reason_is_said_where_nothing_can_be_used(tmp_path, content, words
 @needs_posix
 def test_one_usable_image_is_enough(root):
     make_zoo(root)
-    refusals.require_images(manifest.build(source(root)))
+    refusals.require_usable(manifest.build(source(root)), root)
 
 
 @needs_posix

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from cnnlab.config import InputError, make_settings
-from cnnlab.experiment import backbone_ranking, backbones
+from cnnlab.experiment import backbone_ranking, backbones, split_source
 from cnnlab.experiment.backbone_ranking import Comparison, Row
 from cnnlab.experiment.backbones import Backbone
 from cnnlab.features import store
@@ -135,7 +135,7 @@ def test_what_cannot_be_compared_is_refused_at_once(settings, backbone, size, sa
 @pytest.mark.slow
 def test_tiny_networks_are_compared(settings, capsys):
     variants = backbones.variants(settings, [Backbone("resnet", "random")], [16, 20])
-    found = backbones.compare(variants, backbones.opener(settings))
+    found = backbones.compare(variants, split_source.split(settings).open)
     said = capsys.readouterr().out
     assert "resnet at 16 pixels: 1 of 2" in said
     assert (found.classes, found.folds, found.groups) == (2, 2, None)
@@ -143,14 +143,14 @@ def test_tiny_networks_are_compared(settings, capsys):
     for each in found.rows:
         assert each.low <= each.accuracy <= each.high
         assert min(each.cpu_seconds, each.milliseconds) > 0
-    again = backbones.compare(variants[:1], backbones.opener(settings))
+    again = backbones.compare(variants[:1], split_source.split(settings).open)
     assert again.best.accuracy == found.rows[0].accuracy
 
 
 @pytest.mark.slow
 def test_test_images_are_not_looked_at(settings):
     (variant,) = backbones.variants(settings, [Backbone("resnet", "random")], [16])
-    opened = backbones.opener(settings)(variant)
+    opened = split_source.split(settings).open(variant)
     tested = (opened.table["split"] == "test").to_numpy()
     found = backbones.compare([variant], lambda _: opened)
     assert found.images == (~tested).sum() < len(tested)
@@ -163,7 +163,7 @@ def test_test_images_are_not_looked_at(settings):
 def test_too_few_images_of_a_class_are_told_by_its_name(settings):
     variants = backbones.variants(settings.replace(folds=9), [Backbone("resnet", "random")], [16])
     with pytest.raises(InputError, match=r"Class 'cat' has . independent images .* 9 folds"):
-        backbones.compare(variants, backbones.opener(settings))
+        backbones.compare(variants, split_source.split(settings).open)
 
 
 @pytest.mark.slow

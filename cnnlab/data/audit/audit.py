@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 
 from cnnlab import images
-from cnnlab.data import prepared
+from cnnlab.data import prepared, refusals
 from cnnlab.data.audit import appearance, blank, comparison, duplicates, picture_size
-from cnnlab.data.manifest import unusable
 from cnnlab.data.sources import groups
 from cnnlab.data.sources.entries import Source
 from cnnlab.data.synthetic.faults import WRONG_LABEL
@@ -165,7 +164,9 @@ def summary(manifest: pd.DataFrame, findings: pd.DataFrame, *inputs: int) -> dic
         f"{sizes.iloc[0]}: judge by macro scores, and add images of the small class"
     )
     if not sizes.iloc[0]:
-        warning = unusable(manifest[manifest["reason"] != blank.REASON])  # those have a cure
+        warning = refusals.empty_classes(
+            manifest[manifest["reason"] != blank.REASON]
+        )  # those have a cure
     declared, doubts = groups.counts(manifest)
     fit = picture_size.of_manifest(manifest, *inputs)
     return {
