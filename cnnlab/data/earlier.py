@@ -88,7 +88,7 @@ def of(table: pd.DataFrame, contents: Mapping[str, str], older: Earlier | None =
         table: From ``splits.assign`` or ``splits.read``.
         contents: Path → SHA-256 (hex) of its images.
         older: What that split itself went on from: of its images those are kept that are gone
-            since, in case they come back.
+            since, or stand on no side now, in case they come back.
 
     Raises:
         InputError: The split names an image that has no SHA-256.
@@ -100,8 +100,9 @@ def of(table: pd.DataFrame, contents: Mapping[str, str], older: Earlier | None =
     sides = _strongest(unit[used], table.loc[used, "split"])
     images = images.assign(side=_said(unit, sides))[COLUMNS]
     if older is not None:
-        gone = older.images[~older.images["sha256"].isin(images["sha256"])]
-        images = pd.concat([images, gone.assign(path="")], ignore_index=True)
+        placed = images.loc[images["side"] != "", "sha256"]
+        others = older.images[~older.images["sha256"].isin(placed)]
+        images = pd.concat([images, others.assign(path="")], ignore_index=True)
     return Earlier(images.astype("str"))
 
 

@@ -260,6 +260,19 @@ def test_images_that_were_away_come_back_to_their_side(old, first):
         assert sides(third)["cat/back.jpg"] == "test"
 
 
+def test_what_a_second_run_left_out_still_has_the_side_of_the_first(old, first):
+    name = one(first, "validation")
+    disputed = old.copy().add("dog", ["disputed"], picture=f"picture-{name}")
+    before = old.of(first)
+    second = disputed.assign(before)
+    path = f"cat/{name}.jpg"
+    assert reasons(second)[path] == "label_conflict"
+    before = disputed.of(second, before)
+    for seed in range(8):  # one new draw of five would give it the same side
+        third = old.assign(before, SETTINGS.replace(seed=seed))
+        assert sides(third)[path] == "validation"
+
+
 def test_a_class_that_lost_a_side_gets_a_new_image_there_or_is_refused(old, first):
     grown = old.copy()
     for path, side in sides(first).items():
