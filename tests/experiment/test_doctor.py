@@ -142,6 +142,33 @@ def test_no_bit_of_a_training_depends_on_the_doctor(dataset, settings, classifie
     assert again.model_id == classifier.model_id
 
 
+class Watched(np.ndarray):
+    """Pixels that note which rows are read."""
+
+    read: set[int] = set()
+
+    def __getitem__(self, key):
+        self.read.update(np.arange(len(self))[key].ravel().tolist())
+        return np.asarray(self)[key]
+
+
+@pytest.mark.parametrize("stages", ["all", "probe"])
+def test_it_reads_training_images_alone(stages, monkeypatch):
+    """The test images come first in many folders, by name; here they do, too."""
+    monkeypatch.setattr(Watched, "read", set())
+    order = DATA.table.index[::-1]
+    table, pixels = DATA.table.loc[order].reset_index(drop=True), DATA.pixels[order]
+    data = replace(DATA, pixels=pixels.view(Watched), table=table)
+    settings, model = SETTINGS.replace(stages=stages), network()
+    train = data.indices("train")
+    doctor.diagnose(model, data, train, settings)
+    doctor.forecast(model, data, settings, trial(1e-4) if stages == "all" else None)
+    if stages == "all":
+        doctor.memorises(data, train, settings, steps=1)
+    assert Watched.read
+    assert Watched.read <= set(train.tolist())
+
+
 # --- the forecast ----------------------------------------------------------------------------
 
 

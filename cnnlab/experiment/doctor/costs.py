@@ -5,31 +5,28 @@ disk within 30 %, time within a factor of two.
 """
 
 import math
-import time
 from dataclasses import dataclass
 from math import ceil
 
-import numpy as np
 import pandas as pd
 
 from cnnlab import models
 from cnnlab.config import InputError, Settings
 from cnnlab.data.batches import Dataset
-from cnnlab.engine import keras, tf
+from cnnlab.engine import keras
 from cnnlab.experiment.doctor.check import Check
-from cnnlab.features import linear
+from cnnlab.experiment.doctor.speed import Speed, measured
 from cnnlab.records import Record
 from cnnlab.training import processes
 from cnnlab.training.learner import frozen
 from cnnlab.training.lr_range_test import RateTest
 from cnnlab.training.recipe import Recipe, from_settings
 
-BATCH = 32  # images whose answers are timed
 FLOAT = 4  # bytes
 WEIGHTS_STORED = 2  # times in a model folder: the H5 file and the SavedModel
 IN_CHECKPOINTS = 2 * 4  # two files; in each weights, two moments and the best weights
 EPOCH = 0.3  # seconds of an epoch besides its steps: batches prepared, validation begun
-# Seconds of each notebook without the network's own work, where ``_pace`` is 1.
+# Seconds of each notebook without the network's own work, where ``Speed.pace`` is 1.
 FIXED = {
     "02": 13.0,
     "03": 35.0,
@@ -38,33 +35,12 @@ FIXED = {
     "06": 12.0,
     "07": 11.0,
 }
-LOOPS, LOOP = 3, 0.083  # of ``_pace``; seconds of one on the machine that FIXED was measured on
 EXPLAINING = 12_000  # images that pass the network in notebook 05; a tenth where it is brief
 OTHER = 0.2e9  # bytes of a notebook's process besides TensorFlow: figures, tables, other networks
 PAGES = 18e6  # bytes of a run's notebooks, pages and figures
 CURVE = {True: (0.05, 0.1, 0.25, 0.5), False: (0.25, 0.5)}  # of notebook 03: a probe alone, or not
 CURVE_SEEDS = {True: 3, False: 1}
 LEAST_STEPS, MOST_STEPS = 30, 100  # of the range test in a run
-HEAD_ROWS = 256  # on which a head is fitted to see how long it takes
-
-
-@dataclass(frozen=True)
-class Speed(Record):
-    """How fast this machine works with a network, seconds by the clock.
-
-    Attributes:
-        step: A training step of the last stage.
-        first: The first of them: the network is traced and compiled.
-        image: An image's way through the network.
-        head: A fitted head, for each training image.
-        pace: How many times longer plain Python takes than on an idle core of two of an AMD EPYC.
-    """
-
-    step: float = 0.0
-    first: float = 0.0
-    image: float = 0.0
-    head: float = 0.0
-    pace: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -113,7 +89,8 @@ def forecast(
         settings: Of the run.
         trial: From ``training.range_test``, whose steps were timed; None of a probe alone.
     """
-    speed, weights = _speed(model, dataset, settings, trial), FLOAT * float(model.count_params())
+    speed = measured(model, dataset, settings, trial)
+    weights = FLOAT * float(model.count_params())
     return Forecast(
         seconds=_seconds(dataset, settings, speed),
         memory=_memory(model, dataset, settings),
@@ -180,47 +157,6 @@ def compared(foretold: Forecast, actual: Actual) -> pd.DataFrame:
         if math.isfinite(came) and came > 0
     ]
     return pd.DataFrame(rows, columns=["", "foretold", "actual", "foretold : actual"])
-
-
-def _speed(
-    model: keras.Model, dataset: Dataset, settings: Settings, trial: RateTest | None
-) -> Speed:
-    image, pace = _image_seconds(model, dataset), _pace()
-    if trial:
-        return Speed(trial.step_seconds, trial.first_seconds, image, pace=pace)
-    return Speed(image=image, head=_head_seconds(model, dataset, settings), pace=pace)
-
-
-def _pace() -> float:
-    """Return how busy or slow this machine is, in multiples of ``LOOP``."""
-    started = time.perf_counter()
-    for _ in range(LOOPS):
-        sum(number * number for number in range(2_000_000))
-    return (time.perf_counter() - started) / (LOOPS * LOOP)
-
-
-def _image_seconds(model: keras.Model, dataset: Dataset) -> float:
-    """Return the seconds that one image of a batch takes through the network."""
-    run = tf.function(lambda images: model(images, training=False), autograph=False)
-    images = tf.constant(np.resize(dataset.pixels[:BATCH], (BATCH, *dataset.pixels.shape[1:])))
-    images = tf.cast(images, tf.float32)
-    run(images).numpy()  # traced and compiled
-    started = time.perf_counter()
-    run(images).numpy()
-    return (time.perf_counter() - started) / BATCH
-
-
-def _head_seconds(model: keras.Model, dataset: Dataset, settings: Settings) -> float:
-    """Return the seconds that a head takes for each image, from one that is fitted to noise."""
-    labels = dataset.labels
-    chosen = np.random.default_rng(settings.seed).permutation(len(labels))[:HEAD_ROWS]
-    classes = np.unique(labels[chosen], return_inverse=True)[1]
-    width = models.body(model).output_shape[-1]
-    noise = np.random.default_rng(0).normal(size=(len(chosen), width))
-    noise[:, 0] += classes
-    started = time.perf_counter()
-    linear(noise.astype(np.float32), classes, np.arange(len(chosen)), classes.max() + 1, seed=0)
-    return (time.perf_counter() - started) / len(chosen)
 
 
 def _seconds(
