@@ -15,8 +15,8 @@ def seal_manifest(run: Run, files: pd.DataFrame, name: str) -> None:
         name: What the source is called.
 
     Raises:
-        InputError: The run holds a manifest and a split of different data, and the message lists
-            what changed. Nothing is written.
+        InputError: The run holds a manifest and a split of different data, or of data that another
+            version judged otherwise, and the message lists what changed. Nothing is written.
 
     Example:
         >>> seal_manifest(lab, manifest.build(source), source.name)  # doctest: +SKIP
@@ -26,11 +26,17 @@ def seal_manifest(run: Run, files: pd.DataFrame, name: str) -> None:
 
     sealed, split = (run.folder / part for part in ("manifest.csv", "splits.csv"))
     if sealed.exists() and split.exists():
-        found = changes.difference(manifest.read(sealed), files)
+        before = manifest.read(sealed)
+        found = changes.difference(before, files)
         if len(found):
+            said = f"The data of run {run.name!r} changed since it was split"
+            if not changes.rewritten(before, files):
+                said = (
+                    f"The files of run {run.name!r} are what they were when it was split, and this "
+                    "version of cnnlab, or what declares labels and groups, judges them otherwise"
+                )
             raise InputError(
-                f"The data of run {run.name!r} changed since it was split: "
-                f"{changes.described(found)}. Results of two datasets must not mix: "
+                f"{said}: {changes.described(found)}. Results of two datasets must not mix: "
                 f"choose another run name, or remove {run.folder}."
             )
     manifest.write(files, run.path("manifest.csv"))

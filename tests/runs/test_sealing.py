@@ -69,6 +69,22 @@ def test_after_the_split_changed_data_is_refused_and_nothing_written(run, source
     assert run.state()["dataset"]["sha256"] == manifest.digest(first)
 
 
+def test_files_that_another_version_judged_otherwise_have_not_changed(run, source):
+    first = seal(run, source)
+    run.path("splits.csv").touch()
+    blank = first["path"] == "cat/a.png"
+    manifest.write(
+        first.assign(
+            status=first["status"].mask(blank, "quarantined"),
+            reason=first["reason"].mask(blank, "blank"),
+        ),
+        run.path("manifest.csv"),
+    )
+    said = r"are what they were when it was split, and this version .* 1 changed \(cat/a\.png\)"
+    with pytest.raises(InputError, match=said):
+        seal(run, source)
+
+
 @pytest.fixture
 def split_run(tmp_path):
     """A run on twelve pictures, split and its pixels prepared."""

@@ -57,6 +57,20 @@ def difference(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS, dtype="str")
 
 
+def rewritten(old: pd.DataFrame, new: pd.DataFrame) -> bool:
+    """Tell whether any file came, went or has other bytes: else only verdicts on them changed.
+
+    Args:
+        old: From ``manifest.build`` or ``manifest.read``.
+        new: The same, later.
+    """
+    before, after = (
+        {*files[["path", "bytes", "sha256"]].itertuples(index=False, name=None)}
+        for files in (old[old["status"] != "skipped"], new[new["status"] != "skipped"])
+    )
+    return before != after
+
+
 def by_class(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     """Return how many accepted images of each class came and went between two manifests.
 
