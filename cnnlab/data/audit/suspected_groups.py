@@ -47,6 +47,7 @@ LOOKS_SHARE = 0.2
 # 1.4 to 1.8. By chance pairs grow with the square of the images, both kinds alike.
 LOOKS_RATIO = 0.5
 WIDER = 10
+HELD = 2**20  # pairs that wait to be joined: 16 MB
 HEAD = 2**17  # bytes
 PROBED = 64  # files whose EXIF is read before that of all others is
 
@@ -199,10 +200,7 @@ def by_looks(hashes: Mapping[str, str]) -> Suspicion | None:
     if not paths:
         return None
     numbers = np.array([int(hashes[path], 16) for path in paths], np.uint64)
-    pairs = [each.pairs for each in hash_search.candidate_pairs(numbers, DISTANCE)]
-    near = np.concatenate([*pairs, np.empty((0, 2), np.int64)])
-    ties = coo_array((np.ones(len(near)), (near[:, 0], near[:, 1])), (len(paths), len(paths)))
-    _, component = connected_components(ties, directed=False)
+    component, near = _tied(hash_search.candidate_pairs(numbers, DISTANCE), len(paths))
     first: dict[int, str] = {}
     groups = {
         path: first.setdefault(number, path)
@@ -212,7 +210,27 @@ def by_looks(hashes: Mapping[str, str]) -> Suspicion | None:
     if suspicion is None or len(suspicion.groups) < LOOKS_SHARE * len(paths):
         return None
     further = hash_search.candidate_pairs(numbers, WIDER, beyond=DISTANCE)
-    return suspicion if len(near) > LOOKS_RATIO * sum(len(each.pairs) for each in further) else None
+    return suspicion if near > LOOKS_RATIO * sum(len(each.pairs) for each in further) else None
+
+
+def _tied(found: Iterable[hash_search.Found], count: int) -> tuple[np.ndarray, int]:
+    """Return the component of each of so many pictures, int (count,), and how many pairs came.
+
+    Frames of one scene are all near each other: their pairs are taken a part at a time.
+    """
+    component, total, waiting, held = np.arange(count), 0, [np.empty((0, 2), np.int64)], 0
+
+    def joined() -> np.ndarray:
+        one, other = component[np.concatenate(waiting)].T
+        ties = coo_array((np.ones(len(one), bool), (one, other)), (count, count))
+        return connected_components(ties, directed=False)[1][component]
+
+    for each in found:
+        waiting.append(each.pairs)
+        held += len(each.pairs)
+        if held > HELD:
+            component, total, waiting, held = joined(), total + held, waiting[:1], 0
+    return joined(), total + held
 
 
 def times(root: Path, paths: Collection[str]) -> dict[str, taken.Taken]:

@@ -2,6 +2,7 @@
 
 import os
 import random
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -175,6 +176,22 @@ def test_where_more_pictures_look_a_little_less_alike_it_is_chance():
     first = {path: text for path, text in near.items() if "/0/" in path}
     assert len(suspected_groups.by_looks(first).groups) == 18
     assert suspected_groups.by_looks({}) is None
+
+
+def test_pairs_of_frames_that_are_all_alike_are_not_held_at_once(monkeypatch):
+    """Three scenes of 500 frames have 374,250 pairs, 6 MB of them."""
+    monkeypatch.setattr(suspected_groups, "HELD", 2**15)
+    rng = np.random.default_rng(0)
+    scenes = [int(each) for each in rng.integers(0, 2**64, 3, np.uint64)]
+    frames = {f"{n}/{k}": f"{scene ^ 1 << k % 6:016x}"
+              for n, scene in enumerate(scenes) for k in range(500)}  # fmt: skip
+    tracemalloc.start()
+    found = suspected_groups.by_looks(frames)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len({*found.groups.values()}) == 3
+    assert all(path[0] == group[0] for path, group in found.groups.items())
+    assert most < 5e6
 
 
 def test_copies_do_not_count_as_pictures_that_look_alike(tmp_path):
