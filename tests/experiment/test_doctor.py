@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -145,7 +146,7 @@ def test_no_bit_of_a_training_depends_on_the_doctor(dataset, settings, classifie
 class Watched(np.ndarray):
     """Pixels that note which rows are read."""
 
-    read: set[int] = set()
+    read: ClassVar[set[int]] = set()
 
     def __getitem__(self, key):
         self.read.update(np.arange(len(self))[key].ravel().tolist())

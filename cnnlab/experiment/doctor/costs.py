@@ -5,7 +5,7 @@ disk within 30 %, time within a factor of two.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil
 
 import pandas as pd
@@ -61,7 +61,7 @@ class Forecast(Record):
     disk: float
     checkpoints: float
     shared: float
-    speed: Speed = Speed()
+    speed: Speed = field(default_factory=Speed)
 
     @property
     def total(self) -> float:
