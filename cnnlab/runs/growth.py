@@ -145,13 +145,13 @@ def _side_sentences(found: pd.DataFrame, table: pd.DataFrame, before: Earlier) -
     declared = dict(zip(found["path"], found["split"], strict=True))
     table = table.assign(sha256=table["path"].map(contents), declared=table["path"].map(declared))
     stood = before.stood(table)
-    listed = table["sha256"].isin(before.images["sha256"])
-    listed |= table["path"].isin(before.images.loc[before.images["path"] != "", "path"])
-    new = table.loc[(stood == "") & ~listed, "split"].value_counts()
+    new = table.loc[(stood == "") & ~_among(table, before.images), "split"].value_counts()
     counts = ", ".join(f"{new[side]:,} {side}" for side in splits.SPLITS if side in new)
     kept = int(((stood != "") & (stood == table["split"])).sum())
     said = [f"Sides: {kept:,} known images stay where they stood; new ones: {counts or 'none'}."]
-    back = table[(stood == "") & listed & (table["split"] != "excluded")]
+    present = before.images[before.images["path"] != ""]
+    held = _among(table, present[present["split"] != "excluded"])
+    back = table[_among(table, present) & ~held & (table["split"] != "excluded")]
     if len(back):
         names = [f"{row.path} ({row.split})" for row in back.head(NAMED).itertuples()]
         said.append(
@@ -185,6 +185,11 @@ def _side_sentences(found: pd.DataFrame, table: pd.DataFrame, before: Earlier) -
             f"otherwise now: {_listed(listed, len(odd))}."
         )
     return said
+
+
+def _among(table: pd.DataFrame, images: pd.DataFrame) -> pd.Series:
+    """Tell of each row whether its content or its path is that of one of the images."""
+    return table["sha256"].isin(images["sha256"]) | table["path"].isin(images["path"])
 
 
 def _images(count: int) -> str:
