@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cnnlab.config import InputError
-from cnnlab.data.sources import listing, refusals
-from cnnlab.data.sources.contents import Contents
+from cnnlab.data.sources import layout_faults, listing
 from cnnlab.data.sources.entries import SPLITS, alike, split_of
+from cnnlab.data.sources.folder import Folder
+from cnnlab.data.sources.layout_faults import EXPECTED, class_names, listed
 from cnnlab.data.sources.listing import Tree
-from cnnlab.data.sources.refusals import EXPECTED, class_names, listed
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def read(root: Path) -> Layout:
     Raises:
         InputError: It is no set of labelled images, or it is unclear where its classes are.
     """
-    top = Contents(Tree(root), "")
+    top = Folder(Tree(root), "")
     top.require()
     named = [folder for folder in top.filled if split_of(folder.name)]
     if named and (named == top.filled or not all(folder.has_images for folder in named)):
@@ -50,11 +50,11 @@ def read(root: Path) -> Layout:
     return _of_classes(top, named)
 
 
-def _of_classes(top: Contents, named: list[Contents]) -> Layout:
+def _of_classes(top: Folder, named: list[Folder]) -> Layout:
     """Return the layout of a folder whose folders are the classes."""
-    refusals.refuse_wrapped(top, top)
-    refusals.refuse_empty(top, [top])
-    refusals.refuse_few(top)
+    layout_faults.refuse_wrapped(top, top)
+    layout_faults.refuse_empty(top, [top])
+    layout_faults.refuse_few(top)
     notes = [f"taken as classes, not as splits: {listed(named)}"] if named else []
     same = {each.name for each in top.filled[0].filled}
     if len(same) > 1 and all(
@@ -72,7 +72,7 @@ def _of_classes(top: Contents, named: list[Contents]) -> Layout:
     return Layout({"": ""}, class_names(top), notes=(*notes, *_remarks(top, [top])))
 
 
-def _of_splits(top: Contents, named: list[Contents]) -> Layout:
+def _of_splits(top: Folder, named: list[Folder]) -> Layout:
     """Return the layout of a folder whose folders are the splits."""
     places, notes = _places(top, named)
     unlabelled = ""
@@ -84,30 +84,30 @@ def _of_splits(top: Contents, named: list[Contents]) -> Layout:
             "for cnnlab predict; the test set is drawn from train"
         )
     elif flat:
-        raise InputError(refusals.flat(top, flat))
+        raise InputError(layout_faults.flat(top, flat))
     elif len(places) == 1:
-        raise InputError(refusals.deeper(top, places["train"]))
+        raise InputError(layout_faults.deeper(top, places["train"]))
     train, folders = places["train"], list(places.values())
     for folder in folders:
         if folder is train or folder.filled[0].name not in class_names(train):
-            refusals.refuse_wrapped(top, folder)
-    refusals.refuse_empty(top, folders)
+            layout_faults.refuse_wrapped(top, folder)
+    layout_faults.refuse_empty(top, folders)
     for folder in folders:
         if class_names(folder) != class_names(train):
-            raise InputError(refusals.difference(top, train, folder))
-    refusals.refuse_few(train)
+            raise InputError(layout_faults.difference(top, train, folder))
+    layout_faults.refuse_few(train)
     below = {name: folder.path for name, folder in places.items()}
     return Layout(below, class_names(train), unlabelled, (*notes, *_remarks(top, folders)))
 
 
-def _places(top: Contents, named: list[Contents]) -> tuple[dict[str, Contents], list[str]]:
+def _places(top: Folder, named: list[Folder]) -> tuple[dict[str, Folder], list[str]]:
     """Return split → folder, train first, and notes."""
     if beside := [folder for folder in top.filled if folder not in named]:
         raise InputError(
             f"{top.where} has {listed(named)}, called as splits, and other folders with images "
             f"beside, {listed(beside)}: {EXPECTED}. Rename the former or move the latter."
         )
-    places: dict[str, Contents] = {}
+    places: dict[str, Folder] = {}
     notes: list[str] = []
     for split in dict.fromkeys(SPLITS.values()):
         called = [folder for folder in top.folders if split_of(folder.name) == split]
@@ -130,7 +130,7 @@ def _places(top: Contents, named: list[Contents]) -> tuple[dict[str, Contents], 
     return places, notes
 
 
-def _inner(folder: Contents, notes: list[str]) -> Contents:
+def _inner(folder: Folder, notes: list[str]) -> Folder:
     """Return where the classes of a split lie: archives may have train/train/<class>."""
     split, outer = split_of(folder.name), folder
     while not folder.has_images and [split_of(each.name) for each in folder.filled] == [split]:
@@ -140,7 +140,7 @@ def _inner(folder: Contents, notes: list[str]) -> Contents:
     return folder
 
 
-def _remarks(top: Contents, folders: list[Contents]) -> list[str]:
+def _remarks(top: Folder, folders: list[Folder]) -> list[str]:
     """Return notes on images outside class folders, deeper images, links, and names."""
     classes = [each for folder in folders for each in folder.filled]
     notes = []

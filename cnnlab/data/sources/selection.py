@@ -5,7 +5,7 @@ from typing import Any
 from cnnlab import hashing
 from cnnlab.config import InputError, Settings, home
 from cnnlab.data.public import catalogue
-from cnnlab.data.sources import folder_source, place, refusals, table_source, user_table
+from cnnlab.data.sources import folder_source, layout_faults, place, table_source, user_table
 from cnnlab.data.sources.entries import Source
 from cnnlab.data.sources.folder_source import FolderSource
 from cnnlab.data.synthetic import shapes
@@ -37,7 +37,7 @@ def resolve(settings: Settings, *, progress: bool = False) -> Source:
     if root.suffix.lower() in user_table.SUFFIXES and not root.is_dir():
         return table_source.read(root, settings.data.group_pattern)
     if not root.is_dir():
-        raise InputError(f"{root} is a file, and no CSV table: {refusals.EXPECTED}.")
+        raise InputError(f"{root} is a file, and no CSV table: {layout_faults.EXPECTED}.")
     return folder_source.open_folder(root, settings.data.group_pattern)
 
 

@@ -13,7 +13,7 @@ from cnnlab.config import InputError
 from cnnlab.data import manifest
 from cnnlab.data.sources import layout, listing
 from cnnlab.data.sources.folder_source import FolderSource
-from cnnlab.data.sources.refusals import EXPECTED
+from cnnlab.data.sources.layout_faults import EXPECTED
 
 needs_links = pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
 

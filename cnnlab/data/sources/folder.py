@@ -17,12 +17,12 @@ _LOST = {
 
 
 class _Listed(NamedTuple):
-    folders: list["Contents"]
+    folders: list["Folder"]
     files: list[str]
     lost: list[Found]
 
 
-class Contents:
+class Folder:
     """What is visible in a folder. It is listed when first asked, and holds no list of files.
 
     Attributes:
@@ -40,12 +40,12 @@ class Contents:
         return listing.text(self.path)
 
     @cached_property
-    def folders(self) -> list["Contents"]:
+    def folders(self) -> list["Folder"]:
         """Its folders and the links to folders that are followed; none if it cannot be listed."""
         return self._seen[0]
 
     @cached_property
-    def filled(self) -> list["Contents"]:
+    def filled(self) -> list["Folder"]:
         """Those of its folders with an image at any depth."""
         return [folder for folder in self.folders if folder.is_filled]
 
@@ -102,7 +102,7 @@ class Contents:
                 )
 
     @cached_property
-    def _seen(self) -> tuple[list["Contents"], bool]:
+    def _seen(self) -> tuple[list["Folder"], bool]:
         try:
             listed = self._list()
         except OSError:
@@ -117,7 +117,7 @@ class Contents:
             if not listing.is_hidden(each.path.rpartition("/")[2])
         ]
         return _Listed(
-            [Contents(self.tree, each.path) for each in found if each.is_folder],
+            [Folder(self.tree, each.path) for each in found if each.is_folder],
             [each.path for each in found if not (each.is_folder or each.trouble)],
             [each for each in found if each.trouble in _LOST],
         )

@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterable
 
 from cnnlab.config import InputError
 from cnnlab.data.sources import listing
-from cnnlab.data.sources.contents import Contents
 from cnnlab.data.sources.entries import is_alike, split_of
+from cnnlab.data.sources.folder import Folder
 from cnnlab.data.sources.groups import TABLE as GROUPS
 
 EXPECTED = (
@@ -15,7 +15,7 @@ EXPECTED = (
 SHOWN = 10  # names in a message
 
 
-def refuse_wrapped(top: Contents, folder: Contents) -> None:
+def refuse_wrapped(top: Folder, folder: Folder) -> None:
     """Raise InputError if the classes seem to lie deeper: in the only folder there is."""
     inner = folder
     while len(inner.filled) == 1 and not (inner is not folder and inner.has_images):
@@ -26,7 +26,7 @@ def refuse_wrapped(top: Contents, folder: Contents) -> None:
         )
 
 
-def refuse_empty(top: Contents, folders: Iterable[Contents]) -> None:
+def refuse_empty(top: Folder, folders: Iterable[Folder]) -> None:
     """Raise InputError if a class folder has no images, or if there is no class folder."""
     for folder in folders:
         if folder.has_images and not folder.filled:
@@ -44,7 +44,7 @@ def refuse_empty(top: Contents, folders: Iterable[Contents]) -> None:
         )
 
 
-def refuse_few(folder: Contents) -> None:
+def refuse_few(folder: Folder) -> None:
     """Raise InputError if there is only one class folder."""
     names = class_names(folder)
     if len(names) < 2:
@@ -54,7 +54,7 @@ def refuse_few(folder: Contents) -> None:
         )
 
 
-def difference(top: Contents, train: Contents, other: Contents) -> str:
+def difference(top: Folder, train: Folder, other: Folder) -> str:
     """Return the message that names the classes which only one of two splits has."""
     first, second = set(class_names(train)), set(class_names(other))
     parts = [
@@ -68,7 +68,7 @@ def difference(top: Contents, train: Contents, other: Contents) -> str:
     return f"The classes of {top.where} differ between splits ({'; '.join(parts)}). {cure}"
 
 
-def flat(top: Contents, folders: list[Contents]) -> str:
+def flat(top: Folder, folders: list[Folder]) -> str:
     """Return what to say of folders with images and without class folders."""
     said = f"In {top.where}, {listed(folders)}" if folders != [top] else str(top.where)
     table = [path for path in top.tables() if path.name != GROUPS]
@@ -79,7 +79,7 @@ def flat(top: Contents, folders: list[Contents]) -> str:
     )
 
 
-def deeper(folder: Contents, inner: Contents, cure: str = "") -> str:
+def deeper(folder: Folder, inner: Folder, cure: str = "") -> str:
     """Return what to say of a folder whose classes lie in ``inner``, in the only folder of it."""
     what = "splits" if any(split_of(each.name) for each in inner.filled) else "classes"
     depth = len(inner.where.relative_to(folder.where).parts)
@@ -90,12 +90,12 @@ def deeper(folder: Contents, inner: Contents, cure: str = "") -> str:
     return f"In {folder.where}, the {what} lie {levels} deeper, in {inner}/{beside}: {cure}."
 
 
-def class_names(folder: Contents) -> tuple[str, ...]:
+def class_names(folder: Folder) -> tuple[str, ...]:
     """Return the names of the folders in a folder, sorted."""
     return tuple(sorted(each.name for each in folder.folders))
 
 
-def listed(names: Collection[str | Contents]) -> str:
+def listed(names: Collection[str | Folder]) -> str:
     """Return names, those of folders with a slash, and how many more there are."""
     shown = [listing.text(each) if isinstance(each, str) else f"{each}/" for each in names]
     more = [f"and {len(shown) - SHOWN} more"] if len(shown) > SHOWN else []
