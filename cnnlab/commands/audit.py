@@ -45,9 +45,9 @@ def audit(
         from cnnlab.data.audit import audit as auditing
         from cnnlab.data.audit import blank, picture_size, suspected_groups
 
-        ground = settings.data.background
-        files = manifest.build(found, background=ground, progress=watched)
-        pictures = auditing.pictures(files, found, background=ground, progress=watched)
+        background = settings.data.background
+        files = manifest.build(found, background=background, progress=watched)
+        pictures = auditing.pictures(files, found, background=background, progress=watched)
         suspicions = suspected_groups.search(files, pictures, found.root, settings)
     if groups:
         click.echo(suspected_groups.write(suspicions, *groups))

@@ -32,7 +32,7 @@ def doctor(source: str, profile: str, overrides: tuple[str, ...], as_json: bool)
     request.refuse_missing_weights(request.located(settings))  # at once
     from cnnlab import training
     from cnnlab.data.audit import picture_size
-    from cnnlab.experiment import doctor as looking
+    from cnnlab.experiment import doctor as examination
     from cnnlab.experiment import feasible, split_source
     from cnnlab.runs import forecasts, opening
 
@@ -44,12 +44,12 @@ def doctor(source: str, profile: str, overrides: tuple[str, ...], as_json: bool)
         dataset = found.open(settings)
         rows, trial = dataset.indices("train"), None
         model = training.new_model(dataset, settings)
-        checks: list[looking.Check] = []
+        checks: list[examination.Check] = []
         if not training.recipe.from_settings(settings).only_probes:
             trial = training.range_test(model, dataset, rows, settings, steps=STEPS)
-            checks = [looking.memorises(dataset, rows, settings)]
-        diagnosis = looking.diagnose(model, dataset, rows, settings, trial)
-        foretold = looking.forecast(model, dataset, settings, trial)
+            checks = [examination.memorises(dataset, rows, settings)]
+        diagnosis = examination.diagnose(model, dataset, rows, settings, trial)
+        foretold = examination.forecast(model, dataset, settings, trial)
     checks = [*diagnosis.checks, *checks, *forecasts.on_machine(foretold, home())]
     if as_json:
         shown = [each.to_json() for each in checks]

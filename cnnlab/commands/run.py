@@ -81,16 +81,16 @@ def run(
         from cnnlab.runs import lineage
 
         lineage.refuse(earlier, name)
-    asked = lineage.asked(earlier, *wanted) if earlier else request.asked(*wanted)
-    request.refuse(*wanted, asked)
+    settings = lineage.settings_of(earlier, *wanted) if earlier else request.settings_of(*wanted)
+    request.refuse(*wanted, settings)
     names = execute.selected(execute.available(), only)
     with opening.alone(wanted[0]):
-        _execute(wanted, asked, names if only else None, jobs, earlier)
+        _execute(wanted, settings, names if only else None, jobs, earlier)
 
 
 def _execute(
     wanted: tuple[str, str, str, tuple[str, ...]],
-    asked: Settings,
+    settings: Settings,
     only: list[str] | None,
     jobs: int,
     earlier: str,
@@ -101,12 +101,12 @@ def _execute(
     from cnnlab.runs import amendments, execute, forecasts, growth, lineage, opening
 
     names = only or execute.available()
-    if asked.data.source != selection.SHAPES:  # a folder that cannot be used makes no run
-        source = selection.resolve(asked)
+    if settings.data.source != selection.SHAPES:  # a folder that cannot be used makes no run
+        source = selection.resolve(settings)
         for note in source.notes:
             click.echo(f"note: {printable(note)}")
         if any(name.startswith("01") for name in names):
-            for warning in suspected_groups.foretold(source, asked):
+            for warning in suspected_groups.foretold(source, settings):
                 click.echo(f"warning: {printable(warning)}")
     if earlier:
         lineage.start(earlier, *wanted)

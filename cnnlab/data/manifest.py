@@ -90,11 +90,14 @@ def build(source: Source, *, background: str = "white", progress: bool = False) 
     found, entries = list(listing.walk(source.root)), source.entries()
     unlabelled = source.unlabelled()
     if lost := set(entries) - {path for path, _ in found}:
-        raise InputError(f"{source.root / min(lost)} vanished while the folder was read.")
-    seen = images.Preprocessing(background=background)
+        raise InputError(
+            f"{source.root / min(lost)} vanished, or came, while the folder was read: run the same "
+            "again."
+        )
+    preprocessing = images.Preprocessing(background=background)
 
     def examine(found_file: tuple[str, str]) -> _Row:
-        return _examine(source, entries, unlabelled, *found_file, seen)
+        return _examine(source, entries, unlabelled, *found_file, preprocessing)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding runs outside Python's lock
         examined = pool.map(examine, found)
@@ -144,7 +147,7 @@ def _examine(
     unlabelled: str,
     path: str,
     trouble: str,
-    seen: images.Preprocessing,
+    preprocessing: images.Preprocessing,
 ) -> _Row:
     """Return the manifest's row of one file: every way out has a status and a reason."""
     row = _Row(listing.text(path), bytes=_size(source.root / path))
@@ -165,7 +168,7 @@ def _examine(
         return replace(row, status=refused, reason=rejection.code)
     row = replace(row, sha256=hashing.digest(data), bytes=len(data))
     try:
-        row = _looked_at(row, data, seen)
+        row = _measured(row, data, preprocessing)
     except images.ImageRejected as rejection:
         if not promised and rejection.code in ("unknown_format", "empty"):
             return replace(row, status="skipped", reason="not_an_image")
@@ -186,11 +189,11 @@ def _unlisted(source: Source, unlabelled: str, path: str, trouble: str) -> str:
     return trouble or ("unlabelled" if is_to_be_predicted else source.unlisted)
 
 
-def _looked_at(row: _Row, data: bytes, seen: images.Preprocessing) -> _Row:
+def _measured(row: _Row, data: bytes, preprocessing: images.Preprocessing) -> _Row:
     """Return the row with what header and pixels say; raises ``ImageRejected``."""
     header = images.inspect(data)
     readable = images.transcode(data)
-    pixels = images.decode(readable, comparison.SIDE, seen)
+    pixels = images.decode(readable, comparison.SIDE, preprocessing)
     brightness, contrast, sharpness = appearance.measure(pixels)
     return replace(
         row,
@@ -208,7 +211,7 @@ def _looked_at(row: _Row, data: bytes, seen: images.Preprocessing) -> _Row:
 
 
 def _mode(readable: bytes) -> str:
-    """Return how the pixels of an transcoded JPEG or PNG are stored."""
+    """Return how the pixels of a transcoded JPEG or PNG are stored."""
     if readable.startswith(b"\xff\xd8"):
         return _JPEG_MODES[int(tf.image.extract_jpeg_shape(readable).numpy()[2])]
     mode = _PNG_MODES[readable[25]]

@@ -57,7 +57,9 @@ def refuse(name: str, run: str) -> None:
             )
 
 
-def asked(name: str, run: str, profile: str, data: str, overrides: request.Overrides) -> Settings:
+def settings_of(
+    name: str, run: str, profile: str, data: str, overrides: request.Overrides
+) -> Settings:
     """Return the settings of a run that starts from another: those of that one, unless given.
 
     Args:
@@ -68,7 +70,7 @@ def asked(name: str, run: str, profile: str, data: str, overrides: request.Overr
         overrides: See ``opening.open_run``.
     """
     if (home() / "reports" / run / "run.json").exists():
-        return request.asked(run, profile, data, overrides)
+        return request.settings_of(run, profile, data, overrides)
     stored = storage.read_settings(names.find(name))
     kept = changes(stored) | {"source": data or stored.data.source}
     return make_settings(profile or stored.profile, request.as_texts(overrides), **kept)
@@ -80,7 +82,7 @@ def start(name: str, run: str, profile: str, data: str, overrides: request.Overr
     Args:
         name: The earlier run's, or its folder.
         run: The new run's name.
-        profile: See ``asked``, like the others.
+        profile: See ``settings_of``, like the others.
         data: See there.
         overrides: See there.
 
@@ -96,7 +98,7 @@ def start(name: str, run: str, profile: str, data: str, overrides: request.Overr
     from cnnlab.runs.folder import Run
 
     before = names.find(name)
-    settings = opening.settled(asked(name, run, profile, data, overrides))
+    settings = opening.settled(settings_of(name, run, profile, data, overrides))
     past_openings.record(before)  # what its models have seen is known even where it is deleted
     state = storage.read_state(before)
     listed = tables.load(before / "manifest.csv", ("path", "sha256"))

@@ -28,7 +28,7 @@ from cnnlab.runs import amendments, names, storage
 Overrides = str | Iterable[str]  # settings in one text, or a text each
 
 
-def asked(run: str, profile: str, data: str, overrides: Overrides) -> Settings:
+def settings_of(run: str, profile: str, data: str, overrides: Overrides) -> Settings:
     """Return the settings asked for: those of the run, if it exists, with what is to differ."""
     folder = home() / "reports" / names.checked(run)
     exists = (folder / "run.json").exists()

@@ -120,7 +120,7 @@ def test_what_is_refused(first):
         lineage.refuse("empty", "second")
     shutil.rmtree(first.folder)
     lineage.refuse("first", "second")
-    assert lineage.asked("first", "second", "", "", "").seed == 3
+    assert lineage.settings_of("first", "second", "", "", "").seed == 3
     with pytest.raises(InputError, match="'second' exists with other settings"):
         grown("second", "first", overrides="epochs=9")
 

@@ -67,11 +67,11 @@ def pictures(
     distinct = accepted.drop_duplicates("sha256").sort_values("sha256")  # names decide nothing
     paths, hashes = (distinct[name].to_numpy(object).tolist() for name in ("path", "phash"))
 
-    seen = images.Preprocessing(background=background)
+    preprocessing = images.Preprocessing(background=background)
 
     def load(indices: Sequence[int]) -> np.ndarray:
         return prepared.read_images(
-            source.root, [paths[i] for i in indices], comparison.SIDE, preprocessing=seen
+            source.root, [paths[i] for i in indices], comparison.SIDE, preprocessing=preprocessing
         )
 
     copies = duplicates.find_copies(hashes, load, progress=progress)

@@ -69,10 +69,12 @@ def refuse(manifest: pd.DataFrame, root: Path) -> None:
     Example:
         >>> refuse(manifest.build(source), source.root)  # doctest: +SKIP
     """
-    told = described(manifest, root)
-    if told:
-        more = f" So are most images of {len(told) - NAMED} more classes." * (len(told) > NAMED)
-        listed = ". ".join(text[0].upper() + text[1:] for text in told[:NAMED])
+    sentences = described(manifest, root)
+    if sentences:
+        more = f" So are most images of {len(sentences) - NAMED} more classes." * (
+            len(sentences) > NAMED
+        )
+        listed = ". ".join(text[0].upper() + text[1:] for text in sentences[:NAMED])
         raise InputError(f"{listed}.{more}")
 
 
@@ -88,17 +90,17 @@ def _cure(rows: pd.DataFrame, accepted: pd.DataFrame, root: Path) -> str:
         [_show(root, paths.iloc[:: len(paths) // TRIED + 1].tolist(), on) for on in BACKGROUNDS]
         for paths in transparent
     )
-    ground = max(range(len(BACKGROUNDS)), key=lambda n: blank[n] + others[n])
-    if blank[ground] > 0.5:
+    best = max(range(len(BACKGROUNDS)), key=lambda n: blank[n] + others[n])
+    if blank[best] > 0.5:
         return (
             f"{len(transparent[0])} of them have a transparent ground and the colour that is laid "
-            f"under it: choose background={BACKGROUNDS[ground]}"
+            f"under it: choose background={BACKGROUNDS[best]}"
         )
     return "no background would show more: look at them, and replace or remove them"
 
 
 def _show(root: Path, paths: list[str], background: str) -> float:
     """Return the share of a few files that are not blank on a background; 0 of none."""
-    seen = Preprocessing(background=background)
-    pictures = prepared.read_images(root, paths, SIDE, preprocessing=seen)
+    preprocessing = Preprocessing(background=background)
+    pictures = prepared.read_images(root, paths, SIDE, preprocessing=preprocessing)
     return float(np.mean([not is_blank(pixels) for pixels in pictures])) if paths else 0.0
