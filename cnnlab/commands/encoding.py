@@ -34,9 +34,10 @@ def read_names_as_utf8() -> None:
     """
     if sys.getfilesystemencoding() == "utf-8" or os.environ.get("PYTHONUTF8") == "1":
         return
-    terminal = os.environ.get("PYTHONIOENCODING") or sys.stdout.encoding
-    environment = {**os.environ, "PYTHONUTF8": "1", "PYTHONIOENCODING": terminal}
-    sys.stdout.flush()
+    environment = {**os.environ, "PYTHONUTF8": "1"}
+    if sys.stdout is not None:  # as it is where standard output is closed
+        environment.setdefault("PYTHONIOENCODING", sys.stdout.encoding)
+        sys.stdout.flush()
     os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
 
 

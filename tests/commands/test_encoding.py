@@ -76,3 +76,27 @@ def test_unicode_stays_what_it_is(stream):
     written = stream("utf-8")
     print("± 日")
     assert written() == "± 日\n".encode()
+
+
+@pytest.mark.parametrize("given", [{}, {"PYTHONIOENCODING": "cp1252"}])
+@pytest.mark.parametrize("closed", [False, True])
+def test_where_names_are_no_utf8_the_program_begins_anew_once(monkeypatch, given, closed):
+    begun = []
+
+    def begin(program, arguments, environment):
+        begun.append((program, arguments[0], environment["PYTHONUTF8"],
+                      environment.get("PYTHONIOENCODING")))  # fmt: skip
+        monkeypatch.setenv("PYTHONUTF8", environment["PYTHONUTF8"])
+
+    monkeypatch.delenv("PYTHONUTF8", raising=False)
+    monkeypatch.delenv("PYTHONIOENCODING", raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "getfilesystemencoding", lambda: "iso8859-1")
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="iso8859-1")
+    monkeypatch.setattr(sys, "stdout", None if closed else stream)
+    monkeypatch.setattr(os, "execve", begin)
+    encoding.read_names_as_utf8()
+    encoding.read_names_as_utf8()  # the locale says the same again
+    terminal = given.get("PYTHONIOENCODING", None if closed else "iso8859-1")
+    assert begun == [(sys.executable, sys.executable, "1", terminal)]
