@@ -33,9 +33,9 @@ def audit(
 
     place.find(settings.data.source)  # a wrong path is told before anything is loaded
     if groups:
-        from cnnlab.data.audit import suspected_groups
+        from cnnlab.data.audit import group_advice
 
-        suspected_groups.refuse(*groups)
+        group_advice.refuse(*groups)
     from cnnlab.data.sources import selection
 
     with contextlib.redirect_stdout(sys.stderr):  # bars must not get into a pipe
@@ -43,20 +43,20 @@ def audit(
         found = selection.resolve(settings, progress=watched)
         from cnnlab.data import manifest, refusals
         from cnnlab.data.audit import audit as auditing
-        from cnnlab.data.audit import blank, picture_size, suspected_groups
+        from cnnlab.data.audit import blank, group_advice, picture_size, suspected_groups
 
         background = settings.data.background
         files = manifest.build(found, background=background, progress=watched)
         pictures = auditing.pictures(files, found, background=background, progress=watched)
         suspicions = suspected_groups.search(files, pictures, found.root, settings)
     if groups:
-        click.echo(suspected_groups.write(suspicions, *groups))
+        click.echo(group_advice.write(suspicions, *groups))
         return
     findings = auditing.findings(files, pictures)
     summary = auditing.summary(files, findings)
     summary["warnings"] += blank.described(files, found.root)
-    summary["suspected_groups"] = suspected_groups.rows(suspicions, files)
-    summary["warnings"] += suspected_groups.described(summary["suspected_groups"], source)
+    summary["suspected_groups"] = group_advice.rows(suspicions, files)
+    summary["warnings"] += group_advice.described(summary["suspected_groups"], source)
     fit = picture_size.of_manifest(files)
     if as_json:
         named = {"source": found.name, "sha256": manifest.digest(files), **summary}

@@ -96,7 +96,7 @@ def _execute(
     earlier: str,
 ) -> None:
     """Execute the notebooks and show what they found; nothing else executes the run meanwhile."""
-    from cnnlab.data.audit import suspected_groups
+    from cnnlab.data.audit import group_advice
     from cnnlab.data.sources import selection
     from cnnlab.runs import amendments, execute, forecasts, growth, lineage, opening
 
@@ -106,7 +106,7 @@ def _execute(
         for note in source.notes:
             click.echo(f"note: {printable(note)}")
         if any(name.startswith("01") for name in names):
-            for warning in suspected_groups.foretold(source, settings):
+            for warning in group_advice.foretold(source, settings):
                 click.echo(f"warning: {printable(warning)}")
     if earlier:
         lineage.start(earlier, *wanted)

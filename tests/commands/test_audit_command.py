@@ -8,7 +8,7 @@ from PIL import Image
 
 from cnnlab.commands import audit
 from cnnlab.config import make_settings
-from cnnlab.data.audit import suspected_groups
+from cnnlab.data.audit import group_advice
 from cnnlab.data.sources import selection
 from cnnlab.images import foreign
 
@@ -118,7 +118,7 @@ def test_audit_suspects_groups_that_are_declared_or_dismissed(call, refused, pat
 def foretold(folder, *overrides):
     """What `cnnlab run` says before it begins."""
     settings = make_settings("quick", overrides, source=str(folder))
-    return suspected_groups.foretold(selection.resolve(settings), settings)
+    return group_advice.foretold(selection.resolve(settings), settings)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from cnnlab.config import InputError, make_settings
-from cnnlab.data.audit import suspected_groups, taken
+from cnnlab.data.audit import group_advice, suspected_groups, taken
 from cnnlab.data.audit.suspected_groups import Suspicion
 from cnnlab.data.sources import groups
 
@@ -228,11 +228,11 @@ def test_declared_or_dismissed_groups_are_not_suspected(tmp_path):
 def test_a_suspicion_counts_the_groups_that_the_split_divides():
     found = suspected_groups.by_names(PATIENTS)
     table = pd.DataFrame({"path": list(PATIENTS), "split": "train"})
-    assert suspected_groups.rows([found], table)[0]["divided"] == 0
+    assert group_advice.rows([found], table)[0]["divided"] == 0
     frame, patient = table["path"].str[-5], table["path"].str[-10:-8]
     table.loc[(frame == "2") & (patient != "03"), "split"] = "test"
     table.loc[(frame == "1") & (patient == "03"), "split"] = "excluded"  # stands nowhere
-    (row,) = suspected_groups.rows([found], table)
+    (row,) = group_advice.rows([found], table)
     assert row == {
         "rule": "names",
         "groups": 8,
@@ -241,14 +241,14 @@ def test_a_suspicion_counts_the_groups_that_the_split_divides():
         "example": "patient00",
         "pattern": r"(patient\d+)",
     }
-    (said,) = suspected_groups.described([row], "photos")
+    (said,) = group_advice.described([row], "photos")
     assert said == (
         "48 images look like 8 groups, by the names of their files, such as 'patient00', 7 of them "
         "on several sides of the split: if the images of a group belong together (one patient, "
         r"video or burst), declare them by --set 'group_by=(patient\d+)'; if not, dismiss them by "
         "--set group_by=none"
     )
-    (said,) = suspected_groups.described([row | {"pattern": "", "divided": 0}], "my photos")
+    (said,) = group_advice.described([row | {"pattern": "", "divided": 0}], "my photos")
     assert "such as 'patient00': if" in said
     assert "by cnnlab audit 'my photos' --groups names groups.csv and put that" in said
 
@@ -257,16 +257,16 @@ def test_a_table_of_suspected_groups_declares_them(tmp_path):
     names = {'cat/a, "b".jpg': "one, two", "cat/ü.jpg": "one, two", "dog/c.jpg": "D90; 15:30"}
     found = [Suspicion("camera", names)]
     file = tmp_path / groups.TABLE
-    said = suspected_groups.write(found, "camera", str(file))
+    said = group_advice.write(found, "camera", str(file))
     assert said == f"{file}: 3 images in 2 groups."
     assert groups.by_table(tmp_path, frozenset(names)) == names
     with pytest.raises(InputError, match="no rule 'name': expected one of names, folders"):
-        suspected_groups.write(found, "name", "x.csv")
+        group_advice.write(found, "name", "x.csv")
     with pytest.raises(InputError, match="There is no folder"):
-        suspected_groups.write(found, "camera", str(tmp_path / "new" / "x.csv"))
+        group_advice.write(found, "camera", str(tmp_path / "new" / "x.csv"))
     with pytest.raises(InputError, match="exists: name another file"):
-        suspected_groups.write(found, "camera", str(file))
+        group_advice.write(found, "camera", str(file))
     with pytest.raises(InputError, match="no suspected groups 'looks' to write: expected camera"):
-        suspected_groups.write(found, "looks", "x.csv")
+        group_advice.write(found, "looks", "x.csv")
     with pytest.raises(InputError, match="nothing is suspected here"):
-        suspected_groups.write([], "looks", "x.csv")
+        group_advice.write([], "looks", "x.csv")
