@@ -124,6 +124,8 @@ def _places(top: Folder, named: list[Folder]) -> tuple[dict[str, Folder], list[s
             places[split] = _inner(filled[0], notes)
             places[split].require()
     if "train" not in places:
+        if len(places) == 1 and not any(folder.has_images for folder in places.values()):
+            raise InputError(refusals.deeper(top, next(iter(places.values()))))
         raise InputError(f"{top.where} has {listed(named)} and no train/: {EXPECTED}.")
     if unused := [folder for folder in top.folders if not folder.is_filled]:
         notes.append(f"not used, for they hold no images: {listed(unused)}")
@@ -136,7 +138,7 @@ def _inner(folder: Folder, notes: list[str]) -> Folder:
     while not folder.has_images and [split_of(each.name) for each in folder.filled] == [split]:
         folder = folder.filled[0]
     if folder is not outer:
-        notes.append(f"{folder}/ is the {split} set")
+        notes.append(f"{folder}/ is taken as {outer}/")
     return folder
 
 

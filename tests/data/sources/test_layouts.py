@@ -76,7 +76,7 @@ UNDERSTOOD = {
     "splits in themselves": (
         {"train": {"train": TWO}, "test": stray({"test": TWO})},
         {"train": "train/train", "test": "test/test"}, "cat dog",
-        ["train/train/ is the train set", "test/test/ is the test set"],
+        ["train/train/ is taken as train/", "test/test/ is taken as test/"],
     ),
     "a test set without labels": (
         {"train": TWO, "test": {"7.jpg": b"", "8.png": b"", "x.txt": b""}},
@@ -87,7 +87,7 @@ UNDERSTOOD = {
     "a test set without labels, in itself": (
         {"train": {"train": TWO}, "test": {"test": PHOTO}, "val": TWO},
         {"train": "train/train", "validation": "val"}, "cat dog",
-        ["train/train/ is the train set", "test/test/ is the test set",
+        ["train/train/ is taken as train/", "test/test/ is taken as test/",
          "test/test/ holds 1 image but no class folders: unlabelled, kept for cnnlab predict; the "
          "test set is drawn from train"],
     ),
@@ -175,6 +175,10 @@ REFUSED = {
         {"train": {"animals": TWO}, "test": TWO},
         "In ROOT/train, the classes lie one level deeper, in train/animals/: move them up, into "
         "train/.",
+    ),
+    "only test": (
+        {"test": TWO},
+        "In ROOT, the classes lie one level deeper, in test/: give DATA=ROOT/test.",
     ),
     "no train": ({"test": TWO, "val": TWO}, "ROOT has test/, val/ and no train/: {EXPECTED}."),
     "one split twice": (
