@@ -25,8 +25,14 @@ def one_of(name: object, known: Iterable[str], listed_by: str = "") -> str:
     return f"expected one of {listed}.{did_you_mean(name, known)}"
 
 
-def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """Return " Did you mean …?" with the closest known name, "" where none is close."""
+def did_you_mean(name: object, known: Iterable[str], above: str = "") -> str:
+    """Return " Did you mean …?" with the closest known name, "" where none is close.
+
+    Args:
+        name: What came.
+        known: What there is.
+        above: The start of a path in which all these lie, "here/": it is named, not compared.
+    """
     plain = {each.lower(): each for each in known}
     close = difflib.get_close_matches(str(name).lower()[:200], plain, n=1)
-    return f" Did you mean {plain[close[0]]}?" if close else ""
+    return f" Did you mean {above}{plain[close[0]]}?" if close else ""

@@ -32,11 +32,17 @@ def find(source: str) -> Path | None:
 
 
 def _meant(source: str, path: Path) -> str:
-    """Return " Did you mean …?" with the nearest dataset, or folder or table beside the path."""
+    """Return " Did you mean …?" with the nearest dataset, or folder or table beside the path.
+
+    Names are compared without the folders above them: those are alike for all.
+    """
     try:
-        beside = [each.name for each in os.scandir(path.parent)] if source.strip() else []
+        with os.scandir(path.parent) as beside:
+            shown = [each for each in beside if source.strip() and not each.name.startswith(".")]
+            named = [each.name for each in shown if each.is_dir() or each.name.endswith(".csv")]
     except OSError:  # there is no such folder either
-        beside = []
-    start = source[: len(source) - len(path.name)] if source.endswith(path.name) else ""
-    known = [*(f"{start}{name}" for name in beside if not name.startswith(".")), SHAPES]
-    return did_you_mean(source, [*known, *catalogue.DATASETS])
+        named = []
+    stem = source.rstrip("/")
+    above = stem[: len(stem) - len(path.name)] if stem.endswith(path.name) else ""
+    known = [*named, *([] if above else (SHAPES, *catalogue.DATASETS))]
+    return did_you_mean(path.name or source, known, above)
