@@ -134,7 +134,7 @@ def _class_sentences(known: list[str], labels: list[str], run: str) -> list[str]
             f"So these have another index than in run {run!r}: {', '.join(moved)}. "
             "Programs that go by names are not concerned."
         )
-    elif now:
+    elif any(name in known for name in now):
         said.append(f"All classes of run {run!r} that are left keep their index.")
     return said
 

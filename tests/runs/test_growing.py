@@ -290,3 +290,8 @@ def test_notebook_01_and_the_terminal_say_what_changed(photos):
         "This run starts from no other."
         in (one.folder / "notebooks" / "01_explore_data.ipynb").read_text()
     )
+
+
+def test_nothing_is_said_of_the_indices_of_classes_that_are_all_gone():
+    said = growth._class_sentences(["cat", "dog"], ["circle", "square"], "first")
+    assert not any("keep their index" in sentence for sentence in said)
