@@ -31,7 +31,8 @@ def doctor(source: str, profile: str, overrides: tuple[str, ...], as_json: bool)
 
     request.refuse_missing_weights(request.located(settings))  # at once
     from cnnlab import training
-    from cnnlab.data.audit import picture_size
+    from cnnlab.data import refusals
+    from cnnlab.data.audit import group_advice, picture_size
     from cnnlab.experiment import doctor as examination
     from cnnlab.experiment import feasible, split_source
     from cnnlab.runs import forecasts, opening
@@ -63,7 +64,8 @@ def doctor(source: str, profile: str, overrides: tuple[str, ...], as_json: bool)
             click.echo(click.wrap_text(said, width=88) + "\n")
     for note in found.source.notes:
         click.echo(f"note: {printable(note)}\n")
-    odd = [each.warning for each in checks if each.warning]
+    odd = [*refusals.left_out(found.files), *group_advice.foretold(found.source, settings)]
+    odd += [each.warning for each in checks if each.warning]
     for warning in odd:
         click.echo(f"warning: {printable(warning)}\n")
     click.echo(f"{len(odd)} warnings." if len(odd) != 1 else "1 warning.")

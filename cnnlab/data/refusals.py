@@ -25,7 +25,7 @@ _WORDS = {
 }
 _AGAIN = "copy or download damaged and empty files again, from where they came"
 _CURES = {HEIC: foreign.HEIC_CURE.format("HEIC"), "corrupt": _AGAIN, "empty": _AGAIN}
-_LOOK = "run cnnlab audit, which lists every file with its reason"
+_LOOK = " Run cnnlab audit, which lists every file with its reason."
 
 
 def kinds(rows: pd.DataFrame) -> pd.Series:
@@ -40,8 +40,17 @@ def kinds(rows: pd.DataFrame) -> pd.Series:
 
 def cures(kinds: Iterable[str]) -> str:
     """Return sentences on what helps files of these kinds."""
-    told = dict.fromkeys(_CURES[kind] for kind in kinds if kind in _CURES) or (_LOOK,)
+    told = dict.fromkeys(_CURES[kind] for kind in kinds if kind in _CURES)
     return " ".join(f"{text[0].upper()}{text[1:]}." for text in told)
+
+
+def left_out(manifest: pd.DataFrame) -> list[str]:
+    """Return a sentence, without its full stop, on HEIC files where other images were accepted."""
+    count = int((kinds(manifest) == HEIC).sum())
+    if not count or not (manifest["status"] == "accepted").any():
+        return []
+    files = "1 file is" if count == 1 else f"{count} files are"
+    return [f"{files} {_WORDS[HEIC]}, and left out: {_CURES[HEIC]}"]
 
 
 def described(manifest: pd.DataFrame) -> str:
@@ -56,7 +65,7 @@ def described(manifest: pd.DataFrame) -> str:
         for kind, count in counts.items()
     )
     files = "1 file" if len(found) == 1 else f"{len(found)} files"
-    return f"No image of {files} can be used: {listed}. {cures(counts.index)}"
+    return f"No image of {files} can be used: {listed}. {cures(counts.index)}".rstrip()
 
 
 def require_usable(manifest: pd.DataFrame, root: Path) -> None:
@@ -71,7 +80,8 @@ def require_usable(manifest: pd.DataFrame, root: Path) -> None:
     """
     blank.refuse(manifest, root)
     if said := described(manifest):
-        raise InputError(said)
+        looked = any(kind in _CURES for kind in kinds(manifest))
+        raise InputError(said if looked else said + _LOOK)
     require_classes(manifest)
 
 

@@ -45,6 +45,24 @@ def test_audit_says_in_one_line_why_nothing_can_be_used(call, photos, monkeypatc
     ]
 
 
+def test_audit_warns_of_photos_that_nothing_here_reads_among_others(call, photos, monkeypatch):
+    monkeypatch.setattr(foreign, "heic_reader", lambda: "")
+    next(photos.rglob("*.png")).write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99))
+    warnings = [line for line in call("audit", photos).stdout.splitlines() if "warning" in line]
+    assert warnings == [
+        "warning: 1 file is HEIC, as iPhones write it, and left out: convert HEIC to JPEG, or run: "
+        "pip install pi-heif (decoders under the LGPL)"
+    ]
+
+
+def test_an_audit_of_blank_pictures_does_not_send_to_the_audit(call, photos):
+    for photo in photos.rglob("*.*"):
+        Image.new("RGB", (40, 40), "white").save(photo, "PNG")
+    said = call("audit", photos).stdout
+    assert "can be used: " in said
+    assert "cnnlab audit" not in said
+
+
 def test_audit_lists_twenty_of_a_kind_and_json_lists_all(call, photos):
     for number in range(23):
         (photos / "dog" / f"{number:02}.jpg").write_text("<!doctype html>")
