@@ -54,7 +54,7 @@ def audit(
         return
     findings = auditing.findings(files, pictures)
     summary = auditing.summary(files, findings)
-    summary["warnings"] += blank.described(files, found.root) + refusals.left_out(files)
+    summary["warnings"] += blank.described(files, found.root)
     summary["suspected_groups"] = group_advice.rows(suspicions, files)
     summary["warnings"] += group_advice.described(summary["suspected_groups"], source)
     fit = picture_size.of_manifest(files)

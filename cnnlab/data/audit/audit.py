@@ -176,7 +176,9 @@ def summary(manifest: pd.DataFrame, findings: pd.DataFrame, *inputs: int) -> dic
         "balance": counts.to_dict(orient="records"),
         "imbalance": ratio,
         "sizes": fit.to_json() if fit else None,
-        "warnings": [warning] * (ratio is None or ratio > UNBALANCED) * bool(warning) + doubts,
+        "warnings": [warning] * (ratio is None or ratio > UNBALANCED) * bool(warning)
+        + doubts
+        + refusals.left_out(manifest),
     } | ({"groups": declared} if declared else {})
 
 
