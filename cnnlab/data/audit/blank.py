@@ -94,7 +94,7 @@ def _cure(rows: pd.DataFrame, accepted: pd.DataFrame, root: Path) -> str:
     if blank[best] > 0.5:
         return (
             f"{len(transparent[0])} of them have a transparent ground and the colour that is laid "
-            f"under it: choose background={BACKGROUNDS[best]}"
+            f"under it: choose --set background={BACKGROUNDS[best]}"
         )
     return "no background would show more: look at them, and replace or remove them"
 

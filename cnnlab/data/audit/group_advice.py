@@ -84,8 +84,9 @@ def write(found: Sequence[Suspicion], rule: str, file: str) -> str:
     refuse(rule, file)
     chosen = [each for each in found if each.rule == rule]
     if not chosen:
-        known = ", ".join(each.rule for each in found) or "nothing is suspected here"
-        raise InputError(f"There are no suspected groups {rule!r} to write: expected {known}.")
+        known = "expected " + ", ".join(each.rule for each in found)
+        said = known if found else "nothing is suspected here"
+        raise InputError(f"There are no suspected groups {rule!r} to write: {said}.")
     rows = sorted(chosen[0].groups.items())
     tables.write(pd.DataFrame(rows, columns=["path", "group"]), Path(file))
     groups = len({*chosen[0].groups.values()})

@@ -125,7 +125,7 @@ def _places(top: Folder, named: list[Folder]) -> tuple[dict[str, Folder], list[s
             places[split].require()
     if "train" not in places:
         if len(places) == 1 and not any(folder.has_images for folder in places.values()):
-            raise InputError(refusals.deeper(top, next(iter(places.values()))))
+            raise InputError(layout_faults.deeper(top, next(iter(places.values()))))
         raise InputError(f"{top.where} has {listed(named)} and no train/: {EXPECTED}.")
     if unused := [folder for folder in top.folders if not folder.is_filled]:
         notes.append(f"not used, for they hold no images: {listed(unused)}")

@@ -80,8 +80,8 @@ def test_white_drawings_on_transparent_ground_are_blank_and_no_copies(drawings):
     assert told["warnings"] == []
     (warning,) = blank.described(files, drawings)
     assert warning.startswith("class 'dog': 10 of 10 images are blank, white all over, such as ")
-    assert warning.endswith("choose background=grey")  # the cats are black
-    with pytest.raises(InputError, match=r"^Class 'dog': 10 of 10 .*: choose background=grey\.$"):
+    assert warning.endswith("choose --set background=grey")  # the cats are black
+    with pytest.raises(InputError, match=r"^Class 'dog': 10 of 10 .* --set background=grey\.$"):
         blank.refuse(files, drawings)
 
 
