@@ -86,7 +86,7 @@ def test_overrides_take_the_type_of_the_field() -> None:
             "class_weight=balance",
             "'balance': expected one of none, balanced. Did you mean balanced?",
         ),
-        ("optimizer=adamW", "expected one of adam, adamw, sgd. Did you mean adamw?"),
+        ("optimizer=adamW", "expected one of adam, adamw, sgd, nesterov. Did you mean adamw?"),
         ("EPOCHS=3", "Did you mean epochs?"),
         ("version=3", "'version=3': expected key=value, such as epochs=3"),
         ("architecture=vgg", "Unknown architecture 'vgg': expected one of reference_cnn"),

@@ -35,7 +35,11 @@ class TrainingSettings(Section):
         "what learns, epochs, factor of learning_rate, size, such as head:3,all:x0.1, "
         "all:5:32px,all or probe,all:x0.1; probe fits the head to features of the frozen network",
     )
-    optimizer: str = setting("adam", "sgd has momentum 0.9", choices=("adam", "adamw", "sgd"))
+    optimizer: str = setting(
+        "adam",
+        "sgd has momentum 0.9, nesterov the same with Nesterov's",
+        choices=("adam", "adamw", "sgd", "nesterov"),
+    )
     depth_factor: float = setting(
         1.0,
         "each stage of the network learns at this factor of the next one's rate, the head at "
@@ -44,15 +48,33 @@ class TrainingSettings(Section):
         high=1,
     )
     weight_decay: float = setting(
-        0.0, "of adamw and sgd: kernels shrink by it times the rate at each step", low=0, high=10
+        0.0,
+        "of all but adam: kernels shrink by it times the rate at each step; biases and the "
+        "parameters of normalisation do not",
+        low=0,
+        high=10,
     )
     schedule: str = setting(
         "constant",
-        "the learning rate over a stage; cosine falls to 0",
-        choices=("constant", "cosine"),
+        "the learning rate over a stage: cosine falls to 0, one_cycle rises from 1/25 and falls to "
+        "1/10,000, step falls to a tenth at its half and at three quarters",
+        choices=("constant", "cosine", "one_cycle", "step"),
     )
     warmup_epochs: int = setting(
-        0, "epochs in which the learning rate rises from 0, in each stage", low=0, high=1000
+        0,
+        "epochs in which the learning rate rises, in each stage; 0 with one_cycle: three tenths of "
+        "its steps",
+        low=0,
+        high=1000,
+    )
+    clip_norm: float = setting(
+        0.0, "the largest norm of a gradient over all weights; 0: off", low=0, high=1e6
+    )
+    accumulate: int = setting(
+        1,
+        "batches whose mean gradient makes a step; batch normalisation sees each batch alone",
+        low=1,
+        high=1024,
     )
     loss: str = setting(
         "crossentropy",
@@ -91,7 +113,7 @@ class TrainingSettings(Section):
         if self.weight_decay and self.optimizer == "adam":
             raise InputError(
                 f"weight_decay={self.weight_decay} and optimizer=adam: Adam decays no weights. "
-                "Expected optimizer=adamw or sgd with it."
+                "Expected optimizer=adamw, sgd or nesterov with it."
             )
         if self.optimizer == "adamw" and not self.weight_decay:
             raise InputError(

@@ -4,6 +4,7 @@ Notebook 01 asks before anything long runs: what a fold or an explanation would 
 is refused there, with the class by its name and settings that were tried and hold.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,9 +15,11 @@ from cnnlab.data import earlier, splits
 from cnnlab.data.batches import Dataset
 from cnnlab.evaluation import crossval
 from cnnlab.training import held_out, probe
+from cnnlab.training.recipe import from_settings
 
 MOST_FOLDS = 20  # what the setting ``folds`` allows
 MAPPED = 4  # validation images that the map of notebook 05 takes at least
+SMALLEST = 0.25  # of the training images: the least that anything trains on by steps
 NAMED = 3  # classes in a message
 
 
@@ -47,7 +50,26 @@ def check(table: pd.DataFrame, settings: Settings, class_order: Sequence[str] = 
             f"There are {count} validation images: notebook 05 needs at least {MAPPED}. Add images "
             "of each class, or set validation_fraction higher in a new run."
         )
+    _check_steps(int((used["split"] == "train").sum()), settings)
     _check_folds(data, settings)
+
+
+def _check_steps(images: int, settings: Settings) -> None:
+    """Raise InputError where a training of a part of the images ends before its first step."""
+    given = settings.training
+    plans = [from_settings(settings)]
+    if not plans[0].only_probes:
+        plans.append(from_settings(settings, epochs=settings.evaluation.fold_epochs))
+    stages = [stage for plan in plans for stage in plan.stages if not stage.probes]
+    shortest = min((stage.epochs for stage in stages), default=0)
+    batches = shortest * math.ceil(images * SMALLEST / given.batch_size)
+    if stages and batches < given.accumulate:
+        raise InputError(
+            f"accumulate={given.accumulate} and {batches} batches in the shortest stage "
+            f"({shortest} epoch{'s' if shortest != 1 else ''}, a quarter of {images} training "
+            "images, which the learning curve of notebook 03 trains on): its weights would never "
+            f"change. Expected accumulate of at most {batches}, in a new run."
+        )
 
 
 def _check_folds(data: Dataset, settings: Settings) -> None:

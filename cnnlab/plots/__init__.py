@@ -22,6 +22,7 @@ from cnnlab.plots.serving import load_curves
 from cnnlab.plots.training import (
     fold_scores,
     learning_curve,
+    learning_rates,
     paired_folds,
     rate_test,
     strengths,
@@ -49,6 +50,7 @@ __all__ = [
     "image_grid",
     "image_pairs",
     "learning_curve",
+    "learning_rates",
     "load_curves",
     "novelty_scores",
     "paired_folds",

@@ -189,6 +189,29 @@ def rate_test(steps: pd.DataFrame, suggested: float) -> Figure:
     return figure
 
 
+@styled
+def learning_rates(table: pd.DataFrame) -> Figure:
+    """Draw the learning rate of every batch of a training.
+
+    Args:
+        table: From ``training.schedules.used``: columns epoch (from 1), step (from 0), stage and
+            rate; a dotted line stands between two stages.
+    """
+    need_some("batches", table)
+    figure = new_figure(2.4, WIDTH * 0.72)
+    axes = figure.subplots()
+    for number, (_, own) in enumerate(table.groupby("stage")):
+        axes.plot(own["step"].to_numpy(), own["rate"].to_numpy(), color=PALETTE[0])
+        if number:
+            first = own["step"].iloc[0] - 0.5
+            axes.axvline(first, color=FAINT, linewidth=1, linestyle="dotted", zorder=0)
+    axes.set(xlabel="batch", ylabel="learning rate", ylim=(0, 1.06 * table["rate"].max()))
+    axes.set_title(f"{table['epoch'].nunique()} epochs of {len(table):,} batches in all")
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.grid()
+    return figure
+
+
 def _plain(rate: float, digits: int = 0) -> str:
     """Return a rate as one writes it in a setting: 1e-4, 1.7e-4."""
     return f"{rate:.{digits}e}".replace("e-0", "e-").replace("e+00", "")

@@ -122,6 +122,7 @@ def _protocol(run: Run) -> Markdown:
         f"{', which is the probe' if trained.kept_probe(run.settings, history) else ''}. "
         f"Augmentation: {augmented}. Seed {run.settings.seed}."
     )
+    said = f"{said} {trained.steps(run.settings)}".rstrip()
     return Markdown("Network {}{}").format(markdown.code(model.architecture), said)
 
 

@@ -40,6 +40,15 @@ READING = (
     "the last one before it paid off no more."
 )
 DOTTED = "A dotted line stands between two stages: another set of layers learns, or at another rate"
+ONE_CYCLE = (
+    "In each stage the learning rate rises from a 25th of its highest value and falls along half a "
+    "cosine to a 10,000th; momentum stays as it is."
+)
+STEP = (
+    "In each stage the learning rate falls to a tenth at the half, and again at three quarters, of "
+    "the steps after the warm-up."
+)
+DECAYED = "Weight decay leaves out biases and the parameters of normalisation."
 NO_CURVE = (
     "A probe has no epochs, so there is no curve to read. Its training loss is far below the "
     "validation loss where it has more features than images: that is what the penalty is for."
@@ -51,7 +60,37 @@ def rules(settings: Settings) -> str:
     recipe = from_settings(settings)
     if recipe.only_probes:
         return HIDDEN if hidden(settings) else PROBED
-    return f"{FIRST_PROBED if recipe.probes else STEPPED} {RESUMES}"
+    said = (FIRST_PROBED if recipe.probes else STEPPED, RESUMES, steps(settings))
+    return " ".join(each for each in said if each)
+
+
+def steps(settings: Settings) -> str:
+    """Return how batches become steps, where the recipe says more of it than a rate; else "".
+
+    Example:
+        >>> steps(Settings().replace(clip_norm=1.0))
+        'A gradient whose norm over all weights is above 1 is scaled down to it.'
+    """
+    given, said = settings.training, []
+    if from_settings(settings).only_probes:
+        return ""
+    if given.schedule == "one_cycle":
+        said.append(ONE_CYCLE)
+    if given.schedule == "step":
+        said.append(STEP)
+    if given.weight_decay:
+        said.append(DECAYED)
+    if given.clip_norm:
+        said.append(
+            f"A gradient whose norm over all weights is above {given.clip_norm:g} is scaled down "
+            "to it."
+        )
+    if (count := given.accumulate) > 1:
+        said.append(
+            f"{count} batches of {given.batch_size} images make a step, by the mean of their "
+            "gradients; batch normalisation uses the statistics of each batch alone."
+        )
+    return " ".join(said)
 
 
 def learned(settings: Settings) -> str:

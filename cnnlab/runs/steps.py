@@ -88,7 +88,8 @@ STEPS: tuple[Step, ...] = (
         figures=(
             Figure("training_history", "Training: loss and accuracy by epoch", 60),
             Figure("strengths", "The head's penalty, chosen by cross-validation", 61),
-            *_linked("rate_finder", "confusion_validation", "highest_losses", "learning_curve"),
+            *_linked("rate_finder", "learning_rates", "confusion_validation", "highest_losses"),
+            *_linked("learning_curve"),
         ),
         reproducible="model/contract.json",
         settings=("bootstrap_samples", "example_images", "figure_dpi"),

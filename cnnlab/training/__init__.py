@@ -4,7 +4,7 @@
 """
 
 from cnnlab.models import weights_digest
-from cnnlab.training import checkpoint
+from cnnlab.training import checkpoint, schedules
 from cnnlab.training.balance import balanced_weights, imbalance
 from cnnlab.training.divergence import Diverged
 from cnnlab.training.executor import TrainingFailed
@@ -41,6 +41,7 @@ __all__ = [
     "predict",
     "print_progress",
     "range_test",
+    "schedules",
     "subset_runner",
     "train",
     "weights_digest",

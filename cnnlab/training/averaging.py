@@ -37,8 +37,9 @@ class MovingAverage(keras.callbacks.Callback):
         self._step = tf.function(self._update)  # one call a step, whatever the number of weights
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Take the weights after a step into account."""
-        self._step()
+        """Take the weights after a step into account; gradients that wait for one are none."""
+        if int(self.model.optimizer.iterations) > int(self._steps):
+            self._step()
 
     def values(self) -> list[np.ndarray]:
         """Return the averages, in the order of the weights."""

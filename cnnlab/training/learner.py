@@ -18,8 +18,9 @@ from cnnlab.training.averaging import MovingAverage
 from cnnlab.training.checkpoint import Progress
 from cnnlab.training.divergence import Guard
 from cnnlab.training.losses import LOSSES
-from cnnlab.training.optimizers import optimizer, rate
+from cnnlab.training.optimizers import optimizer
 from cnnlab.training.recipe import Recipe, Stage
+from cnnlab.training.schedules import rate
 
 
 class Learner:
@@ -82,9 +83,9 @@ class Learner:
 
     @property
     def rate(self) -> float:
-        """The learning rate that the next step would take."""
+        """The learning rate of the next batch."""
         moving = callable(self._rate)
-        return float(self._rate(self.network.optimizer.iterations) if moving else self._rate)
+        return float(self.network.optimizer.learning_rate if moving else self._rate)
 
     @property
     def judged(self) -> list[np.ndarray]:

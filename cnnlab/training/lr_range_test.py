@@ -61,6 +61,8 @@ def find_rate(
             are begun as the steps need.
         seed: Decides the dropout masks.
         stage: Gives optimizer, loss, image size and which layers learn; Adam and all by default.
+            Each batch makes a step, whatever it accumulates: the mean of several gradients is less
+            noisy, so that the rate found is rather too low for it than too high.
         steps: Batches at most; the rate rises by the same factor at each.
         lowest: The learning rate at the first batch.
         highest: At the last; the test ends earlier once the loss explodes.
@@ -84,7 +86,9 @@ def find_rate(
         )
     if stage.probes:
         raise InputError("A probe has no learning rate to test: expected a stage that trains.")
-    constant = replace(stage, learning_rate=lowest, schedule="constant", warmup_epochs=0)
+    constant = replace(
+        stage, learning_rate=lowest, schedule="constant", warmup_epochs=0, accumulate=1
+    )
     copy = Learner(model, constant, Recipe((constant,)), steps=steps).network
     rates, rows, smoothing = np.geomspace(lowest, highest, steps), [], Smoothing()
     batches, marks = _endless(copy, training, seed), [time.perf_counter()]

@@ -24,7 +24,13 @@ LISTENING = 0.5  # seconds between two looks at what the processes tell
 _told: Any = None  # in a worker: the queue to its parent
 
 
-def memory(model: keras.Model, batch_size: int, frozen: Collection[keras.layers.Layer] = ()) -> int:
+def memory(
+    model: keras.Model,
+    batch_size: int,
+    frozen: Collection[keras.layers.Layer] = (),
+    *,
+    accumulates: bool = False,
+) -> int:
     """Return about how many bytes a process takes that trains a network.
 
     The reference network was measured to take 0.9 GiB at 48 pixels and 3.0 at 224, both with
@@ -34,6 +40,7 @@ def memory(model: keras.Model, batch_size: int, frozen: Collection[keras.layers.
         model: The network.
         batch_size: Images a step.
         frozen: Layers that do not learn. No gradient passes them, so their outputs are not kept.
+        accumulates: Whether several batches make a step: their gradients are kept, and saved.
     """
     still = {id(layer) for layer in frozen}
     kept, passing = 0, 0  # numbers an image
@@ -43,7 +50,8 @@ def memory(model: keras.Model, batch_size: int, frozen: Collection[keras.layers.
             passing = max(passing, 2 * size)  # what goes in and what comes out
         else:
             kept += size
-    return int(EMPTY + FLOAT * (COPIES * model.count_params() + batch_size * (kept + passing)))
+    weights = (COPIES + 2 * accumulates) * model.count_params()
+    return int(EMPTY + FLOAT * (weights + batch_size * (kept + passing)))
 
 
 def affordable(each: int, most: int) -> int:

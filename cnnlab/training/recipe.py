@@ -10,6 +10,7 @@ from cnnlab.config import stages as texts
 from cnnlab.config.stages import PROBE
 from cnnlab.config.training import TrainingSettings
 
+NAMES = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "nesterov": "SGD with Nesterov momentum"}
 GENTLE = 3e-4  # highest rate of Adam at which given weights are usually refined, not replaced
 
 
@@ -33,8 +34,8 @@ class Stage:
             in inference mode, with its moving statistics, scale and shift. For weights that others
             trained: the statistics of small batches of other images would undo them.
         weight_decay: Decoupled, of kernels only; 0 is none.
-        schedule: A name in ``optimizers.SCHEDULES``: the rate by step, over the whole stage.
-        warmup_epochs: In them the rate rises from 0, step by step.
+        schedule: A name in ``schedules.SCHEDULES``: the rate by step, over the whole stage.
+        warmup_epochs: In them the rate rises, step by step, from 0 or where ``one_cycle`` begins.
         image_size: Pixels a side of the training images; None is the network's own size. The
             validation images always have that.
         loss: A name in ``losses.LOSSES``, of the training; validation is judged by cross-entropy.
@@ -42,6 +43,12 @@ class Stage:
         mixing: A name in ``augment.mixing.MIXERS``, or ``none``: how pairs of training images are
             mixed.
         mixing_strength: α of the Beta distribution that the proportions are drawn from.
+        clip_norm: A gradient whose norm over all variables is larger is scaled down to it
+            (Pascanu et al., ICML 2013); 0 is off.
+        accumulate: Batches whose mean gradient makes a step of the optimizer. Schedules, the
+            guard against divergence and batch normalisation go by batches, so the statistics are
+            those of each batch alone. Gradients are carried over from an epoch to the next; what
+            is left when the stage ends, fewer than ``accumulate`` batches, is dropped.
     """
 
     epochs: int
@@ -58,6 +65,8 @@ class Stage:
     mixing_strength: float = 0.2
     depth_factor: float = 1.0
     fixed_statistics: bool = False
+    clip_norm: float = 0.0
+    accumulate: int = 1
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
@@ -72,6 +81,10 @@ class Stage:
             raise InputError(
                 f"depth_factor={self.depth_factor} is out of range: expected above 0, to 1."
             )
+        if not 0 <= self.clip_norm < math.inf:
+            raise InputError(f"clip_norm={self.clip_norm} is out of range: expected 0 or more.")
+        if self.accumulate < 1:
+            raise InputError(f"accumulate={self.accumulate} is out of range: expected 1 or more.")
         if not 0 <= self.warmup_epochs < self.epochs:
             raise InputError(
                 f"warmup_epochs={self.warmup_epochs} is out of range: expected fewer than the "
@@ -194,7 +207,7 @@ def described(given: TrainingSettings) -> str:
         for each in fields(given)
         if each.name not in said and getattr(given, each.name) != each.default
     ]
-    name = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}[given.optimizer]
+    name = NAMES[given.optimizer]
     name = f"{probed}, then {name}" if plan[0].trainable == PROBE else name
     parts = (
         f"{name} {given.learning_rate:g}",
@@ -218,7 +231,7 @@ def cautions(recipe: Recipe) -> list[str]:
     steep = [
         f"{stage.learning_rate * stage.depth_factor:g}"
         for stage in moving
-        if stage.optimizer != "sgd" and stage.learning_rate * stage.depth_factor > GENTLE
+        if stage.optimizer.startswith("adam") and stage.learning_rate * stage.depth_factor > GENTLE
     ]
     if steep:
         found.append(
@@ -265,6 +278,8 @@ def from_settings(settings: Settings, *, epochs: int | None = None) -> Recipe:
             mixing_strength=given.mixing_strength,
             depth_factor=given.depth_factor,
             fixed_statistics=settings.model.weights != "random",
+            clip_norm=given.clip_norm,
+            accumulate=given.accumulate,
         )
         if text.trainable != PROBE
         else Stage(1, PROBE)

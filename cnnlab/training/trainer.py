@@ -47,9 +47,17 @@ def _built(settings: Settings, num_classes: int, seed: int) -> keras.Model:
 
 def memory(dataset: Dataset, settings: Settings) -> int:
     """Return about how many bytes a process takes that trains the settings' network."""
-    model, size = new_model(dataset, settings), settings.training.batch_size
+    return memory_of(new_model(dataset, settings), settings)
+
+
+def memory_of(model: keras.Model, settings: Settings) -> int:
+    """Return about how many bytes a process takes that trains ``model`` as the settings say."""
+    size, more = settings.training.batch_size, settings.training.accumulate > 1
     stages = from_settings(settings).stages
-    return max(processes.memory(model, size, frozen(model, each.trainable)) for each in stages)
+    return max(
+        processes.memory(model, size, frozen(model, each.trainable), accumulates=more)
+        for each in stages
+    )
 
 
 def deciding(settings: Settings) -> dict[str, Any]:

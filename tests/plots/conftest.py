@@ -94,6 +94,8 @@ def _examples(classes: list[str]) -> dict[str, tuple[Callable[..., Figure], tupl
     matrix = rng.integers(0, 1000, (10, 10))
     rates = np.geomspace(1e-6, 1, 80)
     falling = 3 - rates**0.2 + 9 * rates
+    used = pd.DataFrame({"epoch": np.repeat([1, 2, 3], 4), "step": np.arange(12)})
+    used = used.assign(stage=1, rate=np.linspace(0.1, 0.0, 12))
     steps = pd.DataFrame({"rate": rates, "loss": rng.normal(falling, 0.5), "smoothed": falling})
     trainings = pd.DataFrame(
         [
@@ -191,6 +193,7 @@ def _examples(classes: list[str]) -> dict[str, tuple[Callable[..., Figure], tupl
             ([0.81, 0.83, 0.8], [0.8, 0.84, 0.79], ("the network", "logistic regression")),
         ),
         "rate_test": (plots.rate_test, (steps, 1.7e-4)),
+        "learning_rates": (plots.learning_rates, (used,)),
         "strengths": (plots.strengths, ({1e-3: 0.9, 1e-2: 0.5, 1e-1: 0.7}, 1e-2)),
         "learning_curve": (plots.learning_curve, (trainings,)),
         "slice_scores": (plots.slice_scores, (slices,)),

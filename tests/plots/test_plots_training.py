@@ -123,6 +123,19 @@ def test_without_a_suggestion_nothing_is_marked(steps):
     assert len(figure.legends[0].get_texts()) == 2
 
 
+def test_the_rates_are_drawn_batch_by_batch_and_stages_parted():
+    table = pd.DataFrame(
+        {"epoch": [1, 1, 2, 2], "step": range(4), "stage": [1, 1, 2, 2],
+         "rate": [0.1, 0.2, 0.05, 0.0]}
+    )  # fmt: skip
+    (axes,) = plots.learning_rates(table).axes
+    first, second, between = axes.lines
+    np.testing.assert_array_equal(first.get_xydata(), [[0, 0.1], [1, 0.2]])
+    np.testing.assert_array_equal(second.get_xydata(), [[2, 0.05], [3, 0.0]])
+    assert list(between.get_xdata()) == [1.5] * 2
+    assert axes.get_title("left") == "2 epochs of 4 batches in all"
+
+
 def test_a_learning_curve_is_the_mean_over_seeds():
     table = pd.DataFrame(
         {"seed": [0, 0, 1, 1], "fraction": [0.5, 1.0] * 2, "n": [50, 100, 52, 100],

@@ -171,6 +171,70 @@ def test_the_rate_follows_each_stage_s_schedule_by_step() -> None:
     np.testing.assert_allclose(rates, [0.01, 0.01, *cosine], rtol=1e-5, atol=1e-8)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["adam", "sgd", "nesterov", "adamw"])
+def test_two_batches_of_8_make_the_step_of_one_of_16(name: str) -> None:
+    """Without batch normalisation and dropout; with clipping, decay and averages."""
+
+    def plain() -> keras.Model:
+        layers, start = keras.layers, keras.initializers.GlorotUniform
+        inputs = keras.Input((SIZE, SIZE, 3), name="images")
+        x = layers.Rescaling(1 / 255)(inputs)
+        x = layers.Conv2D(4, 3, activation="relu", kernel_initializer=start(1))(x)
+        x = layers.GlobalAveragePooling2D()(x)
+        outputs = layers.Dense(2, activation="softmax", kernel_initializer=start(2))(x)
+        return keras.Model(inputs, outputs, name="plain")
+
+    decay = 0.0 if name == "adam" else 0.1
+    whole = Stage(4, optimizer=name, learning_rate=0.05, weight_decay=decay, clip_norm=0.2)
+    halves = replace(whole, accumulate=2)
+    found = []
+    for stage, size in ((whole, 16), (halves, 8)):
+        found.append(
+            fit(
+                Recipe((stage,), ema_decay=0.5),
+                plain(),
+                training=lambda epoch, size=size: batches(epoch, batch=size, count=48),
+            )
+        )
+    (one, model, seen), (other, _, accumulated) = found
+    for expected, weights in zip(seen, accumulated, strict=True):
+        for a, b in zip(expected, weights, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        one.history.validation_loss, other.history.validation_loss, rtol=1e-4
+    )
+    assert any(changed(model, plain().get_weights(), seen[0]))
+
+
+@pytest.mark.slow
+def test_gradients_wait_over_the_end_of_an_epoch_and_the_averages_with_them() -> None:
+    """Three batches an epoch, four a step: no weight moves in epoch 1, all do in epoch 2."""
+    model = network()
+    first = model.get_weights()
+    _, model, seen = fit(Recipe((Stage(3, accumulate=4),), ema_decay=0.5), model)
+    statistics = {"norm1", "norm2"}
+    trained = {w.path for w in model.trainable_variables}
+    for weight, before, one, two in zip(model.weights, first, seen[0], seen[1], strict=True):
+        assert np.array_equal(before, one)  # statistics, too: the averages take a step, no batch
+        if weight.path in trained:
+            assert weight.path.split("/")[0] in statistics or not np.array_equal(one, two)
+
+
+@pytest.mark.slow
+def test_the_rates_of_the_history_are_those_that_are_drawn() -> None:
+    """Batch by batch, with accumulation: the next batch after each epoch is the next row."""
+    stages = (
+        Stage(4, learning_rate=0.1, schedule="one_cycle", accumulate=2),
+        Stage(3, learning_rate=0.05, schedule="step", warmup_epochs=1),
+    )
+    history = fit(Recipe(stages))[0].history
+    table = training.schedules.used(Recipe(stages), epochs=7, steps=3)
+    for epoch in (1, 2, 3, 5, 6):  # not those that end a stage
+        drawn = table.loc[table["epoch"] == epoch + 1, "rate"].iloc[0]
+        assert history.learning_rate[epoch - 1] == pytest.approx(drawn, rel=1e-6)
+
+
 EVERYTHING = Recipe(
     (
         Stage(2, "head", learning_rate=0.05, image_size=SMALL),
@@ -179,6 +243,19 @@ EVERYTHING = Recipe(
             loss="focal", image_size=SMALL,
         ),
         Stage(3, "all", "sgd", 0.1, schedule="cosine", label_smoothing=0.1),
+    ),
+    ema_decay=0.9,
+)  # fmt: skip
+
+
+# Three batches an epoch and four a step: gradients wait over the end of most epochs.
+ACCUMULATING = Recipe(
+    (
+        Stage(3, "last1", "nesterov", 0.05, schedule="one_cycle", clip_norm=0.5, accumulate=2),
+        Stage(
+            5, "all", "adamw", 0.02, weight_decay=0.1, depth_factor=0.5, schedule="step",
+            warmup_epochs=1, clip_norm=1.0, accumulate=4,
+        ),
     ),
     ema_decay=0.9,
 )  # fmt: skip
@@ -194,8 +271,9 @@ class Killed(BaseException):
     [
         (EVERYTHING, (1, 2, 4, 7, 8)),  # stages end after 2, 5 and 8
         (replace(EVERYTHING, stages=EVERYTHING.stages[2:], precision="bfloat16"), (1, 3)),
+        (ACCUMULATING, (2, 5, 8)),  # stages end after 3 and 8
     ],
-    ids=["float32", "bfloat16"],
+    ids=["float32", "bfloat16", "accumulating"],
 )
 def test_it_goes_on_after_any_epoch_of_any_stage(
     tmp_path: Path, recipe: Recipe, ends: tuple[int, ...]
@@ -230,7 +308,8 @@ def test_every_field_of_a_recipe_is_in_the_fingerprint(tmp_path: Path) -> None:
             {"trainable": "head"}, {"optimizer": "sgd"}, {"schedule": "cosine"},
             {"warmup_epochs": 1}, {"loss": "focal"}, {"label_smoothing": 0.1},
             {"mixing": "mixup"}, {"mixing_strength": 0.3}, {"weight_decay": 0.1},
-            {"depth_factor": 0.5}, {"fixed_statistics": True},
+            {"depth_factor": 0.5}, {"fixed_statistics": True}, {"clip_norm": 1.0},
+            {"accumulate": 2},
         )
     ]  # fmt: skip
     others += [

@@ -17,14 +17,13 @@ from cnnlab.engine import keras
 from cnnlab.experiment.doctor.check import Check
 from cnnlab.experiment.doctor.speed import Speed, measured
 from cnnlab.records import Record
-from cnnlab.training import processes
-from cnnlab.training.learner import frozen
 from cnnlab.training.lr_range_test import RateTest
 from cnnlab.training.recipe import Recipe, from_settings
+from cnnlab.training.trainer import memory_of
 
 FLOAT = 4  # bytes
 WEIGHTS_STORED = 2  # times in a model folder: the H5 file and the SavedModel
-IN_CHECKPOINTS = 2 * 4  # two files; in each weights, two moments and the best weights
+IN_CHECKPOINT = 4  # of two: weights, two moments and the best weights
 EPOCH = 0.3  # seconds of an epoch besides its steps: batches prepared, validation begun
 # Seconds of each notebook without the network's own work, where ``Speed.pace`` is 1.
 FIXED = {
@@ -95,7 +94,7 @@ def forecast(
         seconds=_seconds(dataset, settings, speed),
         memory=_memory(model, dataset, settings),
         disk=PAGES + WEIGHTS_STORED * len(settings.seeds) * weights,
-        checkpoints=IN_CHECKPOINTS * weights if trial else 0.0,
+        checkpoints=_in_checkpoints(settings) * weights if trial else 0.0,
         shared=dataset.pixels.nbytes + _features(model, dataset, settings),
         speed=speed,
     )
@@ -209,12 +208,14 @@ def _training(
     return total
 
 
+def _in_checkpoints(settings: Settings) -> int:
+    """Return how many times both checkpoints together hold the weights, at most."""
+    return 2 * (IN_CHECKPOINT + (settings.training.accumulate > 1))  # the gradients so far
+
+
 def _memory(model: keras.Model, dataset: Dataset, settings: Settings) -> float:
     """Return the bytes of the largest process: a notebook that trains, its pixels mapped."""
-    size, pixels = settings.training.batch_size, dataset.pixels.nbytes
-    stages = from_settings(settings).stages
-    most = max(processes.memory(model, size, frozen(model, each.trainable)) for each in stages)
-    return most + OTHER + pixels
+    return memory_of(model, settings) + OTHER + dataset.pixels.nbytes
 
 
 def _features(model: keras.Model, dataset: Dataset, settings: Settings) -> float:

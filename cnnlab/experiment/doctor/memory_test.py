@@ -50,6 +50,7 @@ def memorises(
         from_settings(plain).stages[-1],
         schedule="constant",
         warmup_epochs=0,
+        accumulate=1,  # the same images at every step: the mean of equal gradients is each of them
         image_size=None,
         label_smoothing=0.0,
         loss="crossentropy",
