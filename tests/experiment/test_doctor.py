@@ -120,6 +120,7 @@ def test_a_sound_network_learns_images_by_heart_and_a_dead_one_does_not():
     quick = SETTINGS.replace(learning_rate=0.01)
     check = doctor.memorises(DATA, ROWS, quick)
     assert check.warning == ""
+    assert doctor.memorises(DATA, ROWS, quick.replace(accumulate=64)) == check
     dead = network()
     dead.set_weights([0 * each for each in dead.get_weights()])
     check = doctor.memorises(DATA, ROWS, quick, model=dead, steps=20)

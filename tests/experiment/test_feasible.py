@@ -108,6 +108,18 @@ def test_one_class_and_few_validation_images_are_refused():
         feasible.check(split({"a": 20, "b": 20}, validation=1), SETTINGS)
 
 
+def test_more_batches_a_step_than_the_shortest_training_has_are_refused():
+    """A quarter of 16 training images is a batch of 4, in each of 3 epochs of the folds."""
+    table, settings = split({"a": 11, "b": 11}), SETTINGS.replace(folds=2, batch_size=4)
+    fits = settings.replace(accumulate=3, fold_epochs=3, epochs=5)
+    feasible.check(table, fits)
+    with pytest.raises(InputError, match=r"accumulate=4 and 3 batches .* at most 3"):
+        feasible.check(table, fits.replace(accumulate=4))
+    feasible.check(table, fits.replace(accumulate=4, fold_epochs=4))
+    probe = fits.replace(stages="probe", weights="pretrained", architecture="efficientnet_lite0")
+    feasible.check(table, probe.replace(accumulate=99))
+
+
 def test_notebook_01_asks_before_it_keeps_the_split():
     text = (NOTEBOOKS / "01_explore_data.ipynb").read_text(encoding="utf-8")
     before, asked, after = text.partition("experiment.feasible.check(table, settings, known)")

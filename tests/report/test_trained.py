@@ -5,6 +5,7 @@ import pytest
 
 from cnnlab.config import Settings
 from cnnlab.report import trained
+from cnnlab.training import described
 
 PLAIN = Settings()
 PROBE = PLAIN.replace(stages="probe", weights="pretrained")
@@ -69,3 +70,19 @@ def test_a_training_in_several_stages_is_read_with_its_lines():
     assert trained.fold(PLAIN) == "at most 50 epochs each"
     assert trained.augmented(PLAIN) == ""
     assert "dropout" in trained.seeds(PLAIN)
+
+
+def test_it_is_said_how_batches_become_steps_where_that_is_unusual():
+    assert trained.steps(PLAIN) == trained.steps(PROBE.replace(clip_norm=1.0, accumulate=4)) == ""
+    assert trained.rules(PLAIN).endswith("ends with the same weights.")
+    many = PLAIN.replace(clip_norm=0.5, accumulate=4, batch_size=8, schedule="one_cycle")
+    said = trained.steps(many)
+    assert "rises from a 25th of its highest value" in said
+    assert "above 0.5 is scaled down" in said
+    assert "4 batches of 8 images make a step" in said
+    assert trained.rules(many).endswith(said)
+    decayed = PLAIN.replace(optimizer="nesterov", weight_decay=0.1, schedule="step")
+    assert "a tenth at the half" in trained.steps(decayed)
+    assert "leaves out biases" in trained.steps(decayed)
+    assert described(decayed.training).startswith("SGD with Nesterov momentum 0.001, batch 32")
+    assert described(many.training).endswith("schedule one_cycle, clip norm 0.5, accumulate 4")

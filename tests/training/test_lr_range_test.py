@@ -113,6 +113,13 @@ def test_a_stage_gives_optimizer_loss_and_size():
 
 
 @pytest.mark.slow
+def test_each_batch_makes_a_step_whatever_is_accumulated():
+    stages = (Stage(1, accumulate=4), Stage(1))
+    some, none = (find_rate(pooled(), batches_of, seed=0, stage=each, steps=10) for each in stages)
+    pd.testing.assert_frame_equal(some.table, none.table)
+
+
+@pytest.mark.slow
 def test_epochs_follow_each_other_and_the_seed_decides():
     epochs = []
 

@@ -116,6 +116,7 @@ def test_the_memory_of_a_training_is_that_of_weights_and_maps():
     images = sum(step.output[1:] == (4, 4, 3) for step in structure.steps(model)) * 4 * 4 * 3
     assert many - few == 10 * 4 * (4 * 4 * 8 + 8 + images)
     assert few == int(0.9 * GIB + 4 * (10 * 32 + 4 * 4 * 8 + 8 + images))
+    assert processes.memory(model, 1, accumulates=True) == few + 4 * 2 * 32
 
 
 def test_outputs_of_frozen_layers_are_not_kept():

@@ -131,6 +131,8 @@ def test_other_stages_are_not(stages: str) -> None:
         (lambda: Recipe((Stage(1),), precision="float16"), "Unknown precision"),
         (lambda: Stage(2, "probe"), "epochs=2 of a probe"),
         (lambda: Recipe((Stage(1), Stage(1, "probe"))), "probes in a later stage"),
+        (lambda: Stage(2, clip_norm=-1.0), "clip_norm=-1.0 is out of range"),
+        (lambda: Stage(2, accumulate=0), "accumulate=0 is out of range"),
         (lambda: Stage(2, warmup_epochs=2), "warmup_epochs=2 is out of range"),
     ],
 )
