@@ -18,7 +18,8 @@ EPOCHS = 16
 PLAIN = ""
 STAGED = (
     "stages=head:{head},all:x0.5 ema_decay=0.9 schedule=cosine warmup_epochs=1 optimizer=adamw "
-    "weight_decay=0.01 label_smoothing=0.1 mixing=mixup class_weight=balanced"
+    "weight_decay=0.01 label_smoothing=0.1 mixing=mixup class_weight=balanced "
+    "clip_norm=1 accumulate=2"
 )
 PROBED = (
     "architecture=resnet network_options=width=4,blocks=1-1 learning_rate=0.01 depth_factor=0.5 "
