@@ -206,7 +206,7 @@ def learning_rates(table: pd.DataFrame) -> Figure:
             first = own["step"].iloc[0] - 0.5
             axes.axvline(first, color=FAINT, linewidth=1, linestyle="dotted", zorder=0)
     axes.set(xlabel="batch", ylabel="learning rate", ylim=(0, 1.06 * table["rate"].max()))
-    axes.set_title(f"{table['epoch'].nunique()} epochs of {len(table):,} batches in all")
+    axes.set_title(f"{table['epoch'].nunique()} epochs, {len(table):,} batches in all")
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.grid()
     return figure

@@ -133,7 +133,7 @@ def test_the_rates_are_drawn_batch_by_batch_and_stages_parted():
     np.testing.assert_array_equal(first.get_xydata(), [[0, 0.1], [1, 0.2]])
     np.testing.assert_array_equal(second.get_xydata(), [[2, 0.05], [3, 0.0]])
     assert list(between.get_xdata()) == [1.5] * 2
-    assert axes.get_title("left") == "2 epochs of 4 batches in all"
+    assert axes.get_title("left") == "2 epochs, 4 batches in all"
 
 
 def test_a_learning_curve_is_the_mean_over_seeds():
