@@ -68,7 +68,7 @@ class TrainingSettings(Section):
         high=1000,
     )
     clip_norm: float = setting(
-        0.0, "the largest norm of a gradient over all weights; 0: off", low=0, high=1e6
+        0.0, "the largest norm of a gradient over all weights; 0: off", low=0, high=1000
     )
     accumulate: int = setting(
         1,

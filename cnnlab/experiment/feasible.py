@@ -65,10 +65,11 @@ def _check_steps(images: int, settings: Settings) -> None:
     batches = shortest * math.ceil(images * SMALLEST / given.batch_size)
     if stages and batches < given.accumulate:
         raise InputError(
-            f"accumulate={given.accumulate} and {batches} batches in the shortest stage "
+            f"accumulate={given.accumulate} and {batches} batch{'es' if batches != 1 else ''} in "
+            "the shortest stage "
             f"({shortest} epoch{'s' if shortest != 1 else ''}, a quarter of {images} training "
             "images, which the learning curve of notebook 03 trains on): its weights would never "
-            f"change. Expected accumulate of at most {batches}, in a new run."
+            f"change. Expected accumulate of at most {batches}, or more epochs, in a new run."
         )
 
 

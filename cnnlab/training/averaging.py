@@ -37,8 +37,10 @@ class MovingAverage(keras.callbacks.Callback):
         self._step = tf.function(self._update)  # one call a step, whatever the number of weights
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Take the weights after a step into account; gradients that wait for one are none."""
-        if int(self.model.optimizer.iterations) > int(self._steps):
+        """Take the weights after a step into account; a batch whose gradients wait is none."""
+        optimizer = self.model.optimizer  # counts its steps, and looking costs a GPU its lead
+        waits = optimizer.gradient_accumulation_steps and optimizer.iterations <= self._steps
+        if not waits:
             self._step()
 
     def values(self) -> list[np.ndarray]:
