@@ -28,7 +28,11 @@ KINDS = (
 # Options that change which layers a network has, and the least pixels a side.
 OPTIONS = {
     "reference_cnn": ("", "filters=4,dense_units=3"),
-    "resnet": ("width=2,blocks=1-2", "width=2,blocks=1-1,stem=imagenet"),
+    "resnet": (
+        "width=2,blocks=1-2",
+        "width=2,blocks=1-1,stem=imagenet",
+        "width=2,blocks=1-2,stem=deep,bottleneck=true,shortcut=average,zero_gamma=true,blur=true",
+    ),
     "mobilenet": ("alpha=0.25",),
     "mobilenet_v2": ("alpha=0.35",),
     "mobilenet_v3_large": ("alpha=0.75",),

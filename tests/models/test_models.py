@@ -15,7 +15,11 @@ from cnnlab.engine import keras, tf
 LARGE = (*MODULES[2:], "mobilenet_v2")  # they take seconds
 TRIED = (*MODULES[:2], *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE))
 FAMILIES = [models.architecture(name) for name in (*MODULES[:2], *LARGE)]
-COUNTS = [(family.name, known) for family in FAMILIES for known in family.parameters]
+COUNTS = [
+    pytest.param(family.name, known, marks=pytest.mark.slow if "3-4-6-3" in known.options else ())
+    for family in FAMILIES
+    for known in family.parameters
+]
 every_network = pytest.mark.parametrize("name", TRIED)
 
 
