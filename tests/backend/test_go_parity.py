@@ -162,11 +162,12 @@ def test_as_many_classes_are_listed_as_python_lists(server, predictor) -> None:
     assert refused == "top is '0': expected a whole number of 1 or more, or all."
 
 
-def warmed_up(name: str, size: int) -> keras.Model:
+def warmed_up(name: str, size: int, options: str) -> keras.Model:
     """A network of the registry whose normalisations have seen images and whose answers differ."""
     model = models.build(
-        name, image_size=size, num_classes=len(CLASS_NAMES), seed=0, l2=0.0, dropout=0.5
-    )
+        name, image_size=size, num_classes=len(CLASS_NAMES), seed=0, l2=0.0, dropout=0.5,
+        options=options,
+    )  # fmt: skip
     rng = np.random.default_rng(0)
     shades = rng.uniform(0, 255, (64, 1, 1, 3))  # pictures that differ in more than noise
     images = np.clip(rng.normal(shades, 40, (64, size, size, 3)), 0, 255).astype(np.float32)
@@ -180,14 +181,18 @@ def warmed_up(name: str, size: int) -> keras.Model:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "size"), [*((name, SIZE) for name in MODULES), ("mobilenet_v2", 32)]
+    ("name", "size", "options"),
+    [
+        *((name, SIZE, "") for name in MODULES),
+        ("resnet", SIZE, "blocks=1-2,stem=deep,bottleneck=true,shortcut=average,blur=true"),
+        ("mobilenet_v2", 32, ""),
+    ],
 )
 def test_every_architecture_is_served_as_python_answers(
-    name, size, server_program, tmp_path
+    name, size, options, server_program, tmp_path
 ) -> None:
-    model_folder.save(
-        warmed_up(name, size), tmp_path / "model", class_names=CLASS_NAMES, run_id=name, card="#\n"
-    )
+    model = warmed_up(name, size, options)
+    model_folder.save(model, tmp_path / "model", class_names=CLASS_NAMES, run_id=name, card="#\n")
     files = dict(sorted(golden.sizes(np.random.default_rng(1)).items())[:40])
     with ServerProcess(tmp_path / "model", program=server_program) as running:
         table = parity.compare(Predictor(tmp_path / "model"), running.predict, files)
