@@ -23,6 +23,7 @@ from cnnlab.models.head import pooled_softmax
 from cnnlab.models.options import numbers
 
 MOST_STAGES = 4
+FEWEST_STRIDED = 16  # channels that a strided 1×1 convolution must be given; see ``shortcut``
 EXPANSION = 4  # channels of a bottleneck block's end, per channel of its middle
 
 
@@ -144,18 +145,20 @@ class _Layers:
     def shortcut(self, x: Any, channels: int, name: str, stride: int) -> Any:
         """Return the way around a block: a 1×1 convolution where the shape changes, or x itself.
 
-        This is option B of section 3.3.
+        This is option B of section 3.3. Given fewer than 16 channels and an odd number of images,
+        the gradient of a strided 1×1 kernel writes past its memory in TensorFlow 2.21 with oneDNN,
+        and the process ends sooner or later. So one place of four is taken before, not by it.
         """
         if stride == 1 and x.shape[-1] == channels:
             return x
         name = f"{name}shortcut_"
+        pool = keras.layers.AveragePooling2D
         if stride > 1 and self.options.shortcut == "average":
-            pool = keras.layers.AveragePooling2D(
-                2, strides=stride, padding="same", name=f"{name}pool"
-            )
-            x, stride = pool(x), 1
+            x, stride = pool(2, strides=stride, padding="same", name=f"{name}pool")(x), 1
         elif stride > 1 and self.options.blur:
             x, stride = self.blurred(x, name), 1
+        elif stride > 1 and x.shape[-1] < FEWEST_STRIDED:
+            x, stride = pool(1, strides=stride, padding="same", name=f"{name}pick")(x), 1
         return self.normed(x, channels, name, 1, stride)
 
     def halving(self, x: Any, filters: int, name: str, *, number: str, stride: int) -> Any:

@@ -1,5 +1,8 @@
 """The residual network: its size by arithmetic, its blocks, its stems, its blur."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -173,6 +176,44 @@ def test_an_average_shortcut_sees_every_place(network, photographs) -> None:
     means = before.reshape(3, 16, 2, 16, 2, 4).mean(axis=(2, 4))
     kernel = model.get_layer("stage2_block1_shortcut_conv").kernel.numpy()[0, 0]
     np.testing.assert_allclose(way, means @ kernel, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [18, 32])
+def test_a_strided_shortcut_takes_one_place_of_four(size, network, photographs) -> None:
+    """Given few channels, before its convolution; the third stage of 18 has an odd side."""
+    model = network("resnet", options="width=8,blocks=1-1-1", image_size=size)
+    for stage in (2, 3):
+        conv = f"stage{stage}_block1_shortcut_conv"
+        before, way = maps(model, photographs(size), f"stage{stage - 1}", conv)
+        layer = model.get_layer(conv)
+        assert layer.strides == ((1, 1) if before.shape[-1] < 16 else (2, 2))
+        picked = before[:, ::2, ::2] @ layer.kernel.numpy()[0, 0]
+        np.testing.assert_allclose(way, picked, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_narrow_networks_learn_from_odd_batches() -> None:
+    """In a process of its own, which ended by a signal when the 1×1 convolution had the stride."""
+    program = """
+import numpy as np
+from cnnlab import models
+from cnnlab.engine import tf
+model = models.build("resnet", image_size=32, num_classes=4, seed=0, l2=0.0, dropout=0.0,
+                     options="width=4,blocks=1-1-1")
+@tf.function
+def slopes(images):
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(tf.math.log(model(images, training=True)[:, 0]))
+    return tape.gradient(loss, [weight.value for weight in model.trainable_weights])
+for _ in range(30):
+    for count in (1, 3, 5, 7):
+        found = slopes(tf.random.uniform((count, 32, 32, 3), 0, 255))
+assert all(np.isfinite(each).all() for each in found)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=200, check=False
+    )
+    assert done.returncode == 0, done.stderr[-1000:]
 
 
 @pytest.mark.parametrize("bottleneck", ["false", "true"])
