@@ -18,7 +18,8 @@ class Shown:
         self.table = shown.set_axis(next(axes), axis=0).set_axis(next(axes), axis=1)
 
     def _repr_html_(self) -> str:
-        with pd.option_context("display.html.use_mathjax", False):
+        whole = ("display.html.use_mathjax", False, "display.max_colwidth", None)
+        with pd.option_context(*whole):
             return str(self.table._repr_html_())  # which escapes HTML, as no style of pandas does
 
     def __repr__(self) -> str:

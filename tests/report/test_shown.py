@@ -33,3 +33,8 @@ def test_the_table_itself_is_left_alone():
     assert "d\\t" in repr(Shown(table))
     pd.testing.assert_frame_equal(table, copy)
     assert table.index.names == ["d\t", None]
+
+
+def test_long_text_is_shown_whole():
+    text = "x" * 200
+    assert text in Shown(pd.DataFrame({"found": [text]}))._repr_html_()

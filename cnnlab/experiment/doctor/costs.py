@@ -132,12 +132,15 @@ def checks(found: Forecast, *, free_disk: float, free_memory: float) -> list[Che
             f"A training takes about {_size(found.memory)} of memory and {_size(free_memory)} are "
             "free: close other programs, or set batch_size or image_size lower in a new run."
         )
-    said = f"{_size(needed)}, besides {_size(found.shared)} of prepared pixels and features"
-    parts = ", ".join(f"{name}: {_time(each)}" for name, each in found.seconds.items())
+    disk = (
+        f"{_size(found.disk)}, {_size(found.checkpoints)} more while it trains, "
+        f"{_size(found.shared)} of prepared pixels and features"
+    )
+    parts = ", ".join(f"{name} {_time(each)}" for name, each in found.seconds.items())
     return [
-        Check("time", f"at most {_time(found.total)}", parts),
+        Check("time", f"at most {_time(found.total)}: {parts}", ""),
         Check("memory", _size(found.memory), f"at most {_size(free_memory)}, free now", tight),
-        Check("disk", said, f"at most {_size(free_disk)}, free now", crowded),
+        Check("disk", disk, f"at most {_size(free_disk)}, free now", crowded),
     ]
 
 

@@ -47,7 +47,7 @@ class Diagnosis(Record):
 
 def table(checks: tuple[Check, ...] | list[Check]) -> pd.DataFrame:
     """Return checks as text: what was looked at, found, expected, and whether it is odd."""
-    rows = [(c.name, c.found, c.expected, "odd" if c.warning else "") for c in checks]
+    rows = [(c.name, c.found, c.expected, "odd" if c.warning else "ok") for c in checks]
     return pd.DataFrame(rows, columns=["looked at", "found", "expected", "verdict"])
 
 
