@@ -5,6 +5,7 @@ what is unclear is refused, with the cure.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,7 +98,7 @@ def _of_splits(top: Folder, named: list[Folder]) -> Layout:
             raise InputError(layout_faults.difference(top, train, folder))
     layout_faults.refuse_few(train)
     below = {name: folder.path for name, folder in places.items()}
-    return Layout(below, class_names(train), unlabelled, (*notes, *_remarks(top, folders)))
+    return Layout(below, class_names(train), unlabelled, (*notes, *_remarks(top, folders, flat)))
 
 
 def _places(top: Folder, named: list[Folder]) -> tuple[dict[str, Folder], list[str]]:
@@ -142,7 +143,7 @@ def _inner(folder: Folder, notes: list[str]) -> Folder:
     return folder
 
 
-def _remarks(top: Folder, folders: list[Folder]) -> list[str]:
+def _remarks(top: Folder, folders: list[Folder], flat: Sequence[Folder] = ()) -> list[str]:
     """Return notes on images outside class folders, deeper images, links, and names."""
     classes = [each for folder in folders for each in folder.filled]
     notes = []
@@ -153,7 +154,7 @@ def _remarks(top: Folder, folders: list[Folder]) -> list[str]:
             f"images in folders below a class are taken too ({listed(deeper)}): the class is the "
             "first level"
         )
-    if links := [each for each in [*folders, *classes] if each.where.is_symlink()]:
+    if links := [each for each in [*folders, *flat, *classes] if each.where.is_symlink()]:
         shown = [f"{each} leads to {listing.text(str(each.where.resolve()))}" for each in links]
         notes.append(f"links are followed: {listed(shown)}")
     if image := top.tree.linked_image:

@@ -400,3 +400,9 @@ def test_a_split_folder_that_cannot_be_listed_is_named(tmp_path, monkeypatch):
 def test_thousands_of_classes_are_understood_in_a_moment(tmp_path):
     fill(tmp_path, {f"{number:04}": PHOTO for number in range(2000)})
     assert len(layout.read(tmp_path).classes) == 2000
+
+
+def test_a_link_to_a_set_to_predict_is_said(tmp_path):
+    store = fill(tmp_path / "store", {"1.png": photo(50)})
+    root = fill(tmp_path / "set", {"train": photos(1, "cat", "dog"), "test": "../store"})
+    assert layout.read(root).notes[-1] == f"links are followed: test leads to {store}"
