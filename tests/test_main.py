@@ -69,21 +69,25 @@ def test_a_full_disk_is_told_with_its_cure(monkeypatch):
 
 
 @pytest.fixture
-def hangup():
-    """Have SIGHUP do what it does by default, also where the tests run under ``nohup``."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+def hearing():
+    """Have signals do what they do by default, also under ``nohup`` and in the background."""
+    before = {
+        signal.SIGHUP: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+    }
     yield
-    signal.signal(signal.SIGHUP, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
-def test_under_nohup_a_closed_terminal_ends_nothing(hangup):
+def test_under_nohup_a_closed_terminal_ends_nothing(hearing):
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with signals_raised():
         signal.raise_signal(signal.SIGHUP)
 
 
 @pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
-def test_a_signal_ends_in_one_line_and_its_status(name, status, monkeypatch, hangup):
+def test_a_signal_ends_in_one_line_and_its_status(name, status, monkeypatch, hearing):
     def stopped(*_arguments, **_options):
         signal.raise_signal(getattr(signal, name))
 

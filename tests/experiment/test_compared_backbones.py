@@ -170,7 +170,7 @@ def test_too_few_images_of_a_class_are_told_by_its_name(settings):
 def test_the_run_that_follows_finds_the_features(settings, monkeypatch):
     plain = settings.replace(network_options="")
     (variant,) = backbones.variants(plain, [Backbone("efficientnet_lite0")], [32])
-    opened = backbones.opener(plain)
+    opened = split_source.split(plain).open
     first = backbones.compare([variant], opened)
 
     def fails(*_):
