@@ -235,6 +235,7 @@ def mixed(seed):
     ]
 
 
+@pytest.mark.slow
 def test_rank_comes_nearer_to_the_share_with_groups_of_any_size_and_mixture():
     """In images of the class that is farthest from its fifth; a group has up to eight of each."""
     worst = {"hash": [], "rank": []}

@@ -134,6 +134,7 @@ def test_other_content_under_the_same_names_is_another_entry(root, cache):
 
 
 @pytest.mark.parametrize("other", [{"version": 2}, {"fit": "crop"}, {"background": "black"}])
+@pytest.mark.slow
 def test_another_preprocessing_is_another_entry(root, cache, other):
     standard, another = images.STANDARD, replace(images.STANDARD, **other)
     assert prepared._key(["a"], 32, standard) != prepared._key(["a"], 32, another)

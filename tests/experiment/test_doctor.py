@@ -93,6 +93,7 @@ def test_a_loss_that_never_fell():
     assert "fell at no rate from 1e-06 to 1e+00" in warnings(network(), found=trial(math.nan))
 
 
+@pytest.mark.slow
 def test_a_probe_has_neither_rate_nor_first_loss():
     probed = SETTINGS.replace(stages="probe")
     model = network()
@@ -155,6 +156,7 @@ class Watched(np.ndarray):
 
 
 @pytest.mark.parametrize("stages", ["all", "probe"])
+@pytest.mark.slow
 def test_it_reads_training_images_alone(stages, monkeypatch):
     """The test images come first in many folders, by name; here they do, too."""
     monkeypatch.setattr(Watched, "read", set())

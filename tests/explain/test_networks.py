@@ -128,6 +128,7 @@ def test_patches_probes_gratings_and_maximisation_of_every_stage(network):
     assert set(gratings.tuning(network, names, size=16)) == set(names)
 
 
+@pytest.mark.slow
 def test_randomization_stops_at_layers_with_weights(network, photos):
     stops = randomization.landmarks(network)
     methods = {"Grad-CAM": cam.grad_cam}

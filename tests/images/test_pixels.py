@@ -163,6 +163,7 @@ def test_every_colour_under_every_alpha_is_rounded_exactly() -> None:
 
 
 @pytest.mark.parametrize("strip", [1, 97 * 7, 97 * 61 - 1, 97 * 61])
+@pytest.mark.slow
 def test_strips_of_a_transparent_image_fit_together(monkeypatch, strip: int) -> None:
     image = photo(mode="RGBA")
     image.putalpha(Image.linear_gradient("L").resize(image.size))

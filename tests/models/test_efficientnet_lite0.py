@@ -93,6 +93,7 @@ def test_numpy_gives_the_known_answer(published) -> None:
 
 
 @pytest.mark.parametrize("size", [40, 75])  # maps of odd sides: 75, 38, 19, 10, 5, 3
+@pytest.mark.slow
 def test_it_computes_what_numpy_does(size, published) -> None:
     network = made(size)
     published_file.assign(network, published, "published")
@@ -117,6 +118,7 @@ def test_with_its_own_classifier_it_knows_a_daisy_and_a_palace(published) -> Non
     assert PALACE in palace[:5]
 
 
+@pytest.mark.slow
 def test_the_file_s_weights_fill_every_layer_before_the_head(small, tmp_path) -> None:
     small.set_weights([np.full_like(values, 3) for values in small.get_weights()])
     before = {weight.path: np.array(weight) for weight in small.weights}
@@ -128,6 +130,7 @@ def test_the_file_s_weights_fill_every_layer_before_the_head(small, tmp_path) ->
         assert same == weight.path.startswith(("probabilities", "seed_generator")), weight.path
 
 
+@pytest.mark.slow
 def test_a_network_that_computes_otherwise_is_noticed(monkeypatch) -> None:
     path = published_file.find()
     lite._check_answer.cache_clear()

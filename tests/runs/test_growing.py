@@ -69,6 +69,7 @@ def sides(run):
     return dict(zip(table["path"], table["split"], strict=True))
 
 
+@pytest.mark.slow
 def test_the_earlier_run_is_only_read_and_may_be_deleted(first, photos):
     before = bytes_of(first.folder)
     draw(photos, "bird", range(200, 210))

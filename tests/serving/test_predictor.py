@@ -77,6 +77,7 @@ def test_labels_keep_their_order(tmp_path, tiny, photos):
     assert [p for _, p in found.top] == pytest.approx([0.6, 0.3, 0.1])
 
 
+@pytest.mark.slow
 def test_equal_probabilities_are_listed_in_label_order(tmp_path, tiny, photos):
     undecided = tiny()
     undecided.get_layer("answer").kernel.assign(np.zeros((784, 3)))

@@ -72,6 +72,7 @@ def test_only_the_head_is_fitted(dataset):
     assert not kernel and not bias  # noqa: PT018
 
 
+@pytest.mark.slow
 def test_test_images_pass_through_the_network_itself(dataset, monkeypatch):
     settings = settings_of()
     model, _ = trained(dataset, settings)
@@ -114,6 +115,7 @@ def test_views_of_other_code_are_not_used(dataset, monkeypatch):
     assert asked[0]
 
 
+@pytest.mark.slow
 def test_views_change_what_is_learned_and_nothing_else(dataset):
     settings = settings_of("feature_views=2")
     model = training.new_model(dataset, settings)
@@ -193,6 +195,7 @@ def in_this_process(real):
     return watched
 
 
+@pytest.mark.slow
 def test_parts_of_the_images_are_learned_from_features(dataset, monkeypatch):
     settings, told = settings_of(), []
     monkeypatch.setattr(subsets, "train", None)
