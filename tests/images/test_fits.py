@@ -77,6 +77,7 @@ def test_every_orientation_is_turned_upright_first(orientation, fit):
 
 
 @pytest.mark.parametrize("wanted", EVERY, ids=lambda each: each.key)
+@pytest.mark.slow
 def test_transparency_is_laid_over_the_background(wanted):
     for mode in ("RGBA", "LA"):
         assert difference(encoded(picture(50, 31, mode)), 24, wanted) <= 1
@@ -134,6 +135,7 @@ def test_what_crop_leaves_out_decides_nothing():
 
 
 @pytest.mark.parametrize("wanted", EVERY, ids=lambda each: each.key)
+@pytest.mark.slow
 def test_a_graph_an_eager_call_and_decode_agree(wanted):
     content = encoded(picture(31, 50, "RGBA"))
     graph = tf.function(lambda image_bytes: prepare(image_bytes, 20, wanted)).get_concrete_function(

@@ -28,6 +28,7 @@ def paper() -> keras.Model:
     return models.build("mobilenet_v3_small", options="stem_stride=2", **arguments)
 
 
+@pytest.mark.slow
 def test_its_blocks_are_those_of_the_paper(paper) -> None:
     layers = {layer.name: layer for layer in paper.layers}
     found = []

@@ -43,6 +43,7 @@ def test_a_family_says_what_the_registry_wants_to_know(name) -> None:
 
 
 @pytest.mark.parametrize(("name", "known"), COUNTS, ids=str)
+@pytest.mark.slow
 def test_parameter_counts(name, known, network) -> None:
     model = network(
         name,

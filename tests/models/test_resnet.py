@@ -59,6 +59,7 @@ def multiply_adds(model: keras.Model) -> int:
     ("width", "blocks", "stem"),
     [(4, [1], "small"), (5, [3, 1], "small"), (4, [2, 1, 3], "imagenet"), (8, [1, 2, 1], "deep")],
 )
+@pytest.mark.slow
 def test_the_parameters_are_those_of_the_paper(width, blocks, stem, bottleneck, network) -> None:
     options = f"width={width},blocks={'-'.join(map(str, blocks))},stem={stem}"
     model = network("resnet", options=f"{options},bottleneck={bottleneck}")

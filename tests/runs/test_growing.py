@@ -197,6 +197,7 @@ def test_a_further_copy_takes_no_known_image_out_of_use(first, photos):
     assert "used no more" not in "\n".join(growth.said(second))
 
 
+@pytest.mark.slow
 def test_a_class_that_is_gone_shifts_the_others_and_that_is_said(first, photos):
     draw(photos, "ant", range(300, 310))
     draw(photos, "eel", range(320, 330))

@@ -59,6 +59,7 @@ def train(train, *changes, dataset=None, **options):
     trainer.train(None, dataset, train, np.array([0, 23]), settings, **options)
 
 
+@pytest.mark.slow
 def test_classes_are_weighted_if_the_settings_say_so(asked):
     unequal = np.append(BRIGHT, DARK[:3])
     train(unequal)
@@ -170,6 +171,7 @@ def test_the_batches_of_an_epoch_are_the_rows_augmented_anew_each_epoch():
     assert all((one_hot.numpy() == [1, 0]).all() for _, one_hot in epoch(1))
 
 
+@pytest.mark.slow
 def test_batches_have_each_stage_s_size_and_mixing():
     """Two epochs at 32 pixels of 64, unmixed pixels apart from the reduction; then mixed."""
     dataset = hand_made()

@@ -129,6 +129,7 @@ def test_a_quantised_head_is_known_where_its_kernel_says_all(images):
         lambda: quantised("int8", 2),
     ],
 )
+@pytest.mark.slow
 def test_a_head_that_does_more_than_its_kernel_says_is_refused(head, images):
     with pytest.raises(InputError, match=r"no pooled head.*use grad_cam"):
         pooled.class_activation(network(layers.GlobalAveragePooling2D(), head()), images)
