@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from cnnlab.commands.terminal import print_json, print_table, printable
+from cnnlab.commands.terminal import print_frame, print_json, print_table, printable
 from cnnlab.config import make_settings
 
 LISTED = 20  # findings of one kind in a table
@@ -54,7 +54,8 @@ def audit(
         return
     findings = auditing.findings(files, pictures)
     summary = auditing.summary(files, findings)
-    summary["warnings"] += blank.described(files, found.root)
+    mostly_blank = blank.described(files, found.root)
+    summary["warnings"] += mostly_blank
     summary["suspected_groups"] = group_advice.rows(suspicions, files)
     summary["warnings"] += group_advice.described(summary["suspected_groups"], source)
     fit = picture_size.of_manifest(files)
@@ -73,14 +74,14 @@ def audit(
     if fit:
         chosen = settings.data.fit
         for table in (picture_size.size_table(fit), picture_size.fit_table(fit, chosen)):
-            print_table(list(table.columns), table.values.tolist())
+            print_frame(table)
         for said in picture_size.conclusions(fit, chosen):
             click.echo(click.wrap_text(said, width=88) + "\n")
     for note in found.notes:
         click.echo(f"note: {printable(note)}\n")
     warnings = summary["warnings"]
     if nothing := refusals.described(files):  # it says more than that all classes are empty
-        warnings = [nothing, *blank.described(files, found.root)]
+        warnings = [nothing, *mostly_blank]
     for warning in warnings:
         click.echo(f"warning: {printable(warning)}\n")
     for kind, rows in findings.groupby("kind", sort=False):

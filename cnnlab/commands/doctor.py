@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from cnnlab.commands.terminal import print_json, print_table, printable
+from cnnlab.commands.terminal import print_frame, print_json, print_table, printable
 from cnnlab.config import PROFILES, home, make_settings
 
 STEPS = 100  # of the range test: as many as a run takes at most
@@ -27,17 +27,16 @@ def doctor(source: str, profile: str, overrides: tuple[str, ...], as_json: bool)
     Exit status: 0, also where something is odd (a warning says what, and its cure); 2 bad input.
     """
     settings = make_settings(profile, overrides, source=source)
-    from cnnlab.runs import request
+    from cnnlab.runs import opening
 
-    request.refuse_missing_weights(request.located(settings))  # at once
+    settings = opening.settled(settings)  # what is wrong is told before anything is loaded
     from cnnlab import training
     from cnnlab.data import refusals
     from cnnlab.data.audit import group_advice, picture_size
     from cnnlab.experiment import doctor as examination
     from cnnlab.experiment import feasible, split_source
-    from cnnlab.runs import forecasts, opening
+    from cnnlab.runs import forecasts
 
-    settings = opening.settled(settings)
     watched, chosen = sys.stderr.isatty(), settings.data
     with contextlib.redirect_stdout(sys.stderr):  # bars must not get into a pipe
         found = split_source.split(settings, progress=watched)
@@ -58,8 +57,7 @@ def doctor(source: str, profile: str, overrides: tuple[str, ...], as_json: bool)
         return
     print_table(["looked at", "found", "expected"], [[c.name, c.found, c.expected] for c in checks])
     if fit := picture_size.of_manifest(found.files, chosen.image_size):
-        fits = picture_size.fit_table(fit, chosen.fit)
-        print_table(list(fits.columns), fits.values.tolist())
+        print_frame(picture_size.fit_table(fit, chosen.fit))
         for said in picture_size.conclusions(fit, chosen.fit):
             click.echo(click.wrap_text(said, width=88) + "\n")
     for note in found.source.notes:

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from cnnlab.commands.terminal import JOBS, print_table
+from cnnlab.commands.terminal import JOBS, print_frame
 from cnnlab.config import parsed
 
 
@@ -32,6 +32,6 @@ def reproduce(run: str, overrides: tuple[str, ...], jobs: int) -> None:
 
     done = again.reproduce(folder, overrides, jobs, click.echo)
     if len(done.differences):
-        print_table(list(done.differences), done.differences.values.tolist())
+        print_frame(done.differences)
     click.echo(done.verdict)
     sys.exit(0 if done.equal else 1)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnnlab.commands.terminal import BAD_INPUT, JOBS, complain, print_table, printable
+from cnnlab.commands.terminal import BAD_INPUT, JOBS, complain, print_frame, printable
 from cnnlab.config import (
     PROFILES,
     InputError,
@@ -138,7 +138,7 @@ def _execute(
     click.echo(f"\n{front_page.as_text(front_page.summary(opened))}\n")
     compared = forecasts.compared(opened)
     if compared is not None and len(compared):
-        print_table(list(compared.columns), compared.values.tolist())
+        print_frame(compared)
     if said := caveats.beside_test(opened):
         click.echo(f"{said}\n")
     click.echo(page)
@@ -149,9 +149,8 @@ def _say_growth(opened: "Run", names: list[str]) -> None:
     from cnnlab.runs import growth
 
     if any(name.startswith("01") for name in names):
-        click.echo(
-            "".join(f"{printable(sentence)}\n" for sentence in growth.said(opened)), nl=False
-        )
+        for sentence in growth.said(opened):
+            click.echo(printable(sentence))
 
 
 def _of_seeds(seeds: str, overrides: tuple[str, ...]) -> tuple[str, ...]:

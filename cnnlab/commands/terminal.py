@@ -6,17 +6,25 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cnnlab.commands.encoding import is_unicode
 from cnnlab.text.printable import printable as shown
 
+if TYPE_CHECKING:  # a command that refuses at once loads no pandas
+    import pandas as pd
+
 BAD_INPUT = 2  # the exit status of an InputError; a failed notebook or file gives 1
 
 JOBS_HELP = "Folds trained at a time; 0, the default: as many as cores and free memory allow."
 JOBS = click.option("--jobs", default=0, type=click.IntRange(0), help=JOBS_HELP)
+
+
+def print_frame(table: "pd.DataFrame") -> None:
+    """Print a table without its index."""
+    print_table([*table.columns], table.values.tolist())
 
 
 def print_table(header: list[str], rows: list[list[Any]], most: int | None = None) -> None:

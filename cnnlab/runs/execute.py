@@ -128,9 +128,7 @@ def execute(
 def _execute_one(
     run: "Run", name: str, folder: Path, begin: Callable[[str, int], Progress], jobs: int
 ) -> Executed:
-    from cnnlab.runs import (
-        executed,
-    )  # with papermill it takes seconds, and a wrong name is told now
+    from cnnlab.runs import executed  # it takes seconds to load, and a wrong name is told at once
 
     source = folder / f"{name}.ipynb"
     target = run.path("notebooks", f"{name}.ipynb")

@@ -71,6 +71,11 @@ class Run:
         created = re.sub(r"[-:]|\..*", "", self.state()["created"])
         return f"{self.name}-{created}Z"
 
+    @property
+    def known_classes(self) -> list[str]:
+        """The classes whose indices it keeps; none where it starts from no earlier run."""
+        return list((self.state().get("from") or {}).get("class_names", ()))
+
     def path(self, *parts: str) -> Path:
         """Return a path inside the run folder; the folders above it are made."""
         path = self.folder.joinpath(*parts)
@@ -179,7 +184,7 @@ class Run:
             self.settings,
             contents=dict(zip(found["path"], found["sha256"], strict=True)),
             cache=home() / "data" / "prepared",
-            class_order=(self.state().get("from") or {}).get("class_names", ()),
+            class_order=self.known_classes,
             progress=True,
         )
 

@@ -103,7 +103,7 @@ def start(name: str, run: str, profile: str, data: str, overrides: request.Overr
     state = storage.read_state(before)
     listed = tables.load(before / "manifest.csv", ("path", "sha256"))
     contents = dict(zip(listed["path"], listed["sha256"].fillna(""), strict=True))
-    table = splits.read(before / "splits.csv")
+    table, run_before = splits.read(before / "splits.csv"), Run(before, settings)
     older = earlier.read(before / SIDES) if FOLDER in state else None
     sides = earlier.of(table, contents, older)
     files.make_folder(folder / FOLDER)
@@ -112,10 +112,10 @@ def start(name: str, run: str, profile: str, data: str, overrides: request.Overr
     used = table.loc[table["split"] != "excluded", "label"].tolist()
     origin = {
         "run": before.name,
-        "run_id": Run(before, settings).id,
+        "run_id": run_before.id,
         "dataset": (state.get("dataset") or {}).get("sha256"),
         "model_id": _model_id(before),
-        "class_names": earlier.ordered(used, known_classes(state)),
+        "class_names": earlier.ordered(used, run_before.known_classes),
         "files": {each: file_digest(folder / each) for each in (SIDES, MANIFEST)},
     }
     opening.create(folder, settings, {FOLDER: origin})
@@ -156,11 +156,6 @@ def sides(run: "Run") -> "Earlier | None":
     from cnnlab.data import earlier
 
     return earlier.read(run.folder / SIDES)
-
-
-def known_classes(state: dict[str, Any]) -> list[str]:
-    """Return the classes whose indices a run keeps, by its ``run.json``."""
-    return list((state.get(FOLDER) or {}).get("class_names", ()))
 
 
 def _model_id(folder: Path) -> str | None:
