@@ -164,9 +164,8 @@ def summary(manifest: pd.DataFrame, findings: pd.DataFrame, *inputs: int) -> dic
         f"{sizes.iloc[0]}: judge by macro scores, and add images of the small class"
     )
     if not sizes.iloc[0]:
-        warning = refusals.empty_classes(
-            manifest[manifest["reason"] != blank.REASON]
-        )  # those have a cure
+        no_blank = manifest[manifest["reason"] != blank.REASON]  # for those have a cure
+        warning = refusals.empty_classes(no_blank)
     declared, doubts = groups.counts(manifest)
     fit = picture_size.of_manifest(manifest, *inputs)
     return {

@@ -29,10 +29,9 @@ def foretold(source: Source, settings: Settings) -> list[str]:
     if settings.data.groups_dismissed or any(each.group for each in entries):
         return []
     labels = {each.path: each.label for each in entries}
-    rules = suspected_groups.by_names, suspected_groups.by_folders
-    found = [each for rule in rules if (each := rule(labels))]
-    if len(found) > 1 and suspected_groups.is_within(found[1], found[0]):
-        del found[1]
+    found = suspected_groups.distinct(
+        (suspected_groups.by_names(labels), suspected_groups.by_folders(labels))
+    )
     table = pd.DataFrame([(each.path, each.split) for each in entries], columns=["path", "split"])
     return described(rows(found, table), settings.data.source)
 

@@ -101,18 +101,20 @@ def search(
     if accepted.empty or declared or settings.data.groups_dismissed:
         return []
     labels = dict(zip(accepted["path"], accepted["label"], strict=True))
-    distinct = accepted[~pictures.reindex(accepted["path"]).duplicated().to_numpy()]
-    hashes = dict(zip(distinct["path"], distinct["phash"], strict=True))
+    shown_once = accepted[~pictures.reindex(accepted["path"]).duplicated().to_numpy()]
+    hashes = dict(zip(shown_once["path"], shown_once["phash"], strict=True))
+    jpegs = accepted.loc[accepted["format"] == "jpeg", "path"]
+    return distinct(
+        (by_names(labels), by_folders(labels), by_camera(times(root, jpegs)), by_looks(hashes))
+    )
+
+
+def distinct(suspicions: Iterable[Suspicion | None]) -> list[Suspicion]:
+    """Return what was found, but what finds no group beyond those of an earlier one."""
     found: list[Suspicion] = []
-    for rule in (
-        lambda: by_names(labels),
-        lambda: by_folders(labels),
-        lambda: by_camera(times(root, accepted.loc[accepted["format"] == "jpeg", "path"])),
-        lambda: by_looks(hashes),
-    ):
-        suspicion = rule()
-        if suspicion and not any(is_within(suspicion, earlier) for earlier in found):
-            found.append(suspicion)
+    for each in suspicions:
+        if each and not any(_is_within(each, earlier) for earlier in found):
+            found.append(each)
     return found
 
 
@@ -226,7 +228,7 @@ def _suspicion(rule: str, groups: Mapping[str, str], pattern: str = "") -> Suspi
     return Suspicion(rule, several, pattern) if len({*several.values()}) >= GROUPS else None
 
 
-def is_within(suspicion: Suspicion, earlier: Suspicion) -> bool:
+def _is_within(suspicion: Suspicion, earlier: Suspicion) -> bool:
     """Tell whether each group lies within one that an earlier rule found."""
     pairs = sorted((name, earlier.groups.get(path, "")) for path, name in suspicion.groups.items())
     around = (
