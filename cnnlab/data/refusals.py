@@ -8,6 +8,7 @@ import pandas as pd
 from cnnlab.config import InputError
 from cnnlab.data.audit import blank
 from cnnlab.images import foreign
+from cnnlab.text.first_of import first_of
 
 HEIC = "HEIC"
 SHOWN = 5  # classes in a message
@@ -107,5 +108,4 @@ def empty_classes(manifest: pd.DataFrame) -> str:
         said.append(f"{label!r} ({count}, refused as {reason}: {example})")
     if not said:
         return ""
-    more = [f"and {len(said) - SHOWN} more"] if len(said) > SHOWN else []
-    return f"Classes without a usable image: {', '.join(said[:SHOWN] + more)}"
+    return f"Classes without a usable image: {first_of(said, SHOWN)}"

@@ -11,6 +11,7 @@ import pandas as pd
 
 from cnnlab import hashing
 from cnnlab.config import InputError
+from cnnlab.text.first_of import first_of
 
 NAMED = 3  # groups in a message
 ROUNDING = 1e-12  # a deviation lessened by no more is not lessened
@@ -172,9 +173,8 @@ def _settled(label: str, _: Members) -> InputError:
 def _listed(units: list[str]) -> str:
     """Return "2 groups (patient 1, patient 2)"; an image without a group counts as one."""
     names = [_group(unit) or f"image {unit}" for unit in sorted(units)]
-    more = [f"and {len(names) - NAMED} more"] if len(names) > NAMED else []
     plural = "s" if len(names) > 1 else ""
-    return f"{len(names)} group{plural} ({', '.join(names[:NAMED] + more)})"
+    return f"{len(names)} group{plural} ({first_of(names, NAMED)})"
 
 
 def _group(unit: str) -> str:

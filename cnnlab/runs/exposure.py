@@ -13,6 +13,7 @@ from cnnlab.config import InputError
 from cnnlab.data import ledger
 from cnnlab.runs import past_openings, provenance
 from cnnlab.runs.folder import Run
+from cnnlab.text.first_of import first_of
 
 NAMED = 5  # models that a sentence names one by one
 
@@ -48,9 +49,9 @@ class Viewers:
             runs = Counter(model.run for model in self.models).items()
             names = [f"{run} ({_models(count)})" if count > 1 else run for run, count in runs]
             label = "run" if len(runs) == 1 else "runs"
-            return f"{_models(len(self))} ({label} {_listed(names)}) {were} {images}"
+            return f"{_models(len(self))} ({label} {first_of(names, NAMED)}) {were} {images}"
         each = [f"run {model.run} on {model.images:,}" for model in self.models]
-        return f"{_models(len(self))} {were} {images} ({_listed(each)})"
+        return f"{_models(len(self))} {were} {images} ({first_of(each, NAMED)})"
 
     @property
     def alike(self) -> bool:
@@ -242,11 +243,6 @@ def _warning(models: int) -> str:
         f"The best of {models} test scores is partly luck: choose between models on validation "
         "images or folds."
     )
-
-
-def _listed(names: list[str]) -> str:
-    more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _sentence(clause: str) -> str:

@@ -1,7 +1,6 @@
 """What differs between a run and the earlier one that it starts from, in sentences and by class."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -11,6 +10,7 @@ from cnnlab.data.earlier import Earlier
 from cnnlab.runs import lineage
 from cnnlab.runs.folder import Run
 from cnnlab.runs.lineage import FOLDER, MANIFEST
+from cnnlab.text.first_of import first_of
 
 SAID = f"{FOLDER}/said.json"
 NAMED = 3  # images in a sentence
@@ -106,8 +106,7 @@ def _by_class(classes: pd.DataFrame) -> str:
         for label, row in classes.iterrows()
         if row[kinds].any()
     ]
-    more = [f"and {len(parts) - LISTED:,} more classes"] if len(parts) > LISTED else []
-    return f"By class: {'; '.join(parts[:LISTED] + more)}." if parts else ""
+    return f"By class: {first_of(parts, LISTED, apart='; ', what='classes')}." if parts else ""
 
 
 def _class_sentences(known: list[str], labels: list[str], run: str) -> list[str]:
@@ -155,7 +154,8 @@ def _side_sentences(found: pd.DataFrame, table: pd.DataFrame, before: Earlier) -
     if len(back):
         names = [f"{row.path} ({row.split})" for row in back.head(NAMED).itertuples()]
         said.append(
-            f"{_images(len(back))} used that the earlier run excluded: {_listed(names, len(back))}."
+            f"{_images(len(back))} used that the earlier run excluded: "
+            f"{first_of(names, NAMED, total=len(back))}."
         )
     moved = table[(stood != "") & (stood != table["split"])]
     used = table.loc[table["split"] != "excluded", "picture"]  # by another copy
@@ -171,7 +171,7 @@ def _side_sentences(found: pd.DataFrame, table: pd.DataFrame, before: Earlier) -
         ]
         said.append(
             f"{_images(len(moved))} known and used no more, because of what was added or declared: "
-            f"{_listed(listed, len(moved))}. No test image is among them."
+            f"{first_of(listed, NAMED, total=len(moved))}. No test image is among them."
         )
     folders = set(table["declared"])
     # Of a folder train, validation and test are drawn where they have none of their own.
@@ -182,7 +182,7 @@ def _side_sentences(found: pd.DataFrame, table: pd.DataFrame, before: Earlier) -
         listed = [f"{row.path} ({row.split})" for row in odd.head(NAMED).itertuples()]
         said.append(
             f"{_images(len(odd))} kept on the earlier side, although folder or table say "
-            f"otherwise now: {_listed(listed, len(odd))}."
+            f"otherwise now: {first_of(listed, NAMED, total=len(odd))}."
         )
     return said
 
@@ -194,7 +194,3 @@ def _among(table: pd.DataFrame, images: pd.DataFrame) -> pd.Series:
 
 def _images(count: int) -> str:
     return f"{count:,} image{'s are' if count != 1 else ' is'}"
-
-
-def _listed(names: Sequence[str], count: int) -> str:
-    return ", ".join(names) + (f" and {count - len(names):,} more" if count > len(names) else "")

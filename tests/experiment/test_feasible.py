@@ -122,7 +122,9 @@ def test_more_batches_a_step_than_the_shortest_training_has_are_refused():
 
 def test_notebook_01_asks_before_it_keeps_the_split():
     text = (NOTEBOOKS / "01_explore_data.ipynb").read_text(encoding="utf-8")
-    before, asked, after = text.partition("experiment.feasible.check(table, settings, lab.known_classes)")
+    before, asked, after = text.partition(
+        "experiment.feasible.check(table, settings, lab.known_classes)"
+    )
     assert asked
     assert "splits.assign(" in before
     assert "runs.seal_split(" in after

@@ -10,6 +10,7 @@ import pandas as pd
 from cnnlab import hashing, images
 from cnnlab.data import manifest
 from cnnlab.data.sources.entries import Entry
+from cnnlab.text.first_of import first_of
 
 CHANGES = ("added", "removed", "changed", "moved")
 COLUMNS = ["change", "path", "other"]
@@ -185,8 +186,7 @@ def described(changes: pd.DataFrame, first: int = 3) -> str:
             f"{path} → {other}" if other else path
             for path, other in zip(rows["path"][:first], rows["other"][:first], strict=True)
         ]
-        more = [f"and {len(rows) - first} more"] if len(rows) > first else []
-        parts.append(f"{len(rows)} {change} ({', '.join(named + more)})")
+        parts.append(f"{len(rows)} {change} ({first_of(named, first, total=len(rows))})")
     return ", ".join(parts)
 
 

@@ -8,6 +8,7 @@ from cnnlab.data.sources import listing
 from cnnlab.data.sources.entries import is_alike, split_of
 from cnnlab.data.sources.folder import Folder
 from cnnlab.data.sources.groups import TABLE as GROUPS
+from cnnlab.text.first_of import first_of
 
 EXPECTED = (
     "expected FOLDER/<class>/*, or FOLDER/train/<class>/* with test or validation or both beside it"
@@ -98,5 +99,4 @@ def class_names(folder: Folder) -> tuple[str, ...]:
 def listed(names: Collection[str | Folder]) -> str:
     """Return names, those of folders with a slash, and how many more there are."""
     shown = [listing.text(each) if isinstance(each, str) else f"{each}/" for each in names]
-    more = [f"and {len(shown) - SHOWN} more"] if len(shown) > SHOWN else []
-    return ", ".join(shown[:SHOWN] + more)
+    return first_of(shown, SHOWN)

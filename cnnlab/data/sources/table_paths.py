@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from cnnlab.config import InputError
 from cnnlab.data.sources.user_table import SHOWN, UserTable, listed
+from cnnlab.text.first_of import first_of
 
 _WINDOWS_DRIVE = re.compile(r"[A-Za-z]:")
 
@@ -99,7 +100,7 @@ def _refuse_double(table: UserTable, paths: list[str]) -> None:
             if len(values) > 1:
                 text += f" with the {name}s {' and '.join(map(repr, sorted(values)))}"
         said.append(text)
-    more = f" and {len(double) - SHOWN} more" if len(double) > SHOWN else ""
     raise InputError(
-        f"{table.file} gives a file more than once: {', '.join(said)}{more}. Keep one row of each."
+        f"{table.file} gives a file more than once: {first_of(said, SHOWN, total=len(double))}. "
+        "Keep one row of each."
     )

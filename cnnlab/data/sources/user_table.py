@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cnnlab.config import InputError
+from cnnlab.text.first_of import first_of
 
 SUFFIXES = (".csv", ".tsv")
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
@@ -92,9 +93,7 @@ def read(file: Path, required: Sequence[str], optional: Sequence[str] = ()) -> U
 
 def listed(numbers: Sequence[int]) -> str:
     """Return "row 3" or "rows 3, 7, 9 and 12 more"."""
-    shown = ", ".join(map(str, numbers[:SHOWN]))
-    more = f" and {len(numbers) - SHOWN} more" if len(numbers) > SHOWN else ""
-    return f"row{'s' if len(numbers) > 1 else ''} {shown}{more}"
+    return f"row{'s' if len(numbers) > 1 else ''} {first_of([*map(str, numbers)], SHOWN)}"
 
 
 def _text(file: Path) -> str:

@@ -97,7 +97,7 @@ def test_a_group_of_a_skipped_file_is_no_change():
 def test_one_line_counts_all_and_names_the_first():
     old, new = files(a="1", z="0"), files(b="1", d="3", e="4", f="5", g="6", h="7", z="9")
     assert changes.described(changes.difference(old, new)) == (
-        "5 added (cat/d.jpg, cat/e.jpg, cat/f.jpg, and 2 more), 1 changed (cat/z.jpg), "
+        "5 added (cat/d.jpg, cat/e.jpg, cat/f.jpg and 2 more), 1 changed (cat/z.jpg), "
         "1 moved (cat/a.jpg → cat/b.jpg)"
     )
 
