@@ -1,4 +1,10 @@
-"""The reference CNN: four convolution blocks, one hidden dense layer, softmax."""
+"""The reference CNN: four convolution blocks, one hidden dense layer, softmax.
+
+It flattens its last maps, so its dense layer has weights for one image size. With ``pool=global``
+it averages them over all places instead (Lin et al., "Network in Network", ICLR 2014, section 3.2)
+and has the same weights at every size. Without a dense layer (``dense_units=0``) it is then a
+network of the kind that the first class activation maps are of.
+"""
 
 from dataclasses import dataclass
 
@@ -16,7 +22,12 @@ class Options(Section):
     """What may be chosen; the defaults are the reference protocol's."""
 
     filters: str = setting("32-64-128-256", "channels of each block, one to four of them")
-    dense_units: int = setting(512, "units of the hidden dense layer", low=1, high=4096)
+    dense_units: int = setting(512, "units of the hidden dense layer; 0: none", low=0, high=4096)
+    pool: str = setting(
+        "flatten",
+        "what stands behind the last maps: a weight for each place, or global average pooling",
+        choices=("flatten", "global"),
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -33,8 +44,8 @@ def build(
     """Return the reference network; see ``cnnlab.models.build`` for the arguments.
 
     Each block is Conv2D 3×3 ("same", L2) + ReLU + BatchNormalization, then MaxPooling 2×2.
-    Layers are named ``conv1``…``conv4``, ``relu1``…, ``norm1``…, ``pool1``…, ``flatten``,
-    ``dense``, ``dropout``, ``probabilities``.
+    Layers are named ``conv1``…``conv4``, ``relu1``…, ``norm1``…, ``pool1``…, ``flatten`` or
+    ``global_pool``, ``dense``, ``dropout``, ``probabilities``.
     """
     layers = keras.layers
 
@@ -57,13 +68,17 @@ def build(
         # for the first epochs and early stopping would judge the wrong network.
         x = layers.BatchNormalization(momentum=0.9, name=f"norm{block}")(x)
         x = layers.MaxPooling2D(2, name=f"pool{block}")(x)  # (B, S/2ᵏ, S/2ᵏ, filters)
-    x = layers.Flatten(name="flatten")(x)
-    x = layers.Dense(
-        options.dense_units,
-        activation="relu",
-        kernel_initializer=initializer("dense"),
-        name="dense",
-    )(x)
+    if options.pool == "global":
+        x = layers.GlobalAveragePooling2D(name="global_pool")(x)  # (B, filters)
+    else:
+        x = layers.Flatten(name="flatten")(x)
+    if options.dense_units:
+        x = layers.Dense(
+            options.dense_units,
+            activation="relu",
+            kernel_initializer=initializer("dense"),
+            name="dense",
+        )(x)
     x = layers.Dropout(dropout, seed=child_seed(seed, "dropout"), name="dropout")(x)
     outputs = layers.Dense(
         num_classes,
@@ -104,6 +119,20 @@ ARCHITECTURE = Architecture(
             num_classes=3,
             image_size=32,
             options="filters=8,dense_units=10",
+        ),
+        ParameterCount(  # 524,485 in all, at every image size
+            _CONVOLUTIONS + _SCALES + (256 * 512 + 512) + (512 * 5 + 5),
+            _SCALES,
+            num_classes=5,
+            image_size=64,
+            options="pool=global",
+        ),
+        ParameterCount(  # 391,621 in all
+            _CONVOLUTIONS + _SCALES + (256 * 5 + 5),
+            _SCALES,
+            num_classes=5,
+            image_size=224,
+            options="pool=global,dense_units=0",
         ),
     ),
 )

@@ -146,6 +146,13 @@ def check_stage(model: keras.Model, stage: Stage) -> None:
                 f"The network {model.name} has no features to probe: it does not pool globally. "
                 "Expected a network that does, or stages without probe."
             )
+        between = [layer.name for layer in models.head_layers(model)[:-1]]
+        if between not in ([], ["hidden"]):
+            raise InputError(
+                f"A probe fits one dense layer, or hidden_units before it, and {model.name} has "
+                f"{between[0]!r} between: expected network_options=pool=global,dense_units=0 of "
+                "reference_cnn, another network, or stages without probe."
+            )
         return
     frozen(model, stage.trainable)
     size = model.input_shape[1]
@@ -153,7 +160,8 @@ def check_stage(model: keras.Model, stage: Stage) -> None:
         raise InputError(
             f"The network {model.name} cannot be trained at {stage.image_size} pixels and used at "
             f"{size}: the shapes of its weights depend on the size. Expected stages of one size, "
-            "or a network that pools globally."
+            "or a network that pools globally, such as resnet, or reference_cnn with "
+            "network_options=pool=global."
         )
 
 

@@ -163,6 +163,10 @@ def test_a_probe_that_is_missing_or_impossible_is_refused() -> None:
         training.fit(network(True), batches, batches(9), Recipe((PROBE,)), seed=1, probe=probe(1))
     with pytest.raises(InputError, match="reference_cnn has no features to probe"):
         check(make_settings("full", ["stages=probe", "image_size=32"]))
+    own = ["stages=probe", "image_size=32", "network_options=pool=global"]
+    with pytest.raises(InputError, match=r"reference_cnn has 'dense' between: .*units=0"):
+        check(make_settings("full", own))
+    check(make_settings("full", [*own[:2], f"{own[2]},dense_units=0", "hidden_units=8"]))
     with pytest.raises(training.Diverged, match=r"The probe gives loss .* validation loss nan"):
         fit(Recipe((PROBE,)), probe(float("nan")))
 
