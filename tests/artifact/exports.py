@@ -27,7 +27,7 @@ KINDS = (
 )  # fmt: skip
 # Options that change which layers a network has, and the least pixels a side.
 OPTIONS = {
-    "reference_cnn": ("", "filters=4,dense_units=3"),
+    "reference_cnn": ("", "filters=4,dense_units=3", "filters=4,pool=global"),
     "resnet": (
         "width=2,blocks=1-2",
         "width=2,blocks=1-1,stem=imagenet",

@@ -91,7 +91,7 @@ def test_the_networks_are_listed_with_their_options(call, columns):
     found = json.loads(call("settings", "--networks", "--json").stdout)["networks"]
     assert [each["name"] for each in found] == [*models.ARCHITECTURES]
     [units] = [each for each in found[0]["options"] if each["name"] == "dense_units"]
-    assert (units["default"], units["low"], units["high"]) == (512, 1, 4096)
+    assert (units["default"], units["low"], units["high"]) == (512, 0, 4096)
     assert "    weights=pretrained: ImageNet-1k (ILSVRC 2012), 1,000" in lines
     weights = {each["name"]: each["pretrained"] for each in found}
     assert weights["reference_cnn"] is None

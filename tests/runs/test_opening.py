@@ -83,7 +83,7 @@ def test_a_relative_folder_becomes_absolute(home, monkeypatch):
             {"overrides": "network_options=width=3"},
             "In network_options, cannot set 'width=3' of reference_cnn",
         ),
-        ({"overrides": "network_options=dense_units=0"}, "dense_units=0 is out of range"),
+        ({"overrides": "network_options=dense_units=-1"}, "dense_units=-1 is out of range"),
         ({"data": 7}, "no data folder '7'"),
         *(({"overrides": odd}, "overrides=.* is no text") for odd in (3, None, True, 0.5, {}, [3])),
         *(({"profile": odd}, "profile=.* is no text") for odd in (3, None, True, 0.5, [])),

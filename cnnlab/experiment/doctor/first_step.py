@@ -105,9 +105,9 @@ def most_loss(model: keras.Model) -> float:
     averaged over all places are small; those of a network that flattens its maps have passed a
     dense layer of the same kind, with dropout that doubles their squares. Measured on generated
     images of 5 classes, at 40 and 96 pixels, with three seeds, as multiples of ln C: networks that
-    pool globally 1.05 to 2.1 (``resnet`` 1.7 to 2.1, ``mobilenet_v3_small`` 1.05 to 1.3,
-    ``efficientnet_lite0`` 1.2 to 1.3, ``reference_cnn`` with ``pool=global`` 1.1 to 1.6, without its
-    dense layer 1.4 to 2.5), ``reference_cnn``, which flattens, 1.8 to 3.9.
+    pool globally 1.05 to 2.5 (``resnet`` 1.7 to 2.1, ``mobilenet_v3_small`` 1.05 to 1.3,
+    ``efficientnet_lite0`` 1.2 to 1.3, ``reference_cnn`` with ``pool=global`` 1.1 to 1.6, without
+    its dense layer 1.4 to 2.5), ``reference_cnn``, which flattens, 1.8 to 3.9.
     """
     times = POOLED if models.pools_globally(model) else FLATTENED
     return times * math.log(model.output_shape[-1])
