@@ -61,16 +61,16 @@ def make_shapes(folder: Path, count: int, seed: int) -> Path:
     return folder / "images" / "train"
 
 
-def make_photos(folder: Path, count: int, seed: int) -> Path:
+def make_photos(folder: Path, count: int, seed: int, shape: tuple[int, int] = PHOTO) -> Path:
     """Return a folder of ``count`` JPEG files in two classes: detail at every scale, and noise."""
     rng = np.random.default_rng(seed)
-    width, height = PHOTO
+    width, height = shape
     for i in range(count):
         pixels = rng.normal(128, 4, (height, width, 3))
         for cell in (160, 80, 40, 20, 10, 5):  # half the amplitude at half the scale
             coarse = rng.normal(0, cell / 4, (height // cell + 1, width // cell + 1))
             layer = Image.fromarray(coarse.astype(np.float32)).resize(
-                PHOTO, Image.Resampling.BICUBIC
+                shape, Image.Resampling.BICUBIC
             )
             pixels += np.asarray(layer)[:, :, None]
         path = folder / "ab"[i % 2] / f"{i:05}.jpg"
