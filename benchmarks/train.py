@@ -1,7 +1,7 @@
 """How fast does it train? cnnlab beside the way of Keras' tutorials and beside PyTorch.
 
-    python benchmarks/train.py                     # 20 minutes on two cores
-    python benchmarks/train.py --quick             # the smallest and largest case, fewer rounds
+    python benchmarks/train.py                     # about 20 minutes on two idle cores
+    python benchmarks/train.py --quick             # 64 pixels, 3 rounds
     python benchmarks/train.py --torch FOLDER      # see torch_environment.sh
 
 Every competitor is a process of its own, because each changes what holds for a whole process. They
@@ -12,8 +12,8 @@ augmentation; nothing is validated or saved. What is traced, compiled or started
 - *cnnlab*: ``training_batches`` and a ``Learner``, which is what ``fit`` runs in an epoch. *From
   files* it reads, hashes and decodes each file and writes the prepared pixels: its first epoch.
   *Prepared* is each later one. *cnnlab bfloat16* is the setting ``precision=bfloat16``.
-- *keras*: ``image_dataset_from_directory``, Random layers in ``map``, ``fit``. From files it decodes
-  in each epoch, as the tutorials do; prepared is behind ``cache()``, all pixels held as floats.
+- *keras*: ``image_dataset_from_directory``, Random layers in ``map``, ``fit``. From files it
+  decodes in each epoch, as the tutorials do; prepared is behind ``cache()``, pixels held as floats.
 - *torch*, *torch bfloat16*: see ``train_torch.py``. Prepared are uint8 pixels held in memory.
 
 A ratio is the images a second of cnnlab over those of the other in the same round; the table gives
@@ -23,7 +23,6 @@ the median and the range over the rounds. CPU is that of all processes and cores
 import argparse
 import json
 import math
-import os
 import platform
 import statistics
 import subprocess
@@ -41,7 +40,11 @@ from input_pipeline import BATCH, cnnlab_epochs, keras_epochs, make_photos, spre
 
 from cnnlab import models
 from cnnlab.config import make_settings
+from cnnlab.engine import keras
 from cnnlab.runs import provenance
+from cnnlab.training.environment import cores
+from cnnlab.training.learner import Learner
+from cnnlab.training.recipe import from_settings
 
 JPEG = (400, 300)  # pixels across and down
 NETWORKS = {
@@ -49,8 +52,8 @@ NETWORKS = {
     "resnet18": ("resnet", "width=64,stem=imagenet"),
 }
 SOURCES = ("files", "prepared")
-# Images an epoch by size: what a round takes stays within seconds.
-IMAGES = {32: 32, 64: 640, 128: 256, 224: 96}
+# Images an epoch by size: what a round takes stays within seconds. 32 pixels are for tests.
+IMAGES = {32: 32, 64: 320, 128: 128, 224: 64}
 OWN = ("cnnlab", "cnnlab bfloat16", "keras")
 TORCH = ("torch", "torch bfloat16")
 AIMS = {"keras": 2.0, "torch": 1.0}
@@ -84,7 +87,8 @@ class Competitor:
         return answer | {"cpu_seconds": self._cpu() - before}
 
     def _answer(self) -> dict[str, Any]:
-        assert self._process.stdout and self._process.stderr
+        assert self._process.stdout
+        assert self._process.stderr
         for line in self._process.stdout:
             if line.startswith("@"):
                 return json.loads(line[1:])
@@ -112,8 +116,6 @@ def own_epochs(asked: dict[str, Any]) -> Callable[[str], float]:
         l2=settings.model.l2, dropout=settings.model.dropout, options=options,
     )  # fmt: skip
     if name == "keras":
-        from cnnlab.engine import keras  # noqa: PLC0415 - only the processes that train need it
-
         network.compile(
             keras.optimizers.Adam(settings.training.learning_rate),
             "categorical_crossentropy", metrics=["accuracy"],
@@ -125,9 +127,6 @@ def own_epochs(asked: dict[str, Any]) -> Callable[[str], float]:
 
 
 def _cnnlab_epochs(network: Any, settings: Any, asked: dict[str, Any]) -> Callable[[str], float]:
-    from cnnlab.training.learner import Learner  # noqa: PLC0415
-    from cnnlab.training.recipe import from_settings  # noqa: PLC0415
-
     root, size, recipe = Path(asked["root"]), asked["size"], from_settings(settings)
     steps = -(-asked["images"] // BATCH)
     learner = Learner(network, recipe.stages[0], recipe, steps=steps)
@@ -175,7 +174,7 @@ def request(network: str, size: int, root: Path) -> dict[str, Any]:
     wanted = settings.augmentation
     return {
         "network": network, "size": size, "root": str(root), "batch": BATCH,
-        "images": IMAGES[size], "cores": len(os.sched_getaffinity(0)),
+        "images": IMAGES[size], "cores": cores(),
         "flip": float(wanted.flip), "rotation": wanted.rotation, "zoom": wanted.zoom,
         "brightness": wanted.brightness, "filters": [32, 64, 128, 256], "dense_units": 512,
         "dropout": settings.model.dropout, "l2": settings.model.l2,
@@ -253,8 +252,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=NETWORKS)
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128, 224], choices=IMAGES)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="64 and 224 pixels, 3 rounds")
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--quick", action="store_true", help="64 pixels, 3 rounds")
     parser.add_argument("--torch", type=Path, default=DEFAULT_TORCH, help="its environment")
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".json"))
     parser.add_argument("--child", help=argparse.SUPPRESS)
@@ -263,7 +262,7 @@ def main() -> None:
         child(json.loads(options.child))
         return
     if options.quick:
-        options.sizes, options.rounds = [64, 224], 3
+        options.sizes, options.rounds = [64], 3
     if options.rounds < 1:
         parser.error(f"--rounds {options.rounds} measures nothing: expected 1 or more")
     python, rows, lines = torch_python(options.torch), [], []

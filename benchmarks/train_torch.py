@@ -7,12 +7,13 @@ and ``rate``. It then answers requests as ``train.py`` describes.
 
 Settings are those that PyTorch's guides name for a processor: channels last, oneDNN (its default),
 a thread a core, fused Adam, persistent loader processes: as many of ``WORKERS`` as were fastest in
-an epoch before. The penalty is Adam's weight decay, which costs less than a term of the loss.
+a few batches before. The penalty is Adam's weight decay, which costs less than a term of the loss.
 """
 
 import json
 import sys
 import time
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ import torchvision
 from torch import nn
 from torchvision.transforms import v2
 
-WORKERS = (0, 1, 2)  # processes of the loader; 0: the training's own
+WORKERS = (0, 2)  # processes of the loader; 0: the training's own
+TRIED = 6  # batches that decide between them
 
 
 def reference(asked: dict[str, Any], classes: int) -> nn.Module:
@@ -97,20 +99,22 @@ class Training:
         found = []
         for workers in WORKERS:
             loader = self._loader(source, workers)
-            self._train(loader)  # starts the processes, allocates
+            self._train(loader, 1)  # starts the processes, allocates
             began = time.perf_counter()
-            self._train(loader)
+            self._train(loader, TRIED)
             found.append((time.perf_counter() - began, workers))
             del loader  # ends its processes
-        return self._loader(source, min(found)[1])
+        loader = self._loader(source, min(found)[1])
+        self._train(loader, 1)
+        return loader
 
     def epoch(self, source: str) -> float:
         """Train on every image once; return the mean loss."""
         return self._train(self._loaders[source])
 
-    def _train(self, loader: torch.utils.data.DataLoader) -> float:
+    def _train(self, loader: torch.utils.data.DataLoader, most: int | None = None) -> float:
         total, right, images = torch.zeros(()), torch.zeros(()), 0
-        for pixels, labels in loader:
+        for pixels, labels in islice(loader, most):
             pixels = pixels.to(memory_format=torch.channels_last, dtype=torch.float32) / 255
             with torch.autocast("cpu", torch.bfloat16, enabled=self._asked["bfloat16"]):
                 scores = self._model(pixels)
