@@ -1,6 +1,6 @@
 """How fast does it train? cnnlab beside the way of Keras' tutorials and beside PyTorch.
 
-    python benchmarks/train.py                     # about 20 minutes on two idle cores
+    python benchmarks/train.py                     # long; not timed in full yet
     python benchmarks/train.py --quick             # 64 pixels, 3 rounds
     python benchmarks/train.py --torch FOLDER      # see torch_environment.sh
 
