@@ -13,6 +13,7 @@ import pandas as pd
 from cnnlab.config import from_dict, to_dict
 from cnnlab.data import tables
 from cnnlab.runs import steps, storage
+from cnnlab.text.first_of import first_of
 
 COLUMNS = ["part", "what", "stored", "now"]
 EXPLAINS = ("versions", "machine", "commit")  # no drift by themselves, where all results are equal
@@ -179,8 +180,7 @@ def _file(relative: str, stored: Path, now: Path) -> tuple[str, str, str] | None
     if not found:
         return None
     where, old, new = found[0]
-    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-    return f"{relative}: {where}{more}", old, new
+    return f"{relative}: {first_of([where], 1, total=len(found))}", old, new
 
 
 def _table(relative: str, stored: Path, now: Path) -> tuple[str, str, str] | None:
