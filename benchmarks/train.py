@@ -41,6 +41,7 @@ from input_pipeline import BATCH, cnnlab_epochs, keras_epochs, make_photos, spre
 from cnnlab import models
 from cnnlab.config import make_settings
 from cnnlab.engine import keras
+from cnnlab.models import reference_cnn
 from cnnlab.runs import provenance
 from cnnlab.training.environment import cores
 from cnnlab.training.learner import Learner
@@ -130,19 +131,18 @@ def _cnnlab_epochs(network: Any, settings: Any, asked: dict[str, Any]) -> Callab
     root, size, recipe = Path(asked["root"]), asked["size"], from_settings(settings)
     steps = -(-asked["images"] // BATCH)
     learner = Learner(network, recipe.stages[0], recipe, steps=steps)
-    kept = tempfile.TemporaryDirectory()  # as long as its process
-    prepared, number = cnnlab_epochs(root, size, 0, True, Path(kept.name), False), 0
+    folder = root.with_name(asked["competitor"])  # its maker removes it: a process is just ended
+    prepared, number = cnnlab_epochs(root, size, 0, True, folder / "prepared", False), 0
 
     def epoch(source: str) -> float:
         nonlocal number
         number += 1
-        with tempfile.TemporaryDirectory() as fresh:
+        with tempfile.TemporaryDirectory(dir=folder) as fresh:
             epochs = prepared
             if source == "files":
                 epochs = cnnlab_epochs(root, size, 0, True, Path(fresh), False)
             return learner.run(epochs(number), seed=0, epoch=number)["loss"]
 
-    epoch.kept = kept  # type: ignore[attr-defined]
     return epoch
 
 
@@ -171,12 +171,13 @@ def torch_python(folder: Path) -> Path | None:
 def request(network: str, size: int, root: Path) -> dict[str, Any]:
     """Return what a competitor needs to know."""
     settings = make_settings("full", image_size=size)
-    wanted = settings.augmentation
+    wanted, reference = settings.augmentation, reference_cnn.Options()
     return {
         "network": network, "size": size, "root": str(root), "batch": BATCH,
         "images": IMAGES[size], "cores": cores(),
         "flip": float(wanted.flip), "rotation": wanted.rotation, "zoom": wanted.zoom,
-        "brightness": wanted.brightness, "filters": [32, 64, 128, 256], "dense_units": 512,
+        "brightness": wanted.brightness,
+        "filters": reference.channels(), "dense_units": reference.dense_units,
         "dropout": settings.model.dropout, "l2": settings.model.l2,
         "rate": settings.training.learning_rate,
     }  # fmt: skip
@@ -270,7 +271,7 @@ def main() -> None:
           "as fast | CPU, ms an image | by CPU time |\n" + "|---" * 8 + "|")  # fmt: skip
     for network, size in product(options.networks, options.sizes):
         with tempfile.TemporaryDirectory() as folder:
-            root = make_photos(Path(folder), IMAGES[size], 0, JPEG)
+            root = make_photos(Path(folder) / "photos", IMAGES[size], 0, JPEG)
             found = measure(request(network, size, root), options.rounds, python)
         for source in SOURCES:
             some = [row for row in found if row["source"] == source]

@@ -113,6 +113,7 @@ class Training:
         return self._train(self._loaders[source])
 
     def _train(self, loader: torch.utils.data.DataLoader, most: int | None = None) -> float:
+        # The accuracy is not returned, but counted: the others' metrics cost them the same.
         total, right, images = torch.zeros(()), torch.zeros(()), 0
         for pixels, labels in islice(loader, most):
             pixels = pixels.to(memory_format=torch.channels_last, dtype=torch.float32) / 255
