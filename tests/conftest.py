@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from PIL import Image
@@ -59,16 +60,19 @@ def home(_shared_home, tmp_path, monkeypatch):
 
 @pytest.fixture
 def make_photos(tmp_path):
-    """Return the maker of a folder of two classes of noisy pictures, dark and bright."""
+    """Return the maker of a folder of two classes of noisy pictures, dark and bright.
+
+    They are the same bytes each time: a split goes by content, so other noise is another split.
+    """
 
     def make(per_class):
-        folder = tmp_path / "photos"
+        folder, random = tmp_path / "photos", np.random.default_rng(0)
         for label, level in (("cat", 60), ("dog", 190)):
             (folder / label).mkdir(parents=True)
             for number in range(per_class):
-                noise = Image.effect_noise((40, 40), 40 + number)
-                image = noise.point(lambda v, x=level: (v + x) // 2)
-                image.convert("RGB").save(folder / label / f"{number}.png")
+                noise = random.normal(128, 40 + number, (40, 40)).clip(0, 255)
+                image = Image.fromarray(((noise + level) // 2).astype(np.uint8)).convert("RGB")
+                image.save(folder / label / f"{number}.png", compress_level=0)
         return folder
 
     return make
