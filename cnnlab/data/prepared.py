@@ -142,7 +142,9 @@ def read_images(
 def _prepare_all(size: int, preprocessing: Preprocessing) -> Callable[[tf.Tensor], tf.Tensor]:
     """Return ``images.prepare`` for N files as one graph: a call costs 0.5 ms.
 
-    One image after the other, because the callers are threads and a large image takes memory.
+    One image after the other, because the callers are threads and a large image takes memory. It is
+    traced here: TensorFlow takes threads that wait for one trace of a function for many traces, and
+    warns of them.
     """
     pixels = tf.TensorSpec((size, size, 3), tf.uint8)
 
@@ -154,7 +156,7 @@ def _prepare_all(size: int, preprocessing: Preprocessing) -> Callable[[tf.Tensor
                 fn_output_signature=pixels, parallel_iterations=1,
             )  # fmt: skip
 
-    return prepare_all
+    return prepare_all.get_concrete_function()
 
 
 def read_image(

@@ -97,6 +97,19 @@ def test_small_files_are_decoded_together(root, groups):
     assert [len(sizes) for sizes in groups] == [len(PATHS)]
 
 
+def test_threads_that_share_one_graph_are_no_retracing(root):
+    prepared._prepare_all.cache_clear()
+    records = []
+    keep = lambda record: records.append(record.getMessage())  # noqa: E731 (None lets none through)
+    tf.get_logger().addFilter(keep)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            [*threads.map(lambda path: prepared.read_images(root, [path], SIZE), PATHS * 4)]
+    finally:
+        tf.get_logger().removeFilter(keep)
+    assert records == []
+
+
 def test_no_images_are_no_pixels(root):
     assert prepared.read_images(root, [], SIZE).shape == (0, SIZE, SIZE, 3)
 
